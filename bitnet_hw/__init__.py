@@ -1,0 +1,1 @@
+"""Hardware simulation and energy-cost modelling for BitNet."""

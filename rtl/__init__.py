@@ -1,0 +1,1 @@
+"""Processing elements in Amaranth, their simulation and their Verilog."""
