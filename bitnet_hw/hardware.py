@@ -1,0 +1,97 @@
+"""The machine that a workload runs on: PE array, buffers, DRAM, powers."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from . import catalogue
+from .documents import Record, read, validate
+
+Count = Annotated[int, Field(gt=0, le=1 << 20)]
+Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
+Positive = Annotated[float, Field(gt=0)]
+Watts = Annotated[float, Field(ge=0)]
+
+DramKind = Literal["DDR3/4", "LPDDR4", "GDDR5", "GDDR6", "HBM2"]
+
+
+class Hardware(Record):
+    """A PE array with its memories.
+
+    Attributes
+    ----------
+    name, description, source : str
+        What it is.
+    rows : int
+        Outputs computed side by side; an activation fetched once serves them all.
+    lanes : int
+        Terms of a dot product that a PE adds in a cycle; a power of two.
+    tokens : int
+        Tokens that share one fetch of a weight from the weight buffer.
+    clock_hz : float
+        Clock frequency, Hz.
+    activation_buffer_bytes, weight_buffer_bytes : int
+        On-chip SRAM.
+    dram : str
+        Kind of DRAM, priced by the DRAM price list.
+    bandwidth_bytes_per_s : float
+        Peak DRAM bandwidth.
+    efficiency : float
+        Share of the peak that is reached.
+    capacity_bytes : int, optional
+        DRAM size, for the largest batch.
+    static_w, dram_static_w : float, optional
+        Static power of the logic and of the DRAM, W. Absent means unknown, and the energy says so.
+    weight_zero_saving : float
+        Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
+    skips_inactive_weights : bool
+        Whether weights that a zero activation leaves unused are neither fetched nor computed.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    description: str = ""
+    source: str = ""
+    rows: Count
+    lanes: Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    tokens: Count
+    clock_hz: Positive
+    activation_buffer_bytes: Bytes
+    weight_buffer_bytes: Bytes
+    dram: DramKind
+    bandwidth_bytes_per_s: Positive
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.7
+    capacity_bytes: Bytes | None = None
+    static_w: Watts | None = None
+    dram_static_w: Watts | None = None
+    weight_zero_saving: Annotated[float, Field(ge=0, le=1)] = 0.0
+    skips_inactive_weights: bool = False
+
+    def macs_per_second(self) -> float:
+        """Return the peak rate, rows x lanes x clock."""
+        return self.rows * self.lanes * self.clock_hz
+
+
+#: The hardware that is assumed when none is named.
+DEFAULT_HARDWARE = "edge"
+
+
+def load_hardware(name: str = DEFAULT_HARDWARE) -> Hardware:
+    """Return a hardware description by catalogue name, or from a YAML file.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or the file is not a valid one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return validate(Hardware, read(Path(name)))
+    return _from_catalogue(name)
+
+
+@cache
+def _from_catalogue(name: str) -> Hardware:
+    return validate(Hardware, read(catalogue.path_of("hardware", name)))

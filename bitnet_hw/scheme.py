@@ -1,0 +1,331 @@
+"""Schemes: which number format every operand and accumulator of every role has."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from . import catalogue
+from .documents import Record, read, validate
+from .errors import InputError
+from .formats import CODECS, Codec, Format, Kind, accumulator_bits, find_codec, parse_format
+
+LinearRole = Literal["qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"]
+Quantiser = Literal["none", "absmax", "absmean", "absmax-topk"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+#: The accumulator that is as wide as the reduction length needs.
+EXACT = "exact"
+
+
+class LinearFormats(Record):
+    """Formats of a matrix product with stored weights.
+
+    Attributes
+    ----------
+    weight, activation : str
+        Operand formats.
+    accumulator : str
+        A format, or ``exact``: an integer as wide as the reduction length needs.
+    codec : str
+        How the weights are stored.
+    quantiser : str
+        What turns the layer's input into `activation`; its steps are counted.
+    activation_max : int, optional
+        Largest magnitude of an integer activation, 2**(bits-1) - 1 when absent.
+    weight_zeros : float
+        Fraction of zero weights, assumed or measured.
+    inactive : float
+        Fraction of the weights whose input column or output row a zero activation leaves unused
+        (one minus "activated parameters" in the a4.8 paper).
+    hadamard : bool
+        Whether the input passes a Hadamard transform before it is quantised.
+    """
+
+    weight: str
+    activation: str
+    accumulator: str
+    codec: str
+    quantiser: Quantiser = "none"
+    activation_max: Annotated[int, Field(gt=0)] | None = None
+    weight_zeros: Fraction = 0.0
+    inactive: Fraction = 0.0
+    hadamard: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        weight, activation, codec = self.weight_format, self.activation_format, self.stored
+        if weight.kind not in codec.kinds or (not weight.add_only and weight.bits != codec.bits):
+            fitting = [
+                c.name
+                for c in CODECS.values()
+                if weight.kind in c.kinds and (weight.add_only or c.bits == weight.bits)
+            ]
+            raise ValueError(
+                f"codec {self.codec} cannot store {self.weight} weights; "
+                f"fitting: {', '.join(fitting) or 'none'}"
+            )
+        if activation.add_only:
+            raise ValueError(f"activations cannot be {self.activation}")
+        if weight.kind is Kind.FLOAT and weight != activation:
+            raise ValueError(f"{self.weight} weights need {self.weight} activations")
+        _check_accumulator(self.accumulator, activation)
+        return self
+
+    @cached_property
+    def weight_format(self) -> Format:
+        return parse_format(self.weight)
+
+    @cached_property
+    def activation_format(self) -> Format:
+        return parse_format(self.activation)
+
+    @cached_property
+    def stored(self) -> Codec:
+        return find_codec(self.codec)
+
+    @property
+    def dequantises(self) -> bool:
+        """Whether a fetched weight must become a float before it is multiplied."""
+        return (
+            self.weight_format.kind is Kind.INTEGER and self.activation_format.kind is Kind.FLOAT
+        )
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the integer sum is multiplied by scales before it is used."""
+        return self.activation_format.kind is Kind.INTEGER
+
+    def term_max(self) -> int:
+        """Return the largest magnitude of one product, for the accumulator's width."""
+        top = self.activation_max or self.activation_format.symmetric_max
+        return top * self.weight_format.symmetric_max
+
+    def accumulator_format(self, k: int) -> str:
+        """Return the accumulator's format for a reduction length.
+
+        Raises
+        ------
+        InputError
+            If a given integer accumulator could overflow.
+        """
+        if self.activation_format.kind is Kind.FLOAT:
+            return self.accumulator
+        return _integer_accumulator(self.accumulator, self.term_max(), k)
+
+
+class AttentionFormats(Record):
+    """Formats of the two products of attention, and of the KV cache.
+
+    Attributes
+    ----------
+    operand : str
+        Format of queries, scores and, once read, of keys and values.
+    kv_cache : str
+        Format in which keys and values are stored.
+    accumulator : str
+        A format, or ``exact``.
+    """
+
+    operand: str
+    kv_cache: str
+    accumulator: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        operand, stored = parse_format(self.operand), parse_format(self.kv_cache)
+        if operand.add_only or stored.add_only:
+            raise ValueError("operand and kv_cache must be float or integer formats")
+        if stored.kind is Kind.FLOAT and stored != operand:
+            raise ValueError(f"a {self.kv_cache} KV cache needs {self.kv_cache} operands")
+        _check_accumulator(self.accumulator, operand)
+        return self
+
+    @cached_property
+    def operand_format(self) -> Format:
+        return parse_format(self.operand)
+
+    @cached_property
+    def kv_format(self) -> Format:
+        return parse_format(self.kv_cache)
+
+    @property
+    def dequantises(self) -> bool:
+        """Whether a fetched key or value must become a float before it is multiplied."""
+        return self.kv_format.kind is Kind.INTEGER and self.operand_format.kind is Kind.FLOAT
+
+    def accumulator_format(self, k: int) -> str:
+        """Return the accumulator's format for a reduction length."""
+        if self.operand_format.kind is Kind.FLOAT:
+            return self.accumulator
+        term_max = self.operand_format.symmetric_max * self.kv_format.symmetric_max
+        return _integer_accumulator(self.accumulator, term_max, k)
+
+
+class LinearOverride(Record):
+    """What one role has that differs from `Scheme.linear`."""
+
+    weight: str | None = None
+    activation: str | None = None
+    accumulator: str | None = None
+    codec: str | None = None
+    quantiser: Quantiser | None = None
+    activation_max: Annotated[int, Field(gt=0)] | None = None
+    weight_zeros: Fraction | None = None
+    inactive: Fraction | None = None
+    hadamard: bool | None = None
+
+
+class Scheme(Record):
+    """The format of every operand and accumulator of every role.
+
+    Attributes
+    ----------
+    name, description, source : str
+        What it is and where it comes from.
+    linear : LinearFormats
+        The projections and the FFN.
+    overrides : mapping
+        Role -> what differs there.
+    attention : AttentionFormats
+        QK^T, AV and the KV cache.
+    lm_head : LinearFormats
+        The LM head.
+    embedding : str
+        Codec of the embedding table.
+    elementwise : str
+        Format of norms, softmax, RoPE, activation functions, residual sums, scales.
+    published : bool
+        Whether a paper prints energy figures for it under the paper convention.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    description: str = ""
+    source: str = ""
+    linear: LinearFormats
+    overrides: dict[LinearRole, LinearOverride] = {}
+    attention: AttentionFormats
+    lm_head: LinearFormats
+    embedding: str
+    elementwise: str
+    published: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        find_codec(self.embedding)
+        if parse_format(self.elementwise).kind is not Kind.FLOAT:
+            raise ValueError(f"elementwise must be a float format, found {self.elementwise}")
+        for role in self.overrides:
+            self.formats(role)
+        return self
+
+    @cached_property
+    def _by_role(self) -> dict[str, LinearFormats]:
+        return {"lm-head": self.lm_head}
+
+    def formats(self, role: str) -> LinearFormats:
+        """Return the formats of a role with stored weights."""
+        known = self._by_role.get(role)
+        if known is None:
+            override = self.overrides.get(role)  # type: ignore[call-overload]  # any role may be asked
+            changes = override.model_dump(exclude_unset=True) if override else {}
+            known = (
+                LinearFormats.model_validate(self.linear.model_dump() | changes)
+                if changes
+                else self.linear
+            )
+            self._by_role[role] = known
+        return known
+
+    @property
+    def add_only(self) -> bool:
+        """Whether the projections and the FFN need no multiplication."""
+        return self.linear.weight_format.add_only
+
+    def with_codec(self, codec: str) -> Scheme:
+        """Return the scheme with its projections and FFN stored another way.
+
+        Raises
+        ------
+        InputError
+            If the codec cannot store such weights.
+        """
+        return self._changed(codec=codec)
+
+    def with_weight_zeros(self, zeros: float) -> Scheme:
+        """Return the scheme with a measured fraction of zero weights."""
+        return self._changed(weight_zeros=zeros)
+
+    def with_float_accumulator(self, accumulator: str) -> Scheme:
+        """Return the scheme with every 16-bit float sum accumulated in another format."""
+
+        def changed(accumulates: str, operand: Format) -> str:
+            is_half = operand.kind is Kind.FLOAT and operand.bits == 16
+            return accumulator if is_half else accumulates
+
+        data = self.model_dump(exclude_unset=True)
+        for key, formats in (("linear", self.linear), ("lm_head", self.lm_head)):
+            data[key]["accumulator"] = changed(formats.accumulator, formats.activation_format)
+        data["attention"]["accumulator"] = changed(
+            self.attention.accumulator, self.attention.operand_format
+        )
+        return Scheme.model_validate(data)
+
+    def _changed(self, **changes: str | float) -> Scheme:
+        data = self.model_dump(exclude_unset=True)
+        data["linear"] |= changes
+        for override in data.get("overrides", {}).values():
+            for key in changes:
+                override.pop(key, None)
+        try:
+            return Scheme.model_validate(data)
+        except ValueError as error:
+            message = str(error).split("Value error, ")[-1].split(" [type=")[0]
+            raise InputError(f"scheme {self.name}: {message}") from None
+
+
+def _check_accumulator(accumulator: str, operand: Format) -> None:
+    if accumulator == EXACT:
+        if operand.kind is Kind.FLOAT:
+            raise ValueError(f"{operand.name} sums have no exact accumulator; give a float format")
+        return
+    kind = parse_format(accumulator).kind
+    if kind is not operand.kind:
+        raise ValueError(f"a {accumulator} accumulator does not fit {operand.name} operands")
+
+
+def _integer_accumulator(accumulator: str, term_max: int, k: int) -> str:
+    bits = accumulator_bits(term_max, k)
+    if accumulator == EXACT:
+        return f"int{bits}"
+    if parse_format(accumulator).bits < bits:
+        raise InputError(
+            f"accumulator {accumulator} overflows at a reduction length of {k}: int{bits} is needed"
+        )
+    return accumulator
+
+
+def load_scheme(name: str) -> Scheme:
+    """Return a scheme by catalogue name, or from a YAML file.
+
+    Parameters
+    ----------
+    name : str
+        A catalogue name, or the path of a file that ends in ``.yaml`` or ``.yml``.
+
+    Raises
+    ------
+    InputError
+        If there is no such scheme or the file is not a valid one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return validate(Scheme, read(Path(name)))
+    return _from_catalogue(name)
+
+
+@cache
+def _from_catalogue(name: str) -> Scheme:
+    return validate(Scheme, read(catalogue.path_of("schemes", name)))
