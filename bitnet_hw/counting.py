@@ -125,7 +125,7 @@ class _Counter(ABC):
     def take(self, found: Iterable[Operator]) -> None:
         for op in found:
             if isinstance(op, Gemm):
-                self.gemm(op, self.scheme.formats("lm-head" if op.role == "embedding" else op.role))
+                self.gemm(op, self.scheme.formats(op.role))
             elif isinstance(op, AttentionProduct):
                 self.attention(op, self.scheme.attention)
             else:

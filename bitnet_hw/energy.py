@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from .documents import Record, read, validate, wrong_value
-from .errors import InputError, MissingPriceError, unknown_name
+from .errors import MissingPriceError, unknown_name
 from .formats import Kind, parse_format
 from .tally import Key, Operation, OpTally
 
@@ -21,7 +20,8 @@ PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
 Picojoules = Annotated[float, Field(ge=0, le=1e9)]
 
-_FOLDER = Path(str(files("bitnet_hw.energy_tables")))
+#: Where the price lists stand.
+FOLDER = Path(str(files("bitnet_hw.energy_tables")))
 SRAM_WORD_BITS = 64
 
 
@@ -431,7 +431,7 @@ def price_tally(
 def table_files() -> list[Path]:
     """Return the files of the energy tables that ship with the package."""
     apart = {"dram-1.yaml", "expansions-1.yaml", "stillmaker-2017.yaml"}
-    return [path for path in sorted(_FOLDER.glob("*.yaml")) if path.name not in apart]
+    return [path for path in sorted(FOLDER.glob("*.yaml")) if path.name not in apart]
 
 
 @cache
@@ -467,81 +467,10 @@ def read_table(path: Path) -> EnergyTable:
 @cache
 def load_expansions() -> Expansions:
     """Return what operations that no table lists are made of."""
-    return validate(Expansions, read(_FOLDER / "expansions-1.yaml"))
+    return validate(Expansions, read(FOLDER / "expansions-1.yaml"))
 
 
 @cache
 def load_dram_prices() -> DramPrices:
     """Return the DRAM price list."""
-    return validate(DramPrices, read(_FOLDER / "dram-1.yaml"))
-
-
-class NodeScaling(Record):
-    """The file of scaling equations between process nodes."""
-
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    name: str
-    source: Source
-    formula: str
-    energy_coefficients: dict[str, Annotated[list[float], Field(min_length=3, max_length=3)]]
-
-    def energy(self, node: str, volts: float) -> float:
-        """Return E(V) = a V^2 + b V + c of a node, in the unit of the paper's coefficients."""
-        if node not in self.energy_coefficients:
-            raise unknown_name("scaling node", node, self.energy_coefficients)
-        a, b, c = self.energy_coefficients[node]
-        return a * volts * volts + b * volts + c
-
-
-_SCALING = re.compile(
-    r"(?P<node>\w+)@(?P<volts>\d+(?:\.\d+)?):(?P<to>\w+)@(?P<to_volts>\d+(?:\.\d+)?)"
-)
-
-
-def scale_table(table: EnergyTable, request: str) -> EnergyTable:
-    """Return a table scaled to another process node, every price of it derived.
-
-    Parameters
-    ----------
-    table : EnergyTable
-        The published table.
-    request : str
-        ``HP45@0.9:HP7@0.7``: node and supply voltage at the origin and at the target.
-
-    Raises
-    ------
-    InputError
-        If the request is malformed, or a node or voltage is outside the equations.
-    """
-    match = _SCALING.fullmatch(request)
-    if match is None:
-        raise InputError(f"scaling {request!r}: write NODE@VOLTS:NODE@VOLTS, as HP45@0.9:HP7@0.7")
-    scaling = validate(NodeScaling, read(_FOLDER / "stillmaker-2017.yaml"))
-    ends = [(match["node"], float(match["volts"])), (match["to"], float(match["to_volts"]))]
-    for node, volts in ends:
-        if not 0.4 <= volts <= 1.3:
-            raise InputError(f"scaling {node}@{volts:g}: the supply must lie in 0.4 to 1.3 V")
-    origin, target = (scaling.energy(node, volts) for node, volts in ends)
-    factor = target / origin
-    if factor <= 0:
-        raise InputError(f"scaling {request!r}: the equations give no positive energy there")
-    formula = f"{{was}} x {factor:.4g} ({scaling.name}, {request}, by {scaling.source.cite()})"
-
-    def scaled(entry: OperationEntry | SramEntry, keys: Iterable[str]) -> dict[str, object]:
-        data = entry.model_dump(exclude_none=True)
-        was = f"{data[next(iter(keys))]:g} pJ"
-        data |= {key: data[key] * factor for key in keys if key in data}
-        return data | {"kind": "derived", "formula": formula.format(was=was)}
-
-    target_nm = re.sub(r"\D", "", ends[1][0])
-    return EnergyTable.model_validate(
-        {
-            "schema": 1,
-            "name": f"{table.name} scaled {request}",
-            "title": f"{table.title}, scaled {request}",
-            "node_nm": float(target_nm),
-            "sources": {key: source.model_dump() for key, source in table.sources.items()},
-            "operations": [scaled(e, ("pj", "low_pj", "high_pj")) for e in table.operations],
-            "sram": [scaled(e, ("pj_per_64b",)) for e in table.sram],
-        }
-    )
+    return validate(DramPrices, read(FOLDER / "dram-1.yaml"))

@@ -14,15 +14,14 @@ from .hardware import Hardware, load_hardware
 from .memory import (
     Footprint,
     PricedTraffic,
-    Timing,
     footprint,
     price_traffic,
-    timing,
     traffic,
 )
 from .model import ModelSpec
 from .scheme import Scheme
 from .tally import OpTally
+from .timing import Timing, timing
 from .workload import Scenario, operators
 
 #: Version of the JSON form; docs/schema/estimate-1.json describes it.

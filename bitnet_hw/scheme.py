@@ -227,7 +227,8 @@ class Scheme(Record):
 
     @cached_property
     def _by_role(self) -> dict[str, LinearFormats]:
-        return {"lm-head": self.lm_head}
+        # The projections that lead into and out of a narrower embedding are like the LM head.
+        return {"lm-head": self.lm_head, "embedding": self.lm_head}
 
     def formats(self, role: str) -> LinearFormats:
         """Return the formats of a role with stored weights."""

@@ -198,7 +198,7 @@ class Gemm(NamedTuple):
 
     @property
     def macs(self) -> int:
-        """m n p over all repetitions."""
+        """Products over all repetitions, m x n x p each."""
         return self.m * self.n * self.p * self.repeat
 
 
