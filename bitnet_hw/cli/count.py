@@ -22,7 +22,7 @@ from .options import (
     output_options,
     scenario_options,
 )
-from .output import print_csv, print_json, print_table
+from .output import Column, numbers, print_csv, print_json, print_table
 
 #: Version of the JSON form; docs/schema/count-1.json describes it.
 SCHEMA = 1
@@ -103,9 +103,9 @@ def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float] | None:
 
 def _print(tally: OpTally, scheme: Scheme) -> None:
     counts = tally.by("role", "operation", "format", "accumulator")
-    columns = ["role", "operation", "operands", "adder", "count"]
+    columns: list[str | Column] = ["role", "operation", "operands", "adder", *numbers("count")]
     rows = [[*key, f"{number:,}"] for key, number in counts.items()]
-    print_table(columns, rows, right=["count"])
+    print_table(columns, rows)
     multiplications, additions = tally.total("mul"), tally.total("add", "ternary-add")
     other = tally.total() - multiplications - additions
     totals = {
@@ -115,9 +115,8 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
         "other operations": other,
     }
     print_table(
-        ["total", "count", ""],
+        ["total", *numbers("count"), ""],
         [[name, f"{number:,}", quantity(number, "")] for name, number in totals.items()],
-        right=["count"],
     )
     if scheme.add_only:
         work = tally.add_only

@@ -23,7 +23,7 @@ from .options import (
     scenario_options,
     table_options,
 )
-from .output import print_csv, print_json, print_table
+from .output import numbers, print_csv, print_json, print_table
 
 
 @click.command()
@@ -136,7 +136,7 @@ def _print(group: list[Estimate], size: int | None) -> None:
     rows += _roles(group)
     if first.convention == "hardware":
         rows += _time_rows(group, size)
-    print_table(["", *names], rows, right=names)
+    print_table(["", *numbers(*names)], rows)
     if first.convention == "hardware":
         _notes(group)
 

@@ -19,7 +19,7 @@ from .options import (
     output_options,
     scenario_options,
 )
-from .output import print_csv, print_json, print_table
+from .output import Column, numbers, print_csv, print_json, print_table
 
 _FIELDS = ("weights", "lm_head", "embedding", "norms_and_biases", "kv_cache", "activations")
 
@@ -59,8 +59,8 @@ def command(
         print_csv(rows)
     else:
         click.echo(f"{scenario.describe()}; 1 kB = 1000 bytes")
-        columns = ["model", "scheme", "codec", *_FIELDS, "total"]
-        columns += ["largest batch"] if size else []
+        columns: list[str | Column] = ["model", "scheme", "codec", *numbers(*_FIELDS, "total")]
+        columns += numbers("largest batch") if size else []
         table = [
             [
                 row["model"], row["scheme"], row["codec"],
@@ -69,7 +69,7 @@ def command(
             ]
             for row in rows
         ]  # fmt: skip
-        print_table(columns, table, right=columns[3:])
+        print_table(columns, table)
 
 
 def _in_every_codec(scheme: Scheme) -> list[Scheme]:

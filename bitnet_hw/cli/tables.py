@@ -18,7 +18,7 @@ from ..energy import (
     load_table,
     read_table,
 )
-from .output import print_json, print_table
+from .output import Column, numbers, print_json, print_table
 
 _DRAM, _EXPANSIONS = "dram", "expansions"
 
@@ -47,7 +47,7 @@ def command(context: click.Context, as_json: bool) -> None:
     ]
     rows.append([dram.name, _DRAM, "-", len(dram.kinds), dram.title])
     rows.append([expansions.name, _EXPANSIONS, "-", len(expansions.operations), expansions.title])
-    print_table(["table", "alias", "node", "prices", "what"], rows, right=["prices"])
+    print_table(["table", "alias", "node", *numbers("prices"), Column("what", long="wrap")], rows)
     click.echo("`bitnet-hw tables show NAME` prints one with its citations")
 
 
@@ -103,8 +103,9 @@ def _show_table(table: EnergyTable, as_json: bool) -> None:
         what = f"SRAM {macro.bytes // 1024} KiB, 64 bits"
         source = f"{macro.source}, {macro.locator}"
         rows.append([what, f"{macro.pj_per_64b:g} pJ", "", macro.kind, "op", source, macro.formula])
-    columns = ["operation", "energy", "range", "kind", "boundary", "source", "formula"]
-    print_table(columns, rows, right=["energy"])
+    columns: list[str | Column] = ["operation", *numbers("energy"), "range", "kind", "boundary"]
+    columns += [Column("source", long="wrap"), Column("formula", long="wrap")]
+    print_table(columns, rows)
     _show_sources(table.sources)
 
 
@@ -119,7 +120,7 @@ def _show_dram(dram: DramPrices, as_json: bool) -> None:
         band = f"{price.low:.3g} to {price.high:.3g}"
         where = f"{entry.source}, {entry.locator}"
         rows.append([entry.dram, f"{price.pj:.3g} pJ/bit", band, entry.kind, where])
-    print_table(["DRAM", "energy", "range", "kind", "source"], rows, right=["energy"])
+    print_table(["DRAM", *numbers("energy"), "range", "kind", Column("source", long="wrap")], rows)
     _show_sources(dram.sources)
 
 
@@ -132,7 +133,7 @@ def _show_expansions(expansions: Expansions, as_json: bool) -> None:
         [name, rule.mul or "", rule.add or "", rule.int8_add or "", rule.why]
         for name, rule in expansions.operations.items()
     ]
-    print_table(["operation", "mul", "add", "int8 add", "why"], rows)
+    print_table(["operation", *numbers("mul", "add", "int8 add"), Column("why", long="wrap")], rows)
     for what, rule in expansions.widths.items():
         click.echo(f"{what}: {rule}")
 
