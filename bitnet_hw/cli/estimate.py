@@ -89,20 +89,7 @@ def _batch(of: Estimate, size: int | None) -> int | None:
 
 
 def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
-    row = {**of.as_dict(), "largest_batch": _batch(of, size)}
-    scenario = row.pop("scenario")
-    for key in (
-        "phase",
-        "tokens",
-        "context",
-        "prompt",
-        "generate",
-        "batch",
-        "attention",
-        "lm_head",
-    ):
-        row[key] = scenario.get(key)
-    return row
+    return {**of.as_row(), "largest_batch": _batch(of, size)}
 
 
 def _print(group: list[Estimate], size: int | None) -> None:
