@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -101,3 +102,17 @@ def _draw(columns: Sequence[Column], cells: Iterable[Sequence[str]], title: str,
 def print_json(value: Any) -> None:  # noqa: ANN401  whatever json can write
     """Print a value as JSON, indented; a number that is not finite is refused."""
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_csv(rows: Sequence[dict[str, Any]]) -> None:
+    """Print mappings with the same keys as CSV with a heading; nothing where there are none."""
+    if not rows:
+        return
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def numbers(*titles: str) -> list[Column]:
+    """Return right-aligned columns."""
+    return [Column(title, "right") for title in titles]
