@@ -317,6 +317,7 @@ def test_keys_that_old_files_carry_are_accepted() -> None:
         ({"model_type": "gpt2", "n_embd": 770}, ["n_head (default)", "n_embd 770"]),
         ({"model_type": "gpt2", "n_head": 5}, [":3: n_head", "5 heads do not divide"]),
         ({"model_type": "gpt2", "n_embd": 0}, [":3: n_embd", "greater than 0"]),
+        ({"model_type": "gpt2", "n_inner": 0}, [":3: n_inner", "greater than 0"]),
         ({"model_type": "gpt2", "n_layer": -1}, [":3: n_layer", "greater than 0"]),
         ({"model_type": "gpt2", "n_embd": 10**9, "n_head": 1}, [":3: n_embd", "less than"]),
         ({"model_type": "gpt2", "n_embd": "768"}, [":3: n_embd", "integer", "found '768'"]),
