@@ -142,11 +142,15 @@ class Report:
         """Version of the tool."""
         return version("bitnet-hw")
 
-    def hardware_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+    def hardware_of(
+        self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
+    ) -> Estimate:
         """Return the estimate under the hardware convention."""
         return self.hardware_estimates[(model or self.model).name, scheme.name, table.name]
 
-    def paper_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+    def paper_of(
+        self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
+    ) -> Estimate:
         """Return the estimate under the paper convention."""
         return self.paper_estimates[(model or self.model).name, scheme.name, table.name]
 
@@ -275,9 +279,7 @@ def build_report(
     )
 
 
-def _paper(
-    model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware
-) -> Estimate:
+def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware) -> Estimate:
     scenario = default_scenario("paper")
     # A model with fewer learned positions than the papers' 512 tokens takes what it has.
     if model.positions == "learned" and model.max_position_embeddings is not None:
@@ -415,7 +417,9 @@ def as_dict(report: Report) -> dict[str, Any]:
             for of in (*report.hardware_estimates.values(), *report.paper_estimates.values())
         ],
         "sizes": [point._asdict() for point in report.sizes],
-        "chain": {name: [link._asdict() for link in links] for name, links in report.chains.items()},
+        "chain": {
+            name: [link._asdict() for link in links] for name, links in report.chains.items()
+        },
         "sharing": [point._asdict() for point in report.sharing],
         "tornado": [one._asdict() for one in report.tornado],
         "unsaved": [one._asdict() for one in report.unsaved],

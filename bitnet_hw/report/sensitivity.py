@@ -135,9 +135,7 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     return found
 
 
-def _vary_scenario(
-    vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]
-) -> None:
+def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]) -> None:
     scenario, model = base.scenario, base.model
     limit = model.max_position_embeddings if model.positions == "learned" else None
     lengths = [512, 8192] if limit is None else [min(512, limit), limit]
