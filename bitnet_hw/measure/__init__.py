@@ -1,0 +1,1 @@
+"""Gate-level energy of our own processing elements, with the user's standard cells."""

@@ -1,0 +1,240 @@
+"""The Liberty format as a tree of groups: what stands where, not what it means.
+
+One regular expression matches one statement, so that a library of ten megabytes is read in about a
+second. `bitnet_hw.measure.library` gives the tree its meaning.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import InputError
+
+#: A larger file, or a compressed one that unpacks to more, is refused.
+MAX_LIBERTY_BYTES = 512 << 20
+
+_MAX_DEPTH = 40
+
+_STATEMENT = re.compile(
+    r"""\s*(?:
+        (?P<close>\})\s*;?
+      | (?P<empty>;)
+      | (?P<name>[A-Za-z_][\w.]*)\s*
+        (?: :\s*(?P<value>"(?:[^"\\]|\\.)*"|[^;{}"\n]+)\s*;?
+          | \((?P<args>(?:[^()"]|"(?:[^"\\]|\\.)*")*)\)\s*(?P<open>\{)?\s*;?
+        )
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s,"\\]+)', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text of one file, which knows the line of a place in it."""
+
+    origin: str
+    content: str
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [match.end() for match in re.finditer("\n", self.content)]
+
+    def error(self, at: int, message: str) -> InputError:
+        """Build the error for a place in the file."""
+        return InputError(f"{self.origin}:{bisect_right(self._starts, at) + 1}: {message}")
+
+
+@dataclass
+class Group:
+    """One group: ``kind (args) { ... }``.
+
+    Attributes
+    ----------
+    kind : str
+        ``library``, ``cell``, ``pin``, ``timing`` ...
+    args : str
+        What stands between the parentheses, unread.
+    at : int
+        Where in the text.
+    text : Text
+        The file.
+    values : dict
+        Name of a simple attribute -> value without quotes, and where. The last one wins.
+    lists : dict
+        Name of a complex attribute -> its unread arguments, one entry each time it stands, and
+        where.
+    groups : list of Group
+        The groups inside, in order.
+    """
+
+    kind: str
+    args: str
+    at: int
+    text: Text
+    values: dict[str, tuple[str, int]] = field(default_factory=dict)
+    lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The arguments as words."""
+        return words(self.args)
+
+    @property
+    def name(self) -> str:
+        """The first argument, or nothing."""
+        names = self.names
+        return names[0] if names else ""
+
+    def of(self, *kinds: str) -> list[Group]:
+        """Return the groups inside of some kinds."""
+        return [group for group in self.groups if group.kind in kinds]
+
+    def get(self, key: str, default: str = "") -> str:
+        """Return the text of a simple attribute."""
+        found = self.values.get(key)
+        return default if found is None else found[0]
+
+    def number(self, key: str) -> float | None:
+        """Return a simple attribute as a number, or None where it is absent.
+
+        Raises
+        ------
+        InputError
+            If it is not a number.
+        """
+        found = self.values.get(key)
+        if found is None:
+            return None
+        try:
+            return float(found[0])
+        except ValueError:
+            raise self.text.error(found[1], f"{key}: {found[0]!r} is not a number") from None
+
+    def error(self, message: str) -> InputError:
+        """Build the error for this group."""
+        return self.text.error(self.at, message)
+
+
+def words(arguments: str) -> list[str]:
+    """Split the arguments of a complex attribute or a group."""
+    return [quoted or bare for quoted, bare in _ARGUMENT.findall(arguments)]
+
+
+def numbers(group: Group, arguments: str, at: int) -> list[float]:
+    """Return the numbers of an ``index_n`` or ``values`` attribute, row after row.
+
+    Raises
+    ------
+    InputError
+        If one is not a number.
+    """
+    plain = arguments.replace('"', " ").replace("\\", " ").replace(",", " ")
+    try:
+        return [float(word) for word in plain.split()]
+    except ValueError as error:
+        raise group.text.error(at, f"{group.kind}: {error}") from None
+
+
+def load(path: Path) -> tuple[Group, str]:
+    """Read a Liberty file, compressed or not.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.lib`` or ``.lib.gz`` file; the content decides, not the name.
+
+    Returns
+    -------
+    tuple of Group and str
+        The library group, and the SHA-256 of the uncompressed text.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is truncated, or is not Liberty, with its line.
+    """
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error):
+        raise InputError(f"{path}: the compressed file is truncated or damaged") from None
+    if len(content) > MAX_LIBERTY_BYTES:
+        raise InputError(f"{path}: unpacks to more than {MAX_LIBERTY_BYTES >> 20} MiB")
+    return parse(content.decode("latin-1"), str(path)), hashlib.sha256(content).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if not packed:
+        with path.open("rb") as file:
+            return file.read(MAX_LIBERTY_BYTES + 1)
+    with gzip.open(path, "rb") as unpacked:
+        return unpacked.read(MAX_LIBERTY_BYTES + 1)
+
+
+def parse(content: str, origin: str) -> Group:
+    """Read Liberty text; see `load`."""
+    # Comments become spaces, so that places and lines stay what they were.
+    if "/*" in content:
+        content = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), content)
+    text = Text(origin, content)
+    root = Group("", "", 0, text)
+    stack = [root]
+    at = 0
+    match = _STATEMENT.match
+    end = len(content.rstrip())
+    while at < end:
+        found = match(content, at)
+        if found is None:
+            raise _not_liberty(text, at)
+        kind = found.lastgroup
+        if kind == "close":
+            if len(stack) == 1:
+                raise text.error(found.start("close"), "a brace closes that none has opened")
+            stack.pop()
+        elif kind != "empty":
+            name, value, arguments, brace = found.group("name", "value", "args", "open")
+            place = found.start("name")
+            top = stack[-1]
+            if brace:
+                group = Group(name, arguments, place, text)
+                top.groups.append(group)
+                stack.append(group)
+                if len(stack) > _MAX_DEPTH:
+                    raise text.error(place, "groups are nested too deeply")
+            elif value is not None:
+                if value[:1] == '"':
+                    value = value[1:-1]
+                top.values[name] = (value.strip(), place)
+            else:
+                top.lists.setdefault(name, []).append((arguments, place))
+        at = found.end()
+    if len(stack) > 1:
+        left = stack[-1]
+        raise left.error(f"the file ends inside {left.kind} ({left.args.strip()}): truncated")
+    libraries = root.of("library")
+    if len(libraries) != 1 or len(root.groups) != 1:
+        raise InputError(f"{origin}: not a Liberty file: no group `library (name) {{ ... }}`")
+    return libraries[0]
+
+
+def _not_liberty(text: Text, at: int) -> InputError:
+    rest = text.content[at:].lstrip()
+    start = len(text.content) - len(rest)
+    line = rest.partition("\n")[0].strip()
+    shown = line if len(line) <= 40 else f"{line[:37]}..."
+    if re.match(r'(?:[A-Za-z_][\w.]*\s*(?:\([^)]*|:\s*)?)?(?:"[^"]*)?$', rest):
+        return text.error(start, f"the file ends inside {shown!r}: truncated")
+    return text.error(start, f"not a Liberty statement: {shown!r}")

@@ -1,0 +1,266 @@
+"""A mapped netlist: instances of library cells, from Yosys as JSON or as flat Verilog."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+
+#: Constant nets. An undefined bit, which synthesis may leave, is tied low.
+ZERO, ONE = "1'b0", "1'b1"
+CONSTANTS = frozenset({ZERO, ONE})
+
+
+class Instance(NamedTuple):
+    """One cell: its pins by name, each with the net that it is on."""
+
+    name: str
+    cell: str
+    pins: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A flat module.
+
+    Attributes
+    ----------
+    name : str
+        Of the module.
+    inputs, outputs : dict of str to list of str
+        Port -> its nets, lowest bit first.
+    instances : list of Instance
+        Cells.
+    """
+
+    name: str
+    inputs: dict[str, list[str]]
+    outputs: dict[str, list[str]]
+    instances: list[Instance]
+
+
+def read_netlist(path: str | Path) -> Netlist:
+    """Read a mapped netlist: Yosys's JSON (``.json``), or Verilog; either may be compressed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not flat and mapped.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    name = path.name.removesuffix(".gz")
+    return from_json(text, str(path)) if name.endswith(".json") else from_verilog(text, str(path))
+
+
+def from_json(text: str, origin: str) -> Netlist:
+    """Read what ``write_json`` of Yosys writes: one flat module of library cells."""
+    try:
+        modules: dict[str, Any] = json.loads(text)["modules"]
+        # Yosys also writes the library's cells, as black boxes.
+        own = {n: m for n, m in modules.items() if "blackbox" not in m.get("attributes", {})}
+        if len(own) != 1:
+            raise InputError(
+                f"{origin}: expected one flat module, found {', '.join(own) or 'none'}"
+            )
+        name, module = next(iter(own.items()))
+        ports: dict[str, dict[str, list[str]]] = {"input": {}, "output": {}}
+        for port, entry in module["ports"].items():
+            ports[entry["direction"]][port] = [_bit(bit) for bit in entry["bits"]]
+        instances = []
+        for cell, entry in module["cells"].items():
+            if entry["type"] == "$scopeinfo":
+                continue
+            pins = {pin: _bit(bits[0]) for pin, bits in entry["connections"].items() if bits}
+            instances.append(Instance(cell, entry["type"], pins))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{origin}: not a netlist in Yosys's JSON: {error!r}") from None
+    return Netlist(name, ports["input"], ports["output"], instances)
+
+
+def _bit(bit: int | str) -> str:
+    return f"n{bit}" if isinstance(bit, int) else ONE if bit == "1" else ZERO
+
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\(\*.*?\*\)", re.DOTALL)
+_TOKEN = re.compile(
+    r"\s*(\\\S+|[A-Za-z_][\w$]*|\d+\s*'\s*[bdhBDH][0-9a-fA-FxXzZ_]+|\d+|[()\[\]{},;:.=#])"
+)
+
+
+def from_verilog(text: str, origin: str) -> Netlist:
+    """Read flat structural Verilog: ports, wires, ``assign`` of nets, instances with named pins."""
+    return _Verilog(text, origin).module()
+
+
+class _Verilog:
+    def __init__(self, text: str, origin: str) -> None:
+        blank = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+        self.origin = origin
+        self.tokens: list[tuple[str, int]] = []
+        at = 0
+        end = len(blank.rstrip())
+        line = 1
+        while at < end:
+            found = _TOKEN.match(blank, at)
+            line += blank.count("\n", at, found.start(1) if found else at)
+            if found is None:
+                rest = blank[at:].strip().partition("\n")[0][:30]
+                raise InputError(f"{origin}:{line}: not structural Verilog: {rest!r}")
+            self.tokens.append((found[1], line))
+            line += blank.count("\n", found.start(1), found.end())
+            at = found.end()
+        self.at = 0
+        self.ranges: dict[str, tuple[int, int]] = {}
+        self.alias: dict[str, str] = {}
+
+    def error(self, message: str) -> InputError:
+        line = self.tokens[min(self.at, len(self.tokens) - 1)][1] if self.tokens else 1
+        return InputError(f"{self.origin}:{line}: {message}")
+
+    def next(self, expected: str = "") -> str:
+        if self.at >= len(self.tokens):
+            raise self.error("the file ends inside the module: truncated")
+        word = self.tokens[self.at][0]
+        if expected and word != expected:
+            raise self.error(f"expected {expected!r}, found {word!r}")
+        self.at += 1
+        return word
+
+    def peek(self) -> str:
+        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
+
+    def module(self) -> Netlist:
+        self.next("module")
+        name = self.identifier()
+        while self.next() != ";":
+            pass
+        inputs: dict[str, list[str]] = {}
+        outputs: dict[str, list[str]] = {}
+        instances: list[Instance] = []
+        while (word := self.peek()) != "endmodule":
+            if word in ("input", "output", "wire"):
+                self.at += 1
+                if self.peek() == "wire":
+                    self.at += 1
+                span = self.range() if self.peek() == "[" else None
+                while True:
+                    net = self.identifier()
+                    if span is not None:
+                        self.ranges[net] = span
+                    if word != "wire":
+                        (inputs if word == "input" else outputs)[net] = self.bits(net)
+                    if self.next() == ";":
+                        break
+            elif word == "assign":
+                self.at += 1
+                left = self.expression()
+                self.next("=")
+                right = self.expression()
+                self.next(";")
+                if len(left) != len(right):
+                    raise self.error(f"assign of {len(right)} bits to {len(left)}")
+                self.alias.update(zip(left, right, strict=True))
+            else:
+                instances.append(self.instance())
+        return Netlist(
+            name,
+            {port: self.resolved(bits) for port, bits in inputs.items()},
+            {port: self.resolved(bits) for port, bits in outputs.items()},
+            [
+                Instance(i.name, i.cell, {p: self.resolved([n])[0] for p, n in i.pins.items()})
+                for i in instances
+            ],
+        )
+
+    def resolved(self, nets: Iterable[str]) -> list[str]:
+        found = []
+        for net in nets:
+            seen = set()
+            while net in self.alias:
+                if net in seen:
+                    raise InputError(f"{self.origin}: assign of {net} to itself")
+                seen.add(net)
+                net = self.alias[net]
+            found.append(net)
+        return found
+
+    def identifier(self) -> str:
+        word = self.next()
+        if not (word[0].isalpha() or word[0] in "_\\"):
+            raise self.error(f"expected a name, found {word!r}")
+        return word.removeprefix("\\")
+
+    def range(self) -> tuple[int, int]:
+        self.next("[")
+        high = int(self.next())
+        low = high
+        if self.peek() == ":":
+            self.next()
+            low = int(self.next())
+        self.next("]")
+        return high, low
+
+    def bits(self, net: str) -> list[str]:
+        if net not in self.ranges:
+            return [net]
+        high, low = self.ranges[net]
+        return [f"{net}[{i}]" for i in _span(high, low)]
+
+    def expression(self) -> list[str]:
+        word = self.peek()
+        if word == "{":
+            parts = []
+            while self.next() != "}":
+                parts.append(self.expression())
+            return [bit for part in reversed(parts) for bit in part]
+        if word[:1].isdigit():
+            return self.constant(self.next())
+        net = self.identifier()
+        if self.peek() == "[":
+            high, low = self.range()
+            return [f"{net}[{i}]" for i in _span(high, low)]
+        return self.bits(net)
+
+    def constant(self, word: str) -> list[str]:
+        size, quote, digits = word.replace(" ", "").replace("_", "").partition("'")
+        if not quote:
+            raise self.error(f"a constant without width: {word}")
+        base = {"b": 2, "d": 10, "h": 16}[digits[0].lower()]
+        value = int(re.sub("[xXzZ]", "0", digits[1:]), base)
+        return [ONE if value >> i & 1 else ZERO for i in range(int(size))]
+
+    def instance(self) -> Instance:
+        cell = self.identifier()
+        name = self.identifier()
+        self.next("(")
+        pins: dict[str, str] = {}
+        while self.peek() == ".":
+            self.next()
+            pin = self.identifier()
+            self.next("(")
+            nets = [] if self.peek() == ")" else self.expression()
+            self.next(")")
+            if len(nets) > 1:
+                raise self.error(f"pin {pin} of {name} is {len(nets)} bits wide")
+            if nets:
+                pins[pin] = nets[0]
+            if self.peek() == ",":
+                self.next()
+        self.next(")")
+        self.next(";")
+        return Instance(name, cell, pins)
+
+
+def _span(high: int, low: int) -> range:
+    return range(low, high + 1) if high >= low else range(low, high - 1, -1)
