@@ -263,6 +263,12 @@ class Scheme(Record):
         """Return the scheme with a measured fraction of zero weights."""
         return self._changed(weight_zeros=zeros)
 
+    def with_kv_cache(self, form: str) -> Scheme:
+        """Return the scheme with another KV cache: an integer format, or that of the operands."""
+        data = self.model_dump(exclude_unset=True)
+        data["attention"]["kv_cache"] = form
+        return Scheme.model_validate(data)
+
     def with_float_accumulator(self, accumulator: str) -> Scheme:
         """Return the scheme with every 16-bit float sum accumulated in another format."""
 
