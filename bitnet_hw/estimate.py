@@ -304,7 +304,7 @@ def estimate(
     MissingPriceError
         If the table leaves something unpriced.
     """
-    scenario = scenario or default_scenario(convention)
+    scenario = scenario or default_scenario(convention, model)
     hardware = hardware or load_hardware()
     if float_accumulator is not None:
         if convention == "paper":
@@ -338,11 +338,21 @@ def estimate(
     )
 
 
-def default_scenario(convention: Convention) -> Scenario:
-    """Return what is asked where nobody says: the papers' 512 tokens, or one token at 2048."""
+def default_scenario(convention: Convention, *models: ModelSpec) -> Scenario:
+    """Return what is asked where nobody says.
+
+    The papers' forward pass over 512 tokens, or the decode of one token at context 2048; fewer
+    where one of the models has fewer learned positions.
+    """
+    limits = [
+        model.max_position_embeddings
+        for model in models
+        if model.positions == "learned" and model.max_position_embeddings is not None
+    ]
     if convention == "paper":
-        return Scenario("prefill", tokens=512, attention="full", lm_head="none")
-    return Scenario("decode", context=2048)
+        tokens = min([512, *limits])
+        return Scenario("prefill", tokens=tokens, attention="full", lm_head="none")
+    return Scenario("decode", context=min([2048, *limits]))
 
 
 def ratio(baseline: Estimate, other: Estimate) -> Band:

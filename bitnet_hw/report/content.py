@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..counting import elementwise_functions
 from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
 from ..errors import InputError
-from ..estimate import Band, Estimate, default_scenario, estimate, ratio
+from ..estimate import Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
@@ -280,12 +280,7 @@ def build_report(
 
 
 def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware) -> Estimate:
-    scenario = default_scenario("paper")
-    # A model with fewer learned positions than the papers' 512 tokens takes what it has.
-    if model.positions == "learned" and model.max_position_embeddings is not None:
-        tokens = min(scenario.tokens, model.max_position_embeddings)
-        scenario = scenario._replace(tokens=tokens)
-    return estimate(model, scheme, table, scenario, "paper", hardware)
+    return estimate(model, scheme, table, convention="paper", hardware=hardware)
 
 
 def _sizes(
