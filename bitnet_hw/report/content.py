@@ -372,8 +372,8 @@ def _prices(estimates: list[Estimate]) -> list[PriceUse]:
 
 
 def cited_sources(report: Report) -> list[Source]:
-    """Return the works that the prices stand in, each once."""
-    found = {use.price.source.cite(): use.price.source for use in report.prices}
+    """Return the works that the prices stand in, each once for every place it was read in."""
+    found = {(s.cite(), s.read_in): s for s in (use.price.source for use in report.prices)}
     return list(found.values())
 
 
@@ -385,7 +385,7 @@ def bibtex(report: Report) -> str:
         f"  version = {{{report.version}}},\n"
         "}"
     ]
-    for source in cited_sources(report):
+    for source in {source.cite(): source for source in cited_sources(report)}.values():
         first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
         key = f"{first.lower()}{source.year}"
         lines = [
