@@ -52,6 +52,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("rows: -1", 2, "rows"),
         ("rows: many", 2, "rows"),
         ("clock_hz: .nan", 5, "clock_hz"),
+        ("clock_hz: .inf", 5, "clock_hz"),
         ("dram: DDR9", 8, "dram"),
     ],
 )
