@@ -292,7 +292,11 @@ class EnergyTable(Record):
             for number, text, price in (
                 (rule.mul, "mul", self._primitive("mul", form) if rule.mul else None),
                 (rule.add, "add", self._primitive("add", form) if rule.add else None),
-                (rule.int8_add, "int8 add", self._primitive("add", "int8")),
+                (
+                    rule.int8_add,
+                    "int8 add",
+                    self._primitive("add", "int8") if rule.int8_add else None,
+                ),
             )
             if number and price is not None
         ]

@@ -332,3 +332,11 @@ def test_every_shipped_list_cites_each_entry() -> None:
     assert read(FOLDER / "dram-1.yaml").data["sources"].keys() >= {
         entry.source for entry in load_dram_prices().kinds
     }
+
+
+def test_an_expansion_needs_only_what_it_is_made_of() -> None:
+    table = _table(OPERATION | {"operation": "mul", "pj": 2.0})
+    assert table.price("compare", "fp16").pj == 0.5
+    assert table.price("div", "fp16").pj == pytest.approx(5 * 2.0 + 2 * 0.5)
+    with pytest.raises(MissingPriceError, match="mine has no integer add"):
+        table.price("exp", "fp16")
