@@ -342,7 +342,7 @@ class EnergyTable(Record):
             )
         (below, low, low_fmt), (above, high, high_fmt) = known[at - 1], known[at]
         if above == size:
-            return high
+            return high.times(1, f"{operation} of {form}: {high_fmt} has the same {what}")
         share = (size - below) / (above - below)
         lines = [low.pj * size / below, high.pj * size / above]
         value = low.pj + share * (high.pj - low.pj)

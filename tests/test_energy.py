@@ -340,3 +340,10 @@ def test_an_expansion_needs_only_what_it_is_made_of() -> None:
     assert table.price("div", "fp16").pj == pytest.approx(5 * 2.0 + 2 * 0.5)
     with pytest.raises(MissingPriceError, match="mine has no integer add"):
         table.price("exp", "fp16")
+
+
+def test_a_product_as_large_as_a_listed_one_is_still_derived() -> None:
+    price = load_table("7nm").price("mul", "int16*int4")  # 64 partial products, as int8 has
+    assert price.pj == 0.07
+    assert price.kind == "derived"
+    assert "int16*int4" in price.formula
