@@ -273,7 +273,10 @@ class EnergyTable(Record):
 
     def _find(self, operation: Operation, form: str, accumulator: str) -> Price:
         if operation in ("add", "ternary-add"):
-            return self._primitive("add", accumulator or form)
+            width = accumulator or form
+            # A table may know what choosing the sign costs beside the adder.
+            own = self._listed.get((operation, width))
+            return own or self._primitive("add", width)
         if operation == "mul":
             return self._primitive("mul", form)
         if (operation, form) in self._listed:

@@ -347,3 +347,11 @@ def test_a_product_as_large_as_a_listed_one_is_still_derived() -> None:
     assert price.pj == 0.07
     assert price.kind == "derived"
     assert "int16*int4" in price.formula
+
+
+def test_a_listed_add_only_addition_is_used() -> None:
+    own = OPERATION | {"operation": "ternary-add", "format": "int20", "pj": 0.02}
+    table = _table(OPERATION | {"format": "int8", "pj": 0.01}, own)
+    assert table.price("ternary-add", "int8", "int20").pj == 0.02
+    assert table.price("ternary-add", "int8", "int8").pj == 0.01
+    assert table.price("add", "int8", "int20").pj == pytest.approx(0.025)
