@@ -6,10 +6,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from . import catalogue
-from .documents import Record, read, validate
+from .documents import Record, read, validate, wrong_value
 from .errors import InputError
 from .formats import CODECS, Codec, Format, Kind, accumulator_bits, find_codec, parse_format
 
@@ -216,13 +216,28 @@ class Scheme(Record):
     elementwise: str
     published: bool = False
 
+    @field_validator("embedding")
+    @classmethod
+    def _check_embedding(cls, embedding: str) -> str:
+        return find_codec(embedding).name
+
+    @field_validator("elementwise")
+    @classmethod
+    def _check_elementwise(cls, elementwise: str) -> str:
+        if parse_format(elementwise).kind is not Kind.FLOAT:
+            raise ValueError(f"must be a float format, found {elementwise}")
+        return elementwise
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        find_codec(self.embedding)
-        if parse_format(self.elementwise).kind is not Kind.FLOAT:
-            raise ValueError(f"elementwise must be a float format, found {self.elementwise}")
         for role in self.overrides:
-            self.formats(role)
+            try:
+                self.formats(role)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                key = ".".join(("overrides", role, *map(str, problem["loc"])))
+                message = problem["msg"].removeprefix("Value error, ")
+                raise wrong_value(key, message) from None
         return self
 
     @cached_property

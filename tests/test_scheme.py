@@ -161,3 +161,25 @@ def test_fp16_sums_on_request() -> None:
     assert scheme.linear.accumulator == "exact"
     assert scheme.attention.accumulator == scheme.lm_head.accumulator == "fp16"
     assert load_scheme("fp32").with_float_accumulator("fp16") == load_scheme("fp32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"overrides": {"ffn-down": {"weight": "int8"}}}, "overrides.ffn-down: codec 2bit"),
+        ({"overrides": {"ffn-down": {"activation": None}}}, "overrides.ffn-down.activation: "),
+        ({"overrides": {"ffn-dwn": {"activation": "int8"}}}, "ffn-dwn"),
+        ({"embedding": "fp17"}, "mine.yaml: embedding: unknown codec 'fp17'; did you mean"),
+        ({"elementwise": "int8"}, "mine.yaml: elementwise: "),
+        ({"elementwise": "fp17"}, "mine.yaml: elementwise: unknown number format 'fp17'"),
+    ],
+)
+def test_a_mistake_in_a_scheme_is_one_line_that_names_its_key(
+    changes: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        _validated(_fields() | changes)
+    message = str(caught.value)
+    assert place in message
+    assert "\n" not in message
+    assert "pydantic" not in message
