@@ -285,7 +285,13 @@ class Scheme(Record):
         return Scheme.model_validate(data)
 
     def with_float_accumulator(self, accumulator: str) -> Scheme:
-        """Return the scheme with every 16-bit float sum accumulated in another format."""
+        """Return the scheme with every 16-bit float sum accumulated in another format.
+
+        Raises
+        ------
+        InputError
+            If such sums cannot be accumulated in it.
+        """
 
         def changed(accumulates: str, operand: Format) -> str:
             is_half = operand.kind is Kind.FLOAT and operand.bits == 16
@@ -294,10 +300,13 @@ class Scheme(Record):
         data = self.model_dump(exclude_unset=True)
         for key, formats in (("linear", self.linear), ("lm_head", self.lm_head)):
             data[key]["accumulator"] = changed(formats.accumulator, formats.activation_format)
+        for role, override in data.get("overrides", {}).items():
+            formats = self.formats(role)
+            override["accumulator"] = changed(formats.accumulator, formats.activation_format)
         data["attention"]["accumulator"] = changed(
             self.attention.accumulator, self.attention.operand_format
         )
-        return Scheme.model_validate(data)
+        return self._rebuilt(data)
 
     def _changed(self, **changes: str | float) -> Scheme:
         data = self.model_dump(exclude_unset=True)
@@ -305,10 +314,13 @@ class Scheme(Record):
         for override in data.get("overrides", {}).values():
             for key in changes:
                 override.pop(key, None)
+        return self._rebuilt(data)
+
+    def _rebuilt(self, data: dict[str, object]) -> Scheme:
         try:
             return Scheme.model_validate(data)
-        except ValueError as error:
-            message = str(error).split("Value error, ")[-1].split(" [type=")[0]
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InputError(f"scheme {self.name}: {message}") from None
 
 

@@ -183,3 +183,19 @@ def test_a_mistake_in_a_scheme_is_one_line_that_names_its_key(
     assert place in message
     assert "\n" not in message
     assert "pydantic" not in message
+
+
+def test_fp16_sums_reach_the_roles_that_differ() -> None:
+    fields = _fields("w8a8")
+    half = {"weight": "fp16", "activation": "fp16", "accumulator": "fp32", "codec": "fp16"}
+    fields["overrides"] = {"ffn-down": half | {"quantiser": "none"}}
+    scheme = _validated(fields).with_float_accumulator("fp16")
+    assert scheme.formats("ffn-down").accumulator == "fp16"
+    assert scheme.formats("qkv").accumulator == "exact"
+
+
+@pytest.mark.parametrize("accumulator", ["int32", "fp17", "exact"])
+def test_half_precision_sums_cannot_be_accumulated_in_anything(accumulator: str) -> None:
+    with pytest.raises(InputError, match="scheme fp16: ") as caught:
+        load_scheme("fp16").with_float_accumulator(accumulator)
+    assert "\n" not in str(caught.value)
