@@ -157,7 +157,7 @@ class _Counter(ABC):
     def note_macs(self, op: Gemm | AttentionProduct, act: str, weight: str, acc: str) -> None:
         self.tally.mac_counts[MacKey(op.scope, op.role, act, weight, acc)] += op.macs
 
-    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: int) -> None:
+    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: float) -> None:
         outputs = op.m * op.p * op.repeat
         terms = op.n * (1 - formats.weight_zeros)
         work = AddOnlyWork(outputs * max(terms - 1, 0), outputs * terms, outputs * slots)
@@ -231,7 +231,7 @@ class _HardwareCounter(_Counter):
                 op, adder, act.name, bits, accumulator, round(outputs * chunks * active)
             )
             if weight.add_only:
-                self.note_add_only(op, formats, chunks * self.hardware.lanes)
+                self.note_add_only(op, formats, chunks * self.hardware.lanes * active)
         self._around(op, formats)
 
     def _around(self, op: Gemm, formats: LinearFormats) -> None:

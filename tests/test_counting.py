@@ -458,3 +458,15 @@ def test_a_batch_multiplies_every_count(batch: int, tokens: int) -> None:
     one = count(model, Scenario("prefill", tokens=tokens), scheme)
     many = count(model, Scenario("prefill", tokens=tokens, batch=batch), scheme)
     assert {key: batch * n for key, n in one.counts.items()} == many.counts
+
+
+def test_executed_slots_shrink_only_where_the_hardware_skips() -> None:
+    model, scenario = _tiny(num_hidden_layers=1), Scenario("decode", context=1)
+    dense = load_hardware("edge").model_copy(update={"lanes": 8})  # divides 24 and 40
+    skipping = dense.model_copy(update={"skips_inactive_weights": True})
+    scheme = load_scheme("bitnet-a4.8")
+    work = [count(model, scenario, scheme, hardware=h).add_only for h in (dense, skipping)]
+    assert work[0].executed_adder_slots == model.linear_parameters
+    used = 24 * 48 * (1 - 0.121) + 24 * 24 * 0.5 + 24 * 40 * (0.88 + 0.286 + 0.158)
+    assert work[1].executed_adder_slots == pytest.approx(used, rel=1e-3)
+    assert work[0].non_zero_terms == work[1].non_zero_terms
