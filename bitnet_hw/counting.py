@@ -251,7 +251,8 @@ class _HardwareCounter(_Counter):
         scoring = op.role == "attention-score"
         # QK^T reduces over head_dim, AV over the context.
         outputs = (op.pairs if scoring else op.queries * op.head_dim) * op.heads
-        longest = op.head_dim if scoring else op.step.contexts.last
+        last = op.step.contexts.last
+        longest = op.head_dim if scoring else min(last, op.window or last)
         accumulator = formats.accumulator_format(longest)
         weight = operand.name if formats.dequantises else stored.name
         self._products(op, operand.name, weight, op.macs, accumulator)

@@ -470,3 +470,12 @@ def test_executed_slots_shrink_only_where_the_hardware_skips() -> None:
     used = 24 * 48 * (1 - 0.121) + 24 * 24 * 0.5 + 24 * 40 * (0.88 + 0.286 + 0.158)
     assert work[1].executed_adder_slots == pytest.approx(used, rel=1e-3)
     assert work[0].non_zero_terms == work[1].non_zero_terms
+
+
+def test_a_window_bounds_the_accumulator_of_integer_attention() -> None:
+    fields = load_scheme("w8a8").model_dump(exclude_unset=True)
+    fields["attention"] = {"operand": "int8", "kv_cache": "int8", "accumulator": "exact"}
+    scheme = Scheme.model_validate(fields)
+    tally = count(_tiny(sliding_window=16), Scenario("decode", context=4096), scheme)
+    widths = {key.accumulator for key in tally.mac_counts if key.role == "attention-value"}
+    assert widths == {"int19"}  # 127 x 127 x 16 = 258,064 < 2**18
