@@ -179,8 +179,9 @@ class _PaperCounter(_Counter):
             self.note_add_only(op, formats, op.n)
         else:
             # Widths that differ are multiplied at the wider one; a dequantised weight is a float.
-            self.tally.add(key, op.macs)
-            adds = key._replace(operation="add", accumulator=act.name)
+            form = weight.name if act.kind is weight.kind and weight.bits > act.bits else act.name
+            self.tally.add(key._replace(format=form), op.macs)
+            adds = key._replace(operation="add", format=form, accumulator=form)
             self.tally.add(adds, outputs * (op.n - 1))
         self.note_macs(op, act.name, weight.name, act.name)
         if formats.hadamard:

@@ -479,3 +479,13 @@ def test_a_window_bounds_the_accumulator_of_integer_attention() -> None:
     tally = count(_tiny(sliding_window=16), Scenario("decode", context=4096), scheme)
     widths = {key.accumulator for key in tally.mac_counts if key.role == "attention-value"}
     assert widths == {"int19"}  # 127 x 127 x 16 = 258,064 < 2**18
+
+
+def test_the_paper_convention_multiplies_unlike_integers_at_the_wider_one() -> None:
+    fields = load_scheme("w8a8").model_dump(exclude_unset=True)
+    fields["linear"]["activation"] = "int4"
+    scheme = Scheme.model_validate(fields)
+    scenario = Scenario("prefill", tokens=2, attention="full", lm_head="none")
+    tally = count(_tiny(), scenario, scheme, "paper")
+    linear = {key.format for key in tally.counts if key.role == "ffn-up"}
+    assert linear == {"int8"}
