@@ -242,6 +242,38 @@ def test_decode_traffic_equals_the_walk(
     )
 
 
+def _keys_of_a_prefill(tokens: int, window: int, block: int) -> int:
+    """Count the positions that each block of queries must have at hand."""
+    return sum(
+        len(
+            {
+                key
+                for q in range(start, min(start + block, tokens))
+                for key in range(max(0, q - window + 1), q + 1)
+            }
+        )
+        for start in range(0, tokens, block)
+    )
+
+
+@pytest.mark.parametrize("fit", [1, 3, 8])
+@pytest.mark.parametrize("window", [1, 4, 7])
+def test_a_sliding_window_in_a_prefill_reads_what_a_block_can_see(fit: int, window: int) -> None:
+    tokens = 64
+    model = ModelSpec(
+        name="tiny", hidden_size=8, num_hidden_layers=1, num_attention_heads=1, head_dim=8,
+        intermediate_size=8, gated=True, activation="silu", vocab_size=9, tie_word_embeddings=True,
+        sliding_window=window,
+    )  # fmt: skip
+    # A query and its result take 8 x 4 bytes.
+    hardware = load_hardware("edge").model_copy(update={"activation_buffer_bytes": 32 * fit})
+    moved = _moved(model, "fp16", Scenario("prefill", tokens=tokens), hardware)
+    read = moved["dram", "attention-score", "kv-cache"] / (8 * 2) - tokens
+    needed = _keys_of_a_prefill(tokens, window, fit)
+    blocks = -(-tokens // fit)
+    assert needed <= read <= blocks * (window + fit - 1)
+
+
 def test_kv_cache_of_sliding_layers_stops_at_the_window() -> None:
     model = ModelSpec(
         name="mixed", hidden_size=64, num_hidden_layers=6, num_attention_heads=4,
