@@ -115,18 +115,18 @@ class Estimate:
         """Total energy with its band, J."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         static = self.static_j or 0.0
-        return Band(
-            self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static,
-            sum(row.low_joules for row in rows) + static,
-            sum(row.high_joules for row in rows) + static,
-        )
+        value = self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static
+        low = sum(row.low_joules for row in rows) + static
+        high = sum(row.high_joules for row in rows) + static
+        # The sums differ in their order, so that without a range rounding could part them.
+        return Band(value, min(low, value), max(high, value))
 
     @property
     def derived_share(self) -> float:
         """Share of the energy that rests on derived prices."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         derived = sum(row.joules for row in rows if row.price.kind == "derived")
-        return derived / self.energy.value if self.energy.value else 0.0
+        return min(1.0, derived / self.energy.value) if self.energy.value else 0.0
 
     @property
     def boundaries(self) -> frozenset[str]:
