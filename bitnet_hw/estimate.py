@@ -315,7 +315,10 @@ def estimate(
         scheme = scheme.with_float_accumulator(float_accumulator)
     tally = count(model, scenario, scheme, convention, hardware)
     saving = hardware.weight_zero_saving if convention == "hardware" else 0.0
-    scales = {role: 1 - saving * scheme.formats(role).weight_zeros for role in LINEAR_ROLES}
+    scales = {
+        role: 1 - saving * scheme.formats(role).weight_zeros
+        for role in (*LINEAR_ROLES, "lm-head", "embedding")
+    }
     arithmetic = price_tally(tally, table, scales if saving else None)
     memory: list[PricedTraffic] | None = None
     time: Timing | None = None

@@ -354,3 +354,16 @@ def test_a_wholly_derived_estimate_has_a_share_of_one() -> None:
         share = estimate(SMALL, load_scheme(name), derived, ON_PAPER, "paper").derived_share
         assert share == pytest.approx(1.0)
         assert share <= 1.0
+
+
+def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
+    fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
+    fields["lm_head"] = fields["linear"] | {"weight_zeros": 0.5}
+    scheme = Scheme.model_validate(fields)
+    saving = load_hardware().model_copy(update={"weight_zero_saving": 0.4})
+    dense, spared = (
+        estimate(SMALL, scheme, load_table("7nm"), SCENARIOS[1], hardware=hardware)
+        .arithmetic_by_role()["lm-head"]
+        for hardware in (None, saving)
+    )  # fmt: skip
+    assert spared / dense == pytest.approx(1 - 0.4 * 0.5)
