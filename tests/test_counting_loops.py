@@ -59,13 +59,17 @@ class Walk:
                 self._elementwise("residual", "position", m.hidden_size)
         for window in windows:
             self._layer(tokens, first + new, window)
-        if self.hardware:
+        if self.hardware and m.final_norm:
             for _ in tokens:
                 self._elementwise("norm", m.norm, m.hidden_size)
         for b, position in tokens:
             last = position == first + new - 1
             if self.scenario.lm_head == "all" or (self.scenario.lm_head == "last" and last):
                 self._linear("lm-head", m.hidden_size, m.vocab_size, [(b, position)], True)
+                if self.hardware and m.lm_head_bias:
+                    self._elementwise("bias", "bias", m.vocab_size)
+                if self.hardware and m.lm_head_softcap:
+                    self._elementwise("lm-head", "softcap", m.vocab_size)
 
     def _layer(self, tokens: list[tuple[int, int]], end: int, window: int | None) -> None:
         m = self.model
@@ -217,7 +221,8 @@ def _models(draw: st.DrawFn) -> ModelSpec:
     layers = draw(st.integers(1, 2))
     window = draw(st.none() | st.integers(1, 6))
     flags = ["gated", "tie_word_embeddings", "qk_norm", "sub_norms", "qkv_bias",
-             "attention_out_bias", "ffn_bias", "attention_softcap"]  # fmt: skip
+             "attention_out_bias", "ffn_bias", "attention_softcap", "final_norm", "lm_head_bias",
+             "lm_head_softcap"]  # fmt: skip
     return ModelSpec.model_validate(
         {
             "name": "tiny",
