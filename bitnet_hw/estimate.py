@@ -132,11 +132,8 @@ class Estimate:
     @property
     def boundaries(self) -> frozenset[str]:
         """Boundaries of the prices that the matrix products rest on."""
-        return frozenset(
-            row.price.boundary
-            for row in self.arithmetic
-            if row.key.operation in ("mul", "add", "ternary-add")
-        )
+        products = {*LINEAR_ROLES, *ATTENTION_ROLES, "lm-head"}
+        return frozenset(row.price.boundary for row in self.arithmetic if row.key.role in products)
 
     @property
     def energy_per_token(self) -> Band:
@@ -368,13 +365,23 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     Raises
     ------
     InputError
-        If the two rest on different tables, conventions or price boundaries, which no single
-        ratio bridges.
+        If the two differ in more than their scheme, or rest on different price boundaries, which
+        no single ratio bridges.
     """
     if baseline.table.name != other.table.name or baseline.convention != other.convention:
         raise InputError(
             f"a ratio needs one energy table and one convention, found {baseline.table.name} "
             f"({baseline.convention}) and {other.table.name} ({other.convention})"
+        )
+    if (baseline.model, baseline.scenario) != (other.model, other.scenario):
+        raise InputError(
+            f"a ratio needs one model and one scenario, found {baseline.model.name} "
+            f"({baseline.scenario.describe()}) and {other.model.name} ({other.scenario.describe()})"
+        )
+    if baseline.hardware != other.hardware:
+        raise InputError(
+            f"a ratio needs one machine, found {baseline.hardware.name} and {other.hardware.name} "
+            "with other sizes"
         )
     if baseline.boundaries != other.boundaries:
         raise InputError(

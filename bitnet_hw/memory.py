@@ -37,7 +37,7 @@ class Footprint:
     weights : float
         Projections and FFN as the scheme stores them, scales included.
     lm_head : float
-        LM head; 0 where it is the embedding table.
+        LM head; 0 where it is the embedding table, stored alike.
     embedding : float
         Token and learned position embeddings, a tied LM head among them.
     norms_and_biases : float
@@ -45,7 +45,8 @@ class Footprint:
     kv_cache : float
         Keys and values of the whole batch at the longest context.
     activations : float
-        Peak: the largest sum of one operator's input, its output and the residual stream.
+        Peak: the largest sum of one operator's input, its output, what waits for it (the gate),
+        and the residual stream.
     """
 
     weights: float
@@ -109,11 +110,15 @@ def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint
     scenario.checked(model)
     embedding = model.embedding_parameters * find_codec(scheme.embedding).bits / 8
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
+    # A tied head that is stored another way than the embedding is a copy of its own.
+    shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
     form = parse_format(scheme.elementwise)
     widest = max(
         (
             op.m * (op.n * _input_bits(op, scheme) + op.p * _output_bits(op, scheme))
             + op.m * model.hidden_size * form.bits
+            # The gate's output waits for the up projection's.
+            + (op.m * op.p * form.bits if op.role == "ffn-up" and model.gated else 0)
             for op in operators(model, scenario)
             if isinstance(op, Gemm)
         ),
@@ -121,7 +126,7 @@ def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint
     )
     return Footprint(
         weights=weight_bytes(model, scheme),
-        lm_head=0.0 if model.tie_word_embeddings else head,
+        lm_head=0.0 if shared else head,
         embedding=embedding,
         norms_and_biases=model.norm_and_bias_parameters * form.bits / 8,
         kv_cache=kv_cache_bytes(model, scheme, scenario.last_position, scenario.batch),

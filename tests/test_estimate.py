@@ -307,6 +307,16 @@ def test_a_ratio_across_tables_or_conventions_is_refused() -> None:
         ratio(paper, _estimate())
 
 
+def test_a_ratio_compares_nothing_but_schemes() -> None:
+    short, long = (Scenario("decode", context=n) for n in (8, 16))
+    fp16, ternary, table = load_scheme("fp16"), load_scheme("bitnet-b1.58"), load_table("7nm")
+    base = estimate(SMALL, fp16, table, short)
+    with pytest.raises(InputError, match="one model and one scenario"):
+        ratio(base, estimate(SMALL, ternary, table, long))
+    with pytest.raises(InputError, match="one machine"):
+        ratio(base, estimate(SMALL, ternary, table, short, hardware=load_hardware("server")))
+
+
 def test_a_ratio_across_boundaries_is_refused() -> None:
     table = load_table("7nm")
     data = table.model_dump(by_alias=True, exclude_none=True)

@@ -8,6 +8,7 @@ import click
 
 from ..counting import Convention, accumulating_in, count
 from ..errors import InputError
+from ..formats import Kind
 from ..model import load_model
 from ..scheme import Scheme
 from ..tally import OpTally
@@ -114,9 +115,15 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
     if scheme.add_only:
         work = tally.add_only
         zeros = scheme.linear.weight_zeros
+        ternary = scheme.linear.weight_format.kind is Kind.TERNARY
+        assumed = (
+            f"{zeros:.3g} of the weights zero: assumed, not measured"
+            if ternary
+            else "binary weights have no zeros"
+        )
         click.echo(
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "
-            f"({zeros:.3g} of the weights zero: assumed, not measured)"
+            f"({assumed})"
         )

@@ -150,8 +150,8 @@ def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> Non
     machine.write_text(
         "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"
         "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
-        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\n"
+        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\ndram_static_w: 0.5\n"
     )
     result = run("estimate", MODEL, "--hardware", machine, "--energy-table", "7nm", "--json")
     for one in json.loads(result.out):
-        assert one["static_j"] == pytest.approx(2.0 * one["latency_s"])
+        assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])
