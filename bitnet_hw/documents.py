@@ -32,6 +32,11 @@ MAX_DOCUMENT_BYTES = 4 << 20
 #: aliases repeat each other stand for more than any memory holds.
 MAX_DOCUMENT_ITEMS = 200_000
 
+#: Deeper nesting is refused before a node tree is built: the parser's C code recurses, and a stack
+#: that overflows there ends the process. Shorter texts cannot nest deep enough to do so.
+MAX_DEPTH = 200
+_SHORT_TEXT = 16 << 10
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -144,6 +149,8 @@ def read(path: str | Path) -> Document:
 
 def _parse_yaml(text: str, origin: str) -> Document:
     try:
+        if len(text) > _SHORT_TEXT:
+            _check_depth(text, origin)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -163,6 +170,18 @@ def _parse_yaml(text: str, origin: str) -> Document:
     except ValueError as error:
         raise InputError(f"{origin}: not valid YAML: {error}") from None
     return _mapping(data, origin, lines)
+
+
+def _check_depth(text: str, origin: str) -> None:
+    depth = line = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            line = event.start_mark.line + 1 if event.start_mark else line
+            if depth > MAX_DEPTH:
+                raise InputError(f"{origin}:{line}: nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _index(

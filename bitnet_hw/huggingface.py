@@ -261,10 +261,9 @@ class _Reading:
         for field, value in model_type.traits.items():
             self.fields.setdefault(field, value)
         hidden = self.fields.get("hidden_size")
-        if model_type.ffn_factor and type(hidden) is int:
-            self.fields["intermediate_size"] = (
-                self.fields["intermediate_size"] or model_type.ffn_factor * hidden
-            )
+        no_width = self.fields.get("intermediate_size") is None
+        if model_type.ffn_factor and no_width and type(hidden) is int:
+            self.fields["intermediate_size"] = model_type.ffn_factor * hidden
         self._count_sliding_layers()
 
     def _count_sliding_layers(self) -> None:
