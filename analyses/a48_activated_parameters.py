@@ -1,10 +1,10 @@
 """BitNet a4.8, Table 2: activated parameters, from the table's own shares of zeros.
 
 Shapes (hidden size x layers, FFN width): 1536 x 24, 4096; 2048 x 24, 5460; 3200 x 26, 8640; 4096 x
-32, 11008. Activated parameters (millions or billions) are the weights of the projections and the
-FFN, each times one minus its share of zeros (percent): a zero in the input of QKV, out, gate or down
-leaves a column of weights unused; a zero gate leaves an output row of up unused. No embeddings, no
-convention.
+32, 11008. Activated parameters (M: 1e6, G: 1e9) are the weights of projections and FFN, each
+times one minus its share of zeros (percent): a zero in the input of QKV, out, gate or down leaves a
+column of weights unused; a zero gate leaves an output row of up unused. No embeddings; no
+convention enters.
 
 Tolerance: ours rounds to the digits that are printed; the overall share of zeros lies within 0.1 of
 a percentage point, since the shares that enter it are rounded themselves. Known miss: a4.8 at 7B,

@@ -105,7 +105,9 @@ def compare(published: Published) -> Findings:
     schemes = {column: load_scheme(name) for column, name in COLUMNS.items()}
     batch = {c: int(published[f"b1.58.table3.{c}.batch"].number) for c in COLUMNS}
     throughput = {c: published[f"b1.58.table3.{c}.throughput"].number for c in COLUMNS}
-    peak = {k: GPUS * published[f"a100.{k}"].number for k in ("memory", "bandwidth", "fp16", "int8")}
+    peak = {
+        k: GPUS * published[f"a100.{k}"].number for k in ("memory", "bandwidth", "fp16", "int8")
+    }
     capacity = peak["memory"] * GB
     one = Scenario("decode", context=POSITIONS)
     parameters = {c: footprint(model, s, one).parameters for c, s in schemes.items()}
@@ -114,13 +116,12 @@ def compare(published: Published) -> Findings:
     fixed, sequence = fit.middle()
 
     def machine(bandwidth: float, macs_per_s: float) -> Hardware:
-        rows = lanes = 128
         return Hardware(
             name="two A100, fitted",
-            rows=rows,
-            lanes=lanes,
+            rows=128,
+            lanes=128,
             tokens=1,
-            clock_hz=macs_per_s / (rows * lanes),
+            clock_hz=macs_per_s / 128**2,
             activation_buffer_bytes=GPUS * L2_BYTES,
             weight_buffer_bytes=GPUS * L2_BYTES,
             dram="HBM2",

@@ -5,9 +5,9 @@ width 4h): 4096 x 32, 5120 x 40, 7168 x 48 (hidden size x layers). One forward p
 in J, under the ``paper`` convention: full attention, no LM head, no norms, FP16 sums in FP16. The
 32-bit and 16-bit columns are the schemes fp32 and fp16, the 1-bit column is bitnet-b1.
 
-Tolerance: ours rounds to the two decimals that are printed; a ratio of two-digit numbers says little.
-Known misses: the additions of the 1-bit 6.7B and 30B at 7 nm, published 0.04 and 0.14, computed
-0.0341 and 0.1349. No variant of the energy model that was tried gives both columns.
+Tolerance: ours rounds to the two decimals that are printed; a ratio of two-digit numbers would say
+little. Known misses: the additions of the 1-bit 6.7B and 30B at 7 nm, published 0.04 and 0.14,
+computed 0.0341 and 0.1349. No variant of the energy model that was tried gives them.
 """
 
 from __future__ import annotations

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import click
-from bitnet_hw.documents import Record, read, validate
-from bitnet_hw.energy import Source
-from bitnet_hw.errors import BitnetHwError, InputError, MismatchError, unknown_name
 from pydantic import Field
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+
+from bitnet_hw.documents import Record, read, validate
+from bitnet_hw.energy import Source
+from bitnet_hw.errors import BitnetHwError, InputError, MismatchError, unknown_name
 
 FOLDER = Path(__file__).resolve().parent / "published"
 
@@ -294,11 +295,14 @@ class Findings:
         What else there is to see.
     notes : list of str
         One sentence each.
+    reference : str
+        Whose figures ours stand beside, where they are not published ones.
     """
 
     comparisons: list[Comparison]
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reference: str = "published"
 
     def count(self, verdict: Verdict) -> int:
         """Return how many comparisons have a verdict."""
@@ -350,6 +354,7 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
                     "description": description.strip(),
                     "verdict": "FAIL" if failed else "ok",
                     "sources": published.citations(),
+                    "reference": findings.reference,
                     "comparisons": [c.as_dict() for c in findings.comparisons],
                     "tables": [table.as_dict() for table in findings.tables],
                     "notes": findings.notes,
@@ -363,8 +368,8 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
             first = failed[0]
             raise MismatchError(
                 f"{len(failed)} of {len(findings.comparisons)} comparisons fail; first "
-                f"{first.name}: published {first.printed}, ours {first.ours:g} {first.unit} "
-                f"(tolerance {first.tolerance}): {first.remark}"
+                f"{first.name}: {findings.reference} {first.printed}, ours {first.ours:g} "
+                f"{first.unit} (tolerance {first.tolerance}): {first.remark}"
             )
 
     try:
@@ -401,12 +406,13 @@ def _show(title: str, citations: list[str], findings: Findings) -> None:
         console.print(escape(citation), style="dim")
     if findings.comparisons:
         table = RichTable(box=frame, pad_edge=False)
-        for column in ("", "published", "ours", "ratio"):
+        for column in ("", findings.reference, "ours", "ratio"):
             table.add_column(column, justify="right" if column else "left")
         for column in ("unit", "tolerance", "verdict", ""):
             table.add_column(column)
         for c in findings.comparisons:
-            cells = [c.name, c.printed, shown(c.ours), f"{c.ratio:.4f}", c.unit]
+            printed = c.printed if len(c.printed) <= 8 else shown(c.published)
+            cells = [c.name, printed, shown(c.ours), f"{c.ratio:.4f}", c.unit]
             cells.append(str(c.tolerance))
             verdict = f"[{_STYLES[c.verdict]}]{c.verdict}[/]"
             table.add_row(*map(escape, cells), verdict, escape(c.remark))
