@@ -387,7 +387,7 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
         raise InputError(f"{folder}: is a file; give a folder")
     if (folder / landmark).exists() and not force:
         raise InputError(
-            f"{folder}: holds a {landmark} already; give --force to replace it, or another folder"
+            f"{folder}: holds {landmark} already; give --force to replace it, or another folder"
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -116,8 +116,8 @@ def _layer(op: Gemm | AttentionProduct, of: Estimate, key: MacKey, joules: float
         bits = formats.stored.bits
         if bits != int(bits):
             raise InputError(
-                f"loop nests move whole bits; codec {formats.codec} stores {bits:.3g} bits a weight: "
-                "give --codec 2bit"
+                f"loop nests move whole bits; codec {formats.codec} stores {bits:.3g} bits a "
+                "weight: give --codec 2bit"
             )
         name = op.scope.removeprefix("layers.*.")
         shape = (1, 1, op.m, op.n, op.p)
