@@ -2,9 +2,10 @@
 
 Both count the MACs of one prefill, LM head on every position, full attention: bitnet_hw from the
 shape alone, FlopCounterMode by running the Hugging Face model on the meta device. The totals must
-be equal before anything is timed. CPU time (all threads of this process), median of several runs of
-each side, in one process. On torch's side only the forward pass under the counter is timed; building
-the model is shown apart. On ours, the operators and the whole tally by scope, role and format.
+be equal before anything is timed. CPU time (all threads of this process), median of several runs
+of each side, in one process. On torch's side only the forward pass under the counter is timed;
+building the model is shown apart. On ours, the operators and the whole tally by scope, role and
+format.
 
 Needs torch and transformers (the extra ``torch``).
 """
@@ -60,19 +61,20 @@ def meta_model(model: ModelSpec) -> Any:  # noqa: ANN401  a transformers model
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        hidden_size=model.hidden_size,
-        num_hidden_layers=model.num_hidden_layers,
-        num_attention_heads=model.num_attention_heads,
-        num_key_value_heads=model.num_key_value_heads,
-        intermediate_size=model.intermediate_size,
-        vocab_size=model.vocab_size,
-        max_position_embeddings=model.max_position_embeddings or 4096,
-        tie_word_embeddings=model.tie_word_embeddings,
-        attn_implementation="eager",
+    shared = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "tie_word_embeddings",
     )
+    settings: dict[str, Any] = {key: getattr(model, key) for key in shared}
+    settings["attn_implementation"] = "eager"
     with torch.device("meta"):
-        return LlamaForCausalLM(config).eval()
+        return LlamaForCausalLM(LlamaConfig(**settings))
 
 
 def flop_counter_macs(network: Any, tokens: int) -> int:  # noqa: ANN401
@@ -85,7 +87,7 @@ def flop_counter_macs(network: Any, tokens: int) -> int:  # noqa: ANN401
     mask = torch.ones((1, tokens), dtype=torch.long, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(input_ids=ids, attention_mask=mask, use_cache=False)
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def compare(name: str, tokens: int, runs: int) -> float:
@@ -117,14 +119,10 @@ def sweep(number: int) -> None:
     models = [load_model(name) for name in (*MODELS, "bitnet-b1.58-2b4t", "bitnet-6.7b")]
     schemes = [load_scheme(name) for name in ("fp16", "w8a8", "bitnet-b1.58", "bitnet-a4.8")]
     table, hardware = load_table("7nm"), load_hardware()
-    cases = [
-        (
-            models[i % 4],
-            schemes[i // 4 % 4],
-            Scenario("decode", context=1 + i // 16, batch=1 + i % 7),
-        )
-        for i in range(number)
-    ]
+    cases = []
+    for i in range(number):
+        scenario = Scenario("decode", context=1 + i // 16, batch=1 + i % 7)
+        cases.append((models[i % 4], schemes[i // 4 % 4], scenario))
     start = time.process_time()
     for model, scheme, scenario in cases:
         count(model, scenario, scheme, "hardware", hardware)
