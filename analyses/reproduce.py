@@ -105,7 +105,7 @@ def render(results: list[dict[str, Any]], version: str) -> str:
     environment.globals["place"] = strip_place
     counts = {
         verdict: sum(c["verdict"] == verdict for r in results for c in r["comparisons"])
-        for verdict in ("ok", "known miss", "FAIL")
+        for verdict in ("ok", "fitted", "known miss", "FAIL")
     }
     template = environment.get_template("reproduced.html.j2")
     return template.render(results=results, version=version, counts=counts, width=STRIP_WIDTH)
