@@ -115,7 +115,12 @@ def test_a_codec_changes_the_schemes_that_it_fits(run: Run) -> None:
 
 
 def test_footprint_shows_every_ternary_codec(run: Run) -> None:
-    rows = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
+    found = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
+    rows = found["footprints"]
+    # Two times 30 layers of 5 heads of 128 at two bytes, or at one with a two-byte scale a vector.
+    cache = next(row for row in found["kv_cache"] if row["context"] == 2048)
+    assert cache["fp16"] == 2048 * 2 * 30 * 5 * 128 * 2
+    assert cache["int8"] == 2048 * 2 * 30 * 5 * (128 + 2)
     codecs = {row["codec"]: row for row in rows if row["scheme"] == "bitnet-b1.58"}
     assert set(codecs) == {"2bit", "base3", "entropy"}
     assert codecs["entropy"]["weights_bytes"] < codecs["base3"]["weights_bytes"]
