@@ -2,7 +2,7 @@
 
 No model enters: the figure is the price of one FP16 MAC, an FP16 multiplication and an FP16
 addition, over the price of one INT8 addition, all three from the 7 nm table (pJ). It leaves out
-accumulator width, scales, attention, LM head and memory.
+accumulator width, scales, attention, LM head and memory. No convention enters.
 
 Tolerance: ours rounds to the one decimal that is printed. Known misses: none.
 """

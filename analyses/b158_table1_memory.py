@@ -3,7 +3,7 @@
 Shapes (hidden size x layers, FFN width): 1536 x 24, 4096; 2048 x 24, 5460; 3200 x 26, 8640. What is
 compared is the difference LLaMA - BitNet, in GB of 1e9 bytes: the projections and the FFN at 16
 against 2 bits a weight (schemes fp16 and bitnet-b1.58, the scales of the matrices included). All
-else, embeddings, KV cache, buffers, is the same in both and drops out.
+else, embeddings, KV cache, buffers, is the same in both and drops out. No convention enters.
 
 Tolerance: 7.5, 4 and 1 percent of the published difference. The table prints two decimals; its
 smallest difference, 1.28 GB, is uncertain by 0.8 percent for that alone, and no shape of that size

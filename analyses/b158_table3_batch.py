@@ -5,16 +5,17 @@ bounds the speed, so the analysis solves for them and says which values are poss
 
 Shapes: LLaMA 2 70B, 8192 x 80, FFN 28672, 8 key/value heads (an assumption: the paper names a size
 only), fp16 against bitnet-b1.58 at 2 bits a weight, 512 positions, two A100 of 80 GB (1e9 bytes).
+Convention: hardware, for traffic and time.
 
 Memory: parameters + fixed + batch x (KV cache + runtime) fills the memory; one sequence more does
 not fit. Two batches give the two unknowns, `fixed` and the bytes of a sequence, as ranges. Speed: a
 decode step takes batch / throughput seconds; LLaMA's gives the DRAM bandwidth, BitNet's, whose
 bytes would take a third of the time, gives the rate of arithmetic (MAC/s).
 
-Compared, exactly: both batches and, to 0.1 percent, both throughputs, put back into the memory and
-timing models with the middle of each range; and, to the printed digits, the two ratios that the
-paper prints. The analysis fails where the fit leaves what is physically possible: negative memory,
-or more than the GPUs' peaks. Known misses: none.
+Tolerance: both batches exact and both throughputs to 0.1 percent, put back into the memory and
+timing models with the middle of each range; the two ratios that the paper prints to their digits.
+The analysis fails where the fit leaves what is physically possible: negative memory, or more than
+the GPUs' peaks. Known misses: none.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ LAYERS = (
     ("trace", "checkpoint", "rtl"),
     ("counting",),
     ("energy",),
-    ("scaling", "memory", "measure", "loopnest"),
+    ("scaling", "memory", "measure"),
     ("timing",),
     ("estimate",),
     ("",),  # bitnet_hw/__init__.py: the public names
-    ("export", "report"),
+    ("loopnest", "export", "report"),
     ("cli",),
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -73,11 +73,12 @@ def command(
     for what, number in (("scheme", len(schemes)), ("energy table", len(tables))):
         if number > 1:
             raise InputError(f"export takes one {what}, found {number}")
+    model = load_model(config)
     of = estimate(
-        load_model(config),
+        model,
         schemes[0],
         tables[0],
-        build_scenario("hardware", given),
+        build_scenario("hardware", given, [model]),
         "hardware",
         build_hardware("hardware", hardware, lanes),
         float_accumulator,
