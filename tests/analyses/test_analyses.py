@@ -28,6 +28,21 @@ FIGURES = {
     "bitnet_fig1": ("bitnet.fig1.125m", "8.9"),
     "bitnet_table1": ("bitnet.table1.13b.fp16.7nm.mul", "2.24"),
 }
+
+
+def _load(name: str) -> ModuleType:
+    """Load a module of the folder, which is no package: its scripts find it beside them."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their own module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+DIGITS = _load("comparison").DIGITS
 HAS_ZIGZAG = importlib.util.find_spec("zigzag") is not None
 
 
@@ -54,17 +69,6 @@ def _published(tmp_path: Path, figure: str, **changes: Any) -> Path:
                 path.write_text(yaml.safe_dump(data), encoding="utf-8")
                 return folder
     raise AssertionError(f"no figure {figure}")
-
-
-@pytest.fixture(scope="module")
-def comparison() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("comparison", FOLDER / "comparison.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["comparison"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_analysis_is_tested() -> None:
@@ -161,16 +165,13 @@ def test_bad_figures_are_refused(change: dict[str, str], part: str, tmp_path: Pa
         ("3.70", 3.704, True),
     ],
 )
-def test_digits(comparison: ModuleType, printed: str, ours: float, within: bool) -> None:
-    assert comparison.DIGITS.holds(printed, ours) is within
+def test_digits(printed: str, ours: float, within: bool) -> None:
+    assert DIGITS.holds(printed, ours) is within
 
 
 @given(value=st.floats(0.001, 1000), places=st.integers(0, 4))
 def test_what_rounds_to_the_digits_is_within(value: float, places: int) -> None:
-    module = sys.modules.get("comparison")
-    if module is None:  # the fixture loads it; this test may run first
-        pytest.skip("comparison is not loaded yet")
-    assert module.DIGITS.holds(f"{value:.{places}f}", value)
+    assert DIGITS.holds(f"{value:.{places}f}", value)
 
 
 def test_zigzag_agrees_or_says_that_it_is_missing() -> None:
