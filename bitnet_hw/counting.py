@@ -67,6 +67,24 @@ def check_convention(convention: str, scenario: Scenario) -> None:
             )
 
 
+def accumulating_in(scheme: Scheme, accumulator: str | None, convention: Convention) -> Scheme:
+    """Return a scheme with its 16-bit float sums accumulated as asked; None leaves it as it is.
+
+    Raises
+    ------
+    InputError
+        If a format is asked for under the paper convention, which fixes the operands' own.
+    """
+    if accumulator is None:
+        return scheme
+    if convention == "paper":
+        raise InputError(
+            f"--float-accumulator {accumulator} contradicts --convention paper, "
+            "which accumulates in the operands' own format"
+        )
+    return scheme.with_float_accumulator(accumulator)
+
+
 def count(
     model: ModelSpec,
     scenario: Scenario,

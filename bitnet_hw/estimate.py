@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from .counting import Convention, count
+from .counting import Convention, accumulating_in, count
 from .energy import EnergyTable, PricedRow, price_tally
 from .errors import InputError
 from .hardware import Hardware, load_hardware
@@ -306,13 +306,7 @@ def estimate(
     """
     scenario = scenario or default_scenario(convention, model)
     hardware = hardware or load_hardware()
-    if float_accumulator is not None:
-        if convention == "paper":
-            raise InputError(
-                f"--float-accumulator {float_accumulator} contradicts --convention paper, "
-                "which accumulates in the operands' own format"
-            )
-        scheme = scheme.with_float_accumulator(float_accumulator)
+    scheme = accumulating_in(scheme, float_accumulator, convention)
     tally = count(model, scenario, scheme, convention, hardware)
     saving = hardware.weight_zero_saving if convention == "hardware" else 0.0
     scales = {

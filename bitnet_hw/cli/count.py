@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..counting import Convention, count
+from ..counting import Convention, accumulating_in, count
 from ..errors import InputError
 from ..model import load_model
 from ..scheme import Scheme
@@ -57,14 +57,7 @@ def command(
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
-    chosen = schemes[0]
-    if float_accumulator is not None:
-        if convention == "paper":
-            raise InputError(
-                f"--float-accumulator {float_accumulator} contradicts --convention paper, "
-                "which accumulates in the operands' own format"
-            )
-        chosen = chosen.with_float_accumulator(float_accumulator)
+    chosen = accumulating_in(schemes[0], float_accumulator, convention)
     scenario = build_scenario(convention, given, [model])
     machine = build_hardware(convention, hardware, lanes)
     tally = count(model, scenario, chosen, convention, machine)
