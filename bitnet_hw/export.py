@@ -24,6 +24,8 @@ from .loopnest import Layer, layers
 SCHEMA = 1
 README = "README.md"
 EXPECTED = "expected.json"
+#: What the folder of a kind of MAC holds.
+FILES = ("workload", "accelerator", "mapping")
 #: ZigZag asks for a size of DRAM; no layer comes near it.
 _DRAM_BITS = 10**15
 
@@ -274,14 +276,13 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
     groups: dict[str, list[Layer]] = {}
     for x in layers(of):
         groups.setdefault(x.group, []).append(x)
+    folder = Path(folder)
+    earlier = _groups_of(folder)
     with whole_folder(folder, EXPECTED, force=force) as temporary:
         for name, group in groups.items():
             (temporary / name).mkdir()
-            for file, content in (
-                ("workload", workload(group)),
-                ("accelerator", accelerator(of, group)),
-                ("mapping", mapping(of.hardware, group)),
-            ):
+            contents = (workload(group), accelerator(of, group), mapping(of.hardware, group))
+            for file, content in zip(FILES, contents, strict=True):
                 text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None)
                 (temporary / name / f"{file}.yaml").write_text(text, encoding="utf-8")
         everything = {
@@ -293,7 +294,23 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
         text = json.dumps(everything, indent=1, allow_nan=False)
         (temporary / EXPECTED).write_text(text + "\n", encoding="utf-8")
         (temporary / README).write_text(_readme(of, groups), encoding="utf-8")
+    for name in earlier - groups.keys():
+        for file in FILES:
+            (folder / name / f"{file}.yaml").unlink(missing_ok=True)
+        if not any((folder / name).iterdir()):
+            (folder / name).rmdir()
     return list(groups)
+
+
+def _groups_of(folder: Path) -> set[str]:
+    """Return the kinds of MAC of an earlier export, whose folders would mislead beside a new one."""
+    try:
+        said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
+        names = set(said["groups"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    # Only folders that stand directly in this one.
+    return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
 
 
 def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:

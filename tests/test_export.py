@@ -187,8 +187,13 @@ def test_the_command_writes_whole_or_not_at_all(run: Run, tmp_path: Path) -> Non
     assert "--force" in again.err
     assert (out / EXPECTED).read_bytes() == before
 
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
     assert run("export", MODEL, "--decode", "65", "-o", out, "--force").code == 0
     assert (out / EXPECTED).read_bytes() != before
+    said = json.loads((out / EXPECTED).read_text(encoding="utf-8"))
+    # No folder of the earlier export is left over, and what the user put there is.
+    assert {path.name for path in out.iterdir() if path.is_dir()} == set(said["groups"])
+    assert (out / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
