@@ -423,15 +423,18 @@ def _show(title: str, citations: list[str], findings: Findings) -> None:
         table = RichTable(box=frame, pad_edge=False)
         for column in ("", findings.reference, "ours", "ratio"):
             table.add_column(column, justify="right" if column else "left")
-        for column in ("unit", "tolerance", "verdict", ""):
-            table.add_column(column)
+        for column in ("unit", "tolerance", "verdict"):
+            table.add_column(column, no_wrap=True)
         for c in findings.comparisons:
             printed = c.printed if len(c.printed) <= 8 else shown(c.published)
             cells = [c.name, printed, shown(c.ours), f"{c.ratio:.4f}", c.unit]
             cells.append(str(c.tolerance))
             verdict = f"[{_STYLES[c.verdict]}]{c.verdict}[/]"
-            table.add_row(*map(escape, cells), verdict, escape(c.remark))
+            table.add_row(*map(escape, cells), verdict)
         console.print(table)
+        for c in findings.comparisons:
+            if c.remark:
+                console.print(f"[{_STYLES[c.verdict]}]{c.verdict}[/]: {escape(c.name)}: {c.remark}")
     for extra in findings.tables:
         console.print(f"\n{escape(extra.title)}")
         table = RichTable(box=frame, pad_edge=False)

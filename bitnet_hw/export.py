@@ -303,7 +303,7 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
 
 
 def _groups_of(folder: Path) -> set[str]:
-    """Return the kinds of MAC of an earlier export, whose folders would mislead beside a new one."""
+    """Return the kinds of MAC of an earlier export, which would mislead beside a new one."""
     try:
         said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
         names = set(said["groups"])
