@@ -29,6 +29,7 @@ SCHEMA = 1
 
 LINEAR_ROLES = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 ATTENTION_ROLES = ("attention-score", "attention-value")
+_SCALE_ROLES = ("quantise", "rescale", "dequantise", "hadamard")
 
 
 class Band(NamedTuple):
@@ -221,8 +222,14 @@ class Estimate:
         Arithmetic of the projections and the FFN with their scales, and every memory access that
         these products make. The rest is the share that ternary weights cannot save.
         """
-        roles = {*LINEAR_ROLES, "quantise", "rescale", "dequantise", "hadamard"}
-        arithmetic = sum(row.joules for row in self.arithmetic if row.key.role in roles)
+        # Scales of an integer KV cache or LM head stand in scopes of their own.
+        scopes = {mac.scope for mac in self.tally.mac_counts if mac.role in LINEAR_ROLES}
+        roles = {*LINEAR_ROLES, *_SCALE_ROLES}
+        arithmetic = sum(
+            row.joules
+            for row in self.arithmetic
+            if row.key.role in roles and row.key.scope in scopes
+        )
         moved = (row.joules for row in self.memory or [] if row.row.role in LINEAR_ROLES)
         return arithmetic + sum(moved)
 
@@ -250,7 +257,7 @@ PARTS = (
 )
 _ARITHMETIC_PART = (
     dict.fromkeys(LINEAR_ROLES, "linears")
-    | dict.fromkeys(("quantise", "rescale", "dequantise", "hadamard"), "scales and quantisers")
+    | dict.fromkeys(_SCALE_ROLES, "scales and quantisers")
     | dict.fromkeys((*ATTENTION_ROLES, "softmax"), "attention")
     | {"lm-head": "LM head", "embedding": "LM head"}
 )

@@ -192,8 +192,7 @@ def traffic(
     found : iterable of Operator
         The operators of the model, from `bitnet_hw.workload.operators`.
     """
-    head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
-    resident = weight_bytes(model, scheme) + head <= hardware.weight_buffer_bytes
+    resident = _streamed_bytes(model, scheme) <= hardware.weight_buffer_bytes
     rows: list[Traffic] = []
     for op in found:
         if isinstance(op, Gemm):
@@ -203,6 +202,13 @@ def traffic(
         elif isinstance(op, AttentionProduct):
             rows.extend(_attention_traffic(op, model, scheme, hardware))
     return rows
+
+
+def _streamed_bytes(model: ModelSpec, scheme: Scheme) -> float:
+    """Return the bytes of every matrix that a token passes, the LM head among them."""
+    e, h, stored = model.embedding_size, model.hidden_size, scheme.lm_head.stored
+    around = 2 * stored.matrix_bytes(e, h) if e != h else 0.0
+    return weight_bytes(model, scheme) + stored.matrix_bytes(e, model.vocab_size) + around
 
 
 def _embedding_traffic(model: ModelSpec, scheme: Scheme, first: Gemm) -> Traffic:

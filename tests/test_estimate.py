@@ -373,3 +373,27 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
         for hardware in (None, saving)
     )  # fmt: skip
     assert spared / dense == pytest.approx(1 - 0.4 * 0.5)
+
+
+def test_the_kv_cache_belongs_to_what_ternary_weights_cannot_save() -> None:
+    """A 3-bit cache changes the rest of the token, not the part that ternary weights act on."""
+    fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
+    fields["attention"] = {"operand": "fp16", "kv_cache": "int3", "accumulator": "fp32"}
+    table, quantised = load_table("7nm"), Scheme.model_validate(fields)
+    for scenario in SCENARIOS:
+        plain, narrow = (
+            estimate(SMALL, scheme, table, scenario)
+            for scheme in (load_scheme("bitnet-b1.58"), quantised)
+        )
+        assert narrow.linear_j == pytest.approx(plain.linear_j)
+        assert narrow.arithmetic_j > plain.arithmetic_j
+
+
+def test_an_integer_lm_head_keeps_its_scales_to_itself() -> None:
+    fields = load_scheme("w8a8").model_dump(exclude_unset=True)
+    fields["lm_head"] = fields["linear"]
+    table, wide = load_table("7nm"), Scheme.model_validate(fields)
+    plain, narrow = (
+        estimate(SMALL, scheme, table, SCENARIOS[0]) for scheme in (load_scheme("w8a8"), wide)
+    )
+    assert narrow.linear_j == pytest.approx(plain.linear_j)
