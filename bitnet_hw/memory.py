@@ -115,7 +115,7 @@ def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint
     form = parse_format(scheme.elementwise)
     widest = max(
         (
-            op.m * (op.n * _input_bits(op, scheme) + op.p * _output_bits(op, scheme))
+            op.m * (op.n * _input_bits(op, scheme) + op.p * output_bits(op, scheme))
             + op.m * model.hidden_size * form.bits
             # The gate's output waits for the up projection's.
             + (op.m * op.p * form.bits if op.role == "ffn-up" and model.gated else 0)
@@ -160,7 +160,7 @@ def _input_bits(op: Gemm, scheme: Scheme) -> int:
     return scheme.formats(op.role).activation_format.bits
 
 
-def _output_bits(op: Gemm | AttentionProduct, scheme: Scheme) -> int:
+def output_bits(op: Gemm | AttentionProduct, scheme: Scheme) -> int:
     """Return the format in which a result is written: that of the operand it becomes next."""
     if op.role in ("qkv", "attention-score"):
         return scheme.attention.operand_format.bits
@@ -228,7 +228,7 @@ def _gemm_traffic(
     op: Gemm, scheme: Scheme, hardware: Hardware, resident: bool
 ) -> Iterator[Traffic]:
     formats = scheme.formats(op.role)
-    in_bits, out_bits = formats.activation_format.bits, _output_bits(op, scheme)
+    in_bits, out_bits = formats.activation_format.bits, output_bits(op, scheme)
     token_bits = op.n * in_bits + op.p * out_bits
     block = _tokens_in_buffer(op.m, token_bits, hardware)
     stored = formats.stored.matrix_bytes(op.n, op.p) * op.repeat
@@ -275,7 +275,7 @@ def _attention_traffic(
     else:
         reads = op.pairs * -(-op.head_dim // hardware.rows)
         writes = op.queries * op.head_dim
-    moved = (reads * operand_bits + writes * _output_bits(op, scheme)) * op.heads
+    moved = (reads * operand_bits + writes * output_bits(op, scheme)) * op.heads
     yield Traffic(op.scope, op.role, "activation-sram", "activations", moved / 8)
 
 
