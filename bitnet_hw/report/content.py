@@ -204,8 +204,8 @@ class Report:
         lanes, one_lane = (quantity(one.parts()["linears"] / tokens, "J") for one in (of, alone))
         return [
             "The products of the projections and the FFN alone save "
-            f"{times(linears[0] / linears[1])} (adder trees of L = {of.hardware.lanes} lanes, {lanes} a token; one accumulator a "
-            f"term, L = 1, {one_lane}).",
+            f"{times(linears[0] / linears[1])} (adder trees of L = {of.hardware.lanes} lanes: "
+            f"{lanes} a token; one accumulation a term, L = 1: {one_lane}).",
             f"All arithmetic of the token saves {times(base.arithmetic_j / of.arithmetic_j)}: "
             "attention and the LM head keep their formats.",
             f"The bytes from DRAM shrink {times(moved[0] / moved[1])}, and DRAM costs "
