@@ -44,7 +44,9 @@ class Record(BaseModel):
         for key in data:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+                hint = (
+                    f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+                )
                 raise PydanticCustomError(
                     "unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint}
                 )

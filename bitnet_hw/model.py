@@ -196,8 +196,10 @@ class ModelSpec(Record):
         layer += (q + 2 * kv) if self.qkv_bias else 0
         layer += h if self.attention_out_bias else 0
         layer += (f * (2 if self.gated else 1) + h) if self.ffn_bias else 0
-        return self.num_hidden_layers * layer + h * a_norm + (
-            self.vocab_size if self.lm_head_bias else 0
+        return (
+            self.num_hidden_layers * layer
+            + h * a_norm
+            + (self.vocab_size if self.lm_head_bias else 0)
         )
 
     @property

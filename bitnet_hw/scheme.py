@@ -90,9 +90,7 @@ class LinearFormats(Record):
     @property
     def dequantises(self) -> bool:
         """Whether a fetched weight must become a float before it is multiplied."""
-        return (
-            self.weight_format.kind is Kind.INTEGER and self.activation_format.kind is Kind.FLOAT
-        )
+        return self.weight_format.kind is Kind.INTEGER and self.activation_format.kind is Kind.FLOAT
 
     @property
     def rescales(self) -> bool:
