@@ -162,10 +162,8 @@ class Codec(NamedTuple):
         The entropy limit is not a whole number of bytes, hence the float.
         """
         weights = inputs * outputs
-        if self.name == "base3":
-            body = float(-(-weights // 5))
-        else:
-            body = weights * self.bits / 8
+        whole_bytes = self.name == "base3"
+        body = float(-(-weights // 5)) if whole_bytes else weights * self.bits / 8
         scales = {
             Granularity.NONE: 0,
             Granularity.TENSOR: 1,

@@ -1,4 +1,4 @@
-"""The shape of a decoder-only Transformer, from our YAML, a Hugging Face config, or the catalogue."""
+"""The shape of a decoder-only Transformer: from our YAML, Hugging Face, or the catalogue."""
 
 from __future__ import annotations
 

@@ -77,14 +77,17 @@ class LinearFormats(Record):
 
     @cached_property
     def weight_format(self) -> Format:
+        """`weight`, looked up."""
         return parse_format(self.weight)
 
     @cached_property
     def activation_format(self) -> Format:
+        """`activation`, looked up."""
         return parse_format(self.activation)
 
     @cached_property
     def stored(self) -> Codec:
+        """`codec`, looked up."""
         return find_codec(self.codec)
 
     @property
@@ -144,10 +147,12 @@ class AttentionFormats(Record):
 
     @cached_property
     def operand_format(self) -> Format:
+        """`operand`, looked up."""
         return parse_format(self.operand)
 
     @cached_property
     def kv_format(self) -> Format:
+        """`kv_cache`, looked up."""
         return parse_format(self.kv_cache)
 
     @property
@@ -204,7 +209,7 @@ class Scheme(Record):
     description: str = ""
     source: str = ""
     linear: LinearFormats
-    overrides: dict[LinearRole, LinearOverride] = {}
+    overrides: dict[LinearRole, LinearOverride] = Field(default_factory=dict)
     attention: AttentionFormats
     lm_head: LinearFormats
     embedding: str
@@ -222,7 +227,8 @@ class Scheme(Record):
 
     @cached_property
     def _by_role(self) -> dict[str, LinearFormats]:
-        return {"lm-head": self.lm_head}
+        # The projections that lead into and out of a narrower embedding are like the LM head.
+        return {"lm-head": self.lm_head, "embedding": self.lm_head}
 
     def formats(self, role: str) -> LinearFormats:
         """Return the formats of a role with stored weights."""

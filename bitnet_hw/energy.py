@@ -1,0 +1,476 @@
+"""Energy tables: what one operation costs at one process node, and where the number comes from."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from .documents import Record, read, validate, wrong_value
+from .errors import MissingPriceError, unknown_name
+from .formats import Kind, parse_format
+from .tally import Key, Operation, OpTally
+
+PriceKind = Literal["published", "derived", "simulated"]
+Boundary = Literal["op", "pe"]
+Picojoules = Annotated[float, Field(ge=0, le=1e9)]
+
+#: Where the price lists stand.
+FOLDER = Path(str(files("bitnet_hw.energy_tables")))
+SRAM_WORD_BITS = 64
+
+
+class Source(Record):
+    """A work that prints a number.
+
+    Attributes
+    ----------
+    authors, title, venue, year : str and int
+        The work.
+    read_in : str
+        Where the number was read, when not in the work itself.
+    """
+
+    authors: Annotated[str, Field(min_length=1)]
+    title: Annotated[str, Field(min_length=1)]
+    venue: Annotated[str, Field(min_length=1)]
+    year: Annotated[int, Field(ge=1900, le=2200)]
+    read_in: str = ""
+
+    def cite(self) -> str:
+        """Return a one-line citation."""
+        return f"{self.authors}, {self.title}, {self.venue}, {self.year}"
+
+
+class Price(NamedTuple):
+    """The energy of one operation.
+
+    Attributes
+    ----------
+    pj, low, high : float
+        Energy and its band, pJ.
+    kind : str
+        ``published``, ``derived`` or ``simulated``.
+    boundary : str
+        ``op``: the bare operation. ``pe``: a whole processing element around it.
+    source : Source
+        The work that the number, or the number it is derived from, stands in.
+    locator : str
+        Where in that work.
+    formula : str
+        How a derived price was computed.
+    """
+
+    pj: float
+    low: float
+    high: float
+    kind: PriceKind
+    boundary: Boundary
+    source: Source
+    locator: str
+    formula: str = ""
+
+    def times(self, factor: float, formula: str) -> Price:
+        """Return a derived price, this one times a factor."""
+        return self._replace(
+            pj=self.pj * factor,
+            low=self.low * factor,
+            high=self.high * factor,
+            kind="derived",
+            formula=f"{formula} [{self.formula}]" if self.formula else formula,
+        )
+
+
+class _Sourced(Record):
+    kind: PriceKind
+    source: Annotated[str, Field(min_length=1)]
+    locator: Annotated[str, Field(min_length=1)]
+    formula: str = ""
+
+    @model_validator(mode="after")
+    def _derived_has_formula(self) -> Self:
+        if self.kind == "derived" and not self.formula:
+            raise wrong_value("formula", "a derived number says how it was computed")
+        return self
+
+
+class OperationEntry(_Sourced):
+    """One row of `EnergyTable.operations`."""
+
+    operation: Operation
+    format: str
+    pj: Picojoules
+    low_pj: Picojoules | None = None
+    high_pj: Picojoules | None = None
+    boundary: Boundary
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        parse_format(self.format)
+        low, high = self.low_pj, self.high_pj
+        if (low is not None and low > self.pj) or (high is not None and high < self.pj):
+            raise wrong_value("pj", f"{self.pj} lies outside its own range, {low} to {high}")
+        return self
+
+
+class SramEntry(_Sourced):
+    """One row of `EnergyTable.sram`: a macro of some size."""
+
+    bytes: Annotated[int, Field(gt=0)]
+    pj_per_64b: Picojoules
+
+
+class DramEntry(_Sourced):
+    """One row of the DRAM price list."""
+
+    dram: Annotated[str, Field(min_length=1)]
+    low_pj_per_64b: Picojoules
+    high_pj_per_64b: Picojoules
+
+
+class ExpansionRule(Record):
+    """An operation as additions and multiplications of the same format."""
+
+    why: str
+    mul: Annotated[int, Field(ge=0)] = 0
+    add: Annotated[int, Field(ge=0)] = 0
+    int8_add: Annotated[int, Field(ge=0)] = 0
+
+
+class Expansions(Record):
+    """The file of operations that no table lists."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    name: str
+    title: str
+    operations: dict[Operation, ExpansionRule]
+    widths: dict[str, str]
+
+
+class DramPrices(Record):
+    """The price list of DRAM by kind, independent of the logic's process node."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    name: str
+    title: str
+    sources: dict[str, Source]
+    kinds: list[DramEntry]
+
+    def price(self, dram: str) -> Price:
+        """Return the energy of one bit: the middle of the published range, its ends as band."""
+        entries = {entry.dram: entry for entry in self.kinds}
+        if dram not in entries:
+            raise MissingPriceError(
+                f"{self.name} has no price for DRAM {dram!r}; it has: {', '.join(entries)}"
+            )
+        entry = entries[dram]
+        low, high = (x / SRAM_WORD_BITS for x in (entry.low_pj_per_64b, entry.high_pj_per_64b))
+        source = self.sources[entry.source]
+        middle = (low + high) / 2
+        return Price(middle, low, high, entry.kind, "op", source, entry.locator, entry.formula)
+
+
+class EnergyTable(Record):
+    """What operations cost at one process node.
+
+    Attributes
+    ----------
+    name, title : str
+        What it is called.
+    aliases : list of str
+        Short names.
+    node_nm : float
+        Process node, nm.
+    sources : mapping
+        Key -> the work.
+    operations : list of OperationEntry
+        Arithmetic, pJ.
+    sram : list of SramEntry
+        SRAM macros by size, pJ a 64-bit access.
+    """
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    title: str
+    aliases: list[str] = Field(default_factory=list)
+    node_nm: Annotated[float, Field(gt=0, le=1000)]
+    sources: dict[str, Source]
+    operations: Annotated[list[OperationEntry], Field(min_length=1)]
+    sram: list[SramEntry] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for part, entries in (("operations", self.operations), ("sram", self.sram)):
+            for i, entry in enumerate(entries):
+                if entry.source not in self.sources:
+                    raise wrong_value(
+                        f"{part}.{i}.source",
+                        str(unknown_name("source", entry.source, self.sources)),
+                    )
+        seen: set[tuple[str, str]] = set()
+        for i, op in enumerate(self.operations):
+            if (op.operation, op.format) in seen:
+                raise wrong_value(f"operations.{i}", f"{op.operation} of {op.format} stands twice")
+            seen.add((op.operation, op.format))
+        return self
+
+    @property
+    def short_name(self) -> str:
+        """The first alias, or the name."""
+        return self.aliases[0] if self.aliases else self.name
+
+    @cached_property
+    def _listed(self) -> dict[tuple[str, str], Price]:
+        return {
+            (e.operation, e.format): Price(
+                e.pj,
+                e.pj if e.low_pj is None else e.low_pj,
+                e.pj if e.high_pj is None else e.high_pj,
+                e.kind,
+                e.boundary,
+                self.sources[e.source],
+                e.locator,
+                e.formula,
+            )
+            for e in self.operations
+        }
+
+    @cached_property
+    def _cache(self) -> dict[tuple[str, str, str], Price]:
+        return {}
+
+    def price(self, operation: Operation, form: str, accumulator: str = "") -> Price:
+        """Return the energy of one operation.
+
+        Parameters
+        ----------
+        operation : str
+            An operation of `bitnet_hw.tally.Operation`.
+        form : str
+            Format of the operands; ``int8*int4`` for a product of two widths.
+        accumulator : str
+            For an addition, the format of its adder where that is not the operands' own.
+
+        Returns
+        -------
+        Price
+            As the table lists it, or derived: an expansion, or an interpolated width.
+
+        Raises
+        ------
+        MissingPriceError
+            If neither the table nor the expansions price it.
+        """
+        key = (operation, form, accumulator)
+        if key not in self._cache:
+            self._cache[key] = self._find(operation, form, accumulator)
+        return self._cache[key]
+
+    def _find(self, operation: Operation, form: str, accumulator: str) -> Price:
+        if operation in ("add", "ternary-add"):
+            return self._primitive("add", accumulator or form)
+        if operation == "mul":
+            return self._primitive("mul", form)
+        if (operation, form) in self._listed:
+            return self._listed[operation, form]
+        rules = load_expansions()
+        rule = rules.operations.get(operation)
+        if rule is None:
+            raise MissingPriceError(
+                f"neither energy table {self.name} nor {rules.name} prices {operation} of {form}"
+            )
+        return self._expanded(operation, form, rule, rules.name)
+
+    def _expanded(self, operation: str, form: str, rule: ExpansionRule, edition: str) -> Price:
+        parts = [
+            (number, text, price)
+            for number, text, price in (
+                (rule.mul, "mul", self._primitive("mul", form) if rule.mul else None),
+                (rule.add, "add", self._primitive("add", form) if rule.add else None),
+                (rule.int8_add, "int8 add", self._primitive("add", "int8")),
+            )
+            if number and price is not None
+        ]
+        terms = " + ".join(f"{number} {text}" for number, text, _ in parts)
+        return parts[0][2]._replace(
+            pj=sum(number * price.pj for number, _, price in parts),
+            low=sum(number * price.low for number, _, price in parts),
+            high=sum(number * price.high for number, _, price in parts),
+            kind="derived",
+            formula=f"{operation} of {form} = {terms} ({edition}: {rule.why})",
+        )
+
+    def _primitive(self, operation: Literal["add", "mul"], form: str) -> Price:
+        listed = self._listed.get((operation, form))
+        if listed is not None:
+            return listed
+        operands = [parse_format(name) for name in form.split("*")]
+        if all(operand.kind is Kind.INTEGER for operand in operands):
+            size = operands[0].bits
+            if operation == "mul":
+                size = operands[0].bits * operands[-1].bits
+            return self._integer(operation, form, size)
+        have = ", ".join(f"{op} {fmt}" for op, fmt in sorted(self._listed))
+        raise MissingPriceError(
+            f"energy table {self.name} has no price for {operation} of {form}; it has: {have}"
+        )
+
+    def _integer(self, operation: Literal["add", "mul"], form: str, size: int) -> Price:
+        power = 1 if operation == "add" else 2
+        known = sorted(
+            (parse_format(fmt).bits ** power, price, fmt)
+            for (op, fmt), price in self._listed.items()
+            if op == operation and parse_format(fmt).kind is Kind.INTEGER
+        )
+        if not known:
+            raise MissingPriceError(f"energy table {self.name} has no integer {operation}")
+        at = bisect_left([entry[0] for entry in known], size)
+        what = "width" if operation == "add" else "product of the widths"
+        if at in (0, len(known)):
+            there, price, fmt = known[0 if at == 0 else -1]
+            return price.times(
+                size / there, f"{operation} of {form}: {fmt} in proportion to the {what}"
+            )
+        (below, low, low_fmt), (above, high, high_fmt) = known[at - 1], known[at]
+        if above == size:
+            return high
+        share = (size - below) / (above - below)
+        lines = [low.pj * size / below, high.pj * size / above]
+        value = low.pj + share * (high.pj - low.pj)
+        return low._replace(
+            pj=value,
+            low=min(value, *lines),
+            high=max(value, *lines),
+            kind="derived",
+            formula=f"{operation} of {form}: affine in the {what} between {low_fmt} and "
+            f"{high_fmt}; band: in proportion to either",
+        )
+
+    def sram_price(self, buffer_bytes: int) -> Price:
+        """Return the energy of reading or writing one bit of a buffer.
+
+        The smallest published macro that holds the buffer sets the price; a larger buffer is made
+        of banks of the largest macro.
+
+        Raises
+        ------
+        MissingPriceError
+            If the table lists no SRAM.
+        """
+        macros = sorted(self.sram, key=lambda entry: entry.bytes)
+        if not macros:
+            raise MissingPriceError(f"energy table {self.name} lists no SRAM")
+        macro = next((m for m in macros if m.bytes >= buffer_bytes), macros[-1])
+        pj = macro.pj_per_64b / SRAM_WORD_BITS
+        banked = f", as banks of {macro.bytes} bytes" if buffer_bytes > macro.bytes else ""
+        formula = f"{buffer_bytes} bytes{banked}: {macro.pj_per_64b:g} pJ / {SRAM_WORD_BITS} bits"
+        source = self.sources[macro.source]
+        return Price(pj, pj, pj, macro.kind, "op", source, macro.locator, formula)
+
+
+class PricedRow(NamedTuple):
+    """A row of a tally with its price."""
+
+    key: Key
+    number: int
+    price: Price
+    scale: float = 1.0
+
+    @property
+    def joules(self) -> float:
+        """Energy of the row, J."""
+        return self.number * self.scale * self.price.pj * 1e-12
+
+    @property
+    def low_joules(self) -> float:
+        """Lower end of the band, J."""
+        return self.number * self.scale * self.price.low * 1e-12
+
+    @property
+    def high_joules(self) -> float:
+        """Upper end of the band, J."""
+        return self.number * self.scale * self.price.high * 1e-12
+
+
+def price_tally(
+    tally: OpTally, table: EnergyTable, add_only_scale: Mapping[str, float] | None = None
+) -> list[PricedRow]:
+    """Price every row of a tally.
+
+    Parameters
+    ----------
+    tally : OpTally
+        Counts.
+    table : EnergyTable
+        Prices.
+    add_only_scale : mapping, optional
+        Role -> factor on its add-only additions, for hardware that saves on zero weights.
+
+    Raises
+    ------
+    MissingPriceError
+        If the table and the expansions leave an operation without a price.
+    """
+    scales = add_only_scale or {}
+    return [
+        PricedRow(
+            key,
+            count,
+            table.price(key.operation, key.format, key.accumulator),
+            scales.get(key.role, 1.0) if key.operation == "ternary-add" else 1.0,
+        )
+        for key, count in tally.counts.items()
+    ]
+
+
+def table_files() -> list[Path]:
+    """Return the files of the energy tables that ship with the package."""
+    apart = {"dram-1.yaml", "expansions-1.yaml", "stillmaker-2017.yaml"}
+    return [path for path in sorted(FOLDER.glob("*.yaml")) if path.name not in apart]
+
+
+@cache
+def builtin_tables() -> dict[str, EnergyTable]:
+    """Return the tables that ship with the package, by name."""
+    tables = [read_table(path) for path in table_files()]
+    return {table.name: table for table in tables}
+
+
+def load_table(name: str) -> EnergyTable:
+    """Return an energy table by name or alias, or from a YAML file.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or the file is not a valid one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return read_table(Path(name))
+    tables = builtin_tables()
+    for table in tables.values():
+        if name == table.name or name in table.aliases:
+            return table
+    short = [alias for table in tables.values() for alias in table.aliases]
+    raise unknown_name("energy table", name, [*tables, *short])
+
+
+def read_table(path: Path) -> EnergyTable:
+    """Read and check one energy table."""
+    return validate(EnergyTable, read(path))
+
+
+@cache
+def load_expansions() -> Expansions:
+    """Return what operations that no table lists are made of."""
+    return validate(Expansions, read(FOLDER / "expansions-1.yaml"))
+
+
+@cache
+def load_dram_prices() -> DramPrices:
+    """Return the DRAM price list."""
+    return validate(DramPrices, read(FOLDER / "dram-1.yaml"))
