@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..formats import accumulator_bits
 from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
-from .pe import AnyArray, CodeArray, PESpec, ProcessingElement, check_range, check_shapes
+from .pe import AnyArray, CodeArray, PESpec, ProcessingElement, check_range
 
 
 NDArrayBool = NDArray[np.bool_]
@@ -77,14 +77,16 @@ class IntegerSpec(PESpec):
         """Two's complement, wide enough for `k_bound` terms."""
         return signed(self.sum_bits)
 
-    def check_operands(self, act: AnyArray, wgt: AnyArray) -> None:
-        """Raise `InputError` for a shape, type or value that the hardware does not take."""
-        check_shapes(act, wgt)
+    def check_activations(self, act: AnyArray) -> None:
+        """Raise `InputError` for a type or value that `act_bits` do not hold."""
         top = 1 << (self.act_bits - 1)
-        _check_values(
-            "activations", act, (act < -top) | (act >= top), f"{-top} to {top - 1}, integers"
-        )
-        _check_values("weights", wgt, self.bad_weights(wgt), f"{self.wgt_values}, integers")
+        bad = (act < -top) | (act >= top) if _is_real(act) else None
+        _check_values("activations", act, bad, f"{-top} to {top - 1}, integers")
+
+    def check_weights(self, wgt: AnyArray) -> None:
+        """Raise `InputError` for a type or value that is no weight of this element."""
+        bad = self.bad_weights(wgt) if _is_real(wgt) else None
+        _check_values("weights", wgt, bad, f"{self.wgt_values}, integers")
 
     def bad_weights(self, wgt: AnyArray) -> NDArrayBool:
         """Return where a weight is not one that the hardware takes."""
@@ -178,9 +180,13 @@ def as_term(m: Module, value: Value, bits: int, name: str) -> Signal:
     return term
 
 
-def _check_values(what: str, values: AnyArray, bad: NDArrayBool, right: str) -> None:
-    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise InputError(f"{what} must be {right}, found dtype {values.dtype}")
+def _is_real(values: AnyArray) -> bool:
+    return bool(np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating))
+
+
+def _check_values(what: str, values: AnyArray, bad: NDArrayBool | None, right: str) -> None:
+    if bad is None:
+        raise InputError(f"{what} must be {right}; found dtype {values.dtype}")
     if not np.issubdtype(values.dtype, np.integer):
         bad = bad | (values != np.rint(values))
     if bad.any():

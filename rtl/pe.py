@@ -211,8 +211,23 @@ class PESpec(ABC):
         return PESignature(self.lanes, self.act_shape, self.wgt_shape, self.sum_shape)
 
     @abstractmethod
+    def check_activations(self, act: AnyArray) -> None:
+        """Raise `InputError` unless an array of any shape holds values that the hardware takes."""
+
+    @abstractmethod
+    def check_weights(self, wgt: AnyArray) -> None:
+        """Raise `InputError` unless an array of any shape holds values that the hardware takes."""
+
     def check_operands(self, act: AnyArray, wgt: AnyArray) -> None:
-        """Raise `InputError` unless both arrays hold values that the hardware takes."""
+        """Raise `InputError` unless rows (R, K) of both fit the hardware, K up to `k_max`."""
+        if act.ndim != 2 or act.shape != wgt.shape or act.size == 0:
+            raise InputError(
+                "activations and weights must be two equal shapes (rows, K), "
+                f"found {act.shape} and {wgt.shape}"
+            )
+        check_range("K", act.shape[1], 1, self.k_max)
+        self.check_activations(act)
+        self.check_weights(wgt)
 
     @abstractmethod
     def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
@@ -459,12 +474,3 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
     """Raise `InputError` unless ``low <= value <= high``."""
     if not low <= value <= high:
         raise InputError(f"{name} must be {low} to {high}, found {value}")
-
-
-def check_shapes(act: AnyArray, wgt: AnyArray) -> None:
-    """Raise `InputError` unless both arrays are (R, K) and equal in shape, neither empty."""
-    if act.ndim != 2 or act.shape != wgt.shape or act.size == 0:
-        raise InputError(
-            "activations and weights must be two equal shapes (rows, K), "
-            f"found {act.shape} and {wgt.shape}"
-        )
