@@ -69,38 +69,35 @@ def reduce_tree(
     return nodes[0], spare[0] if spare else None, stages
 
 
-def add_integers(
-    m: Module, left: Value, right: Value, carry: Value | None, name: str
-) -> Value:
+def add_integers(m: Module, left: Value, right: Value, carry: Value | None, name: str) -> Value:
     """Add two signed values and a carry in one adder, one bit wider than the wider operand.
 
     No result is lost: d levels above terms of w bits, the inverted terms and their carries lie
     within ``-2**(w - 1 + d)`` and ``2**(w - 1 + d) - 1``.
     """
     total = Signal(signed(max(len(left), len(right)) + 1), name=name)
-    m.d.comb += total.eq(sum_with_carry(m, left, right, carry, len(total), name))
+    m.d.comb += total.eq(sum_with_carry(left, right, carry, len(total)))
     return total
 
 
-def sum_with_carry(
-    m: Module, left: Value, right: Value, carry: Value | None, width: int, name: str
-) -> Value:
+def sum_with_carry(left: Value, right: Value, carry: Value | None, width: int) -> Value:
     """Return the low `width` bits of ``left + right + carry``, as a signed value.
 
     The carry enters through an extra low bit: 1 and the carry, added there, carry into bit 0.
     That is the form that synthesis maps to one carry chain.
     """
-    a = Signal(signed(width), name=f"{name}_a")
-    b = Signal(signed(width), name=f"{name}_b")
-    m.d.comb += [a.eq(left), b.eq(right)]
     if carry is None:
-        return (a + b)[:width].as_signed()
-    return (Cat(Const(1, 1), a) + Cat(carry, b))[1 : width + 1].as_signed()
+        return (left + right)[:width].as_signed()
+    a = Cat(Const(1, 1), _extended(left, width))
+    b = Cat(carry, _extended(right, width))
+    return (a + b)[1 : width + 1].as_signed()
 
 
-def register_all(
-    m: Module, values: Sequence[Value], advance: Value, prefix: str
-) -> list[Value]:
+def _extended(value: Value, width: int) -> Value:
+    return Cat(value, value[-1].replicate(width - len(value)))
+
+
+def register_all(m: Module, values: Sequence[Value], advance: Value, prefix: str) -> list[Value]:
     """Return every value one pipeline stage later."""
     return [delayed(m, value, advance, f"{prefix}_{i}") for i, value in enumerate(values)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from ..errors import InputError, unknown_name
 from .fp16 import Fp16Spec
 from .multiply import Int4Spec, Int8Spec
@@ -31,11 +33,9 @@ def make_spec(name: str, **parameters: object) -> PESpec:
     if name not in FAMILY:
         raise unknown_name("processing element", name, FAMILY)
     given = {key: value for key, value in parameters.items() if value is not None}
-    known = FAMILY[name].__dataclass_fields__
+    known = sorted(entry.name for entry in fields(FAMILY[name]))
     for key in given:
         if key not in known:
-            raise InputError(
-                f"the {name} PE has no parameter {key}; it has {', '.join(sorted(known))}"
-            )
+            raise InputError(f"the {name} PE has no parameter {key}; it has {', '.join(known)}")
     spec: PESpec = FAMILY[name](**given)  # type: ignore[arg-type]  # each spec checks its values
     return spec

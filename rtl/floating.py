@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def multiply(
     m.d.comb += [sign.eq(x.sign ^ y.sign), product.eq(x.significand * y.significand)]
     normal, zeros = _normalise(m, product, name)
     # Exponent of the product's leading one, in the target's bias.
-    exponent = Signal(signed(target.exponent + 3), name=f"{name}_exp")
-    offset = target.bias - 2 * source.bias + 1
-    m.d.comb += exponent.eq(x.exponent + y.exponent + offset - zeros)
+    biased = x.exponent + y.exponent + (target.bias - 2 * source.bias + 1) - zeros
+    exponent = Signal(biased.shape(), name=f"{name}_exp")
+    m.d.comb += exponent.eq(biased)
     if target.mantissa + 1 >= width and target.exponent > source.exponent:
         fraction = Cat(Const(0, target.mantissa + 1 - width), normal[:-1])
         finite = Mux(product.any(), Cat(fraction, exponent[: target.exponent]), 0)
@@ -121,9 +121,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
     # Guard, round and sticky positions below the last place are all that rounding needs.
     distance = Signal(form.exponent, name=f"{name}_distance")
     m.d.comb += distance.eq(x.exponent - y.exponent)
-    aligned, sticky = _shift_right(
-        m, Cat(Const(0, 3), y.significand), distance, f"{name}_align"
-    )
+    aligned, sticky = _shift_right(m, Cat(Const(0, 3), y.significand), distance, f"{name}_align")
     low = Cat(aligned[0] | sticky, aligned[1:])
     subtract = Signal(name=f"{name}_subtract")
     width = precision + 4

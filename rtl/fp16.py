@@ -110,11 +110,16 @@ class Fp16Spec(PESpec):
         _, real, bits = _ACCUMULATORS[self.accumulate]
         return bits(code).view(real)
 
+    def encode_sum(self, value: Any) -> int:  # noqa: ANN401  float16 or float32
+        """Return the bit pattern of a number."""
+        _, real, bits = _ACCUMULATORS[self.accumulate]
+        return int(real(value).view(bits))
+
     def agrees(self, got: Any, expected: Any) -> bool:  # noqa: ANN401  float16 or float32
         """Whether the bits are equal, every NaN counting as one."""
         if np.isnan(got) or np.isnan(expected):
             return bool(np.isnan(got) and np.isnan(expected))
-        return got.tobytes() == expected.tobytes()
+        return bool(got.tobytes() == expected.tobytes())
 
     def random_operands(
         self, rng: np.random.Generator, rows: int, k: int, zeros: float

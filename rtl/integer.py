@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,6 @@ from ..errors import InputError
 from ..formats import accumulator_bits
 from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
 from .pe import AnyArray, CodeArray, PESpec, ProcessingElement, check_range
-
 
 NDArrayBool = NDArray[np.bool_]
 
@@ -88,9 +88,9 @@ class IntegerSpec(PESpec):
         bad = self.bad_weights(wgt) if _is_real(wgt) else None
         _check_values("weights", wgt, bad, f"{self.wgt_values}, integers")
 
+    @abstractmethod
     def bad_weights(self, wgt: AnyArray) -> NDArrayBool:
         """Return where a weight is not one that the hardware takes."""
-        raise TypeError(f"{type(self).__name__} does not say which weights it takes")
 
     def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
         """Return two's-complement bit patterns."""
@@ -114,6 +114,10 @@ class IntegerSpec(PESpec):
         code &= (1 << self.sum_bits) - 1
         return code - ((code >> (self.sum_bits - 1)) << self.sum_bits)
 
+    def encode_sum(self, value: int) -> int:
+        """Return the two's-complement pattern of a sum, `sum_bits` wide."""
+        return int(value) & ((1 << self.sum_bits) - 1)
+
     def random_activations(self, rng: np.random.Generator, shape: tuple[int, int]) -> AnyArray:
         """Draw from the whole range, its most negative value included."""
         top = 1 << (self.act_bits - 1)
@@ -125,11 +129,11 @@ class IntegerPE(ProcessingElement):
 
     spec: IntegerSpec
 
+    @abstractmethod
     def lane(
         self, m: Module, lane: int, act: Value, wgt: Value, live: Value | None
     ) -> tuple[Value, Value | None]:
         """Build one lane: its term, and the carry that completes it or None."""
-        raise TypeError(f"{type(self).__name__} has no lane")
 
     def sum_lanes(
         self,
@@ -162,9 +166,9 @@ class IntegerPE(ProcessingElement):
         )
         return root, carry, registers + stages
 
-    def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:
+    def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:  # noqa: ARG002  needs no signals
         """Add in one carry chain."""
-        return sum_with_carry(m, acc, addend, carry, self.spec.sum_bits, "acc_sum")
+        return sum_with_carry(acc, addend, carry, self.spec.sum_bits)
 
 
 def twos_complement(values: AnyArray, bits: int) -> CodeArray:

@@ -9,7 +9,7 @@ software reference and `PESpec.create` the hardware.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -253,10 +253,14 @@ class PESpec(ABC):
         """
 
     @abstractmethod
-    def decode(self, code: int) -> Any:
+    def decode(self, code: int) -> Any:  # noqa: ANN401  a number of any format
         """Return the value of a sum's bit pattern."""
 
-    def agrees(self, got: Any, expected: Any) -> bool:
+    @abstractmethod
+    def encode_sum(self, value: Any) -> int:  # noqa: ANN401  a number of any format
+        """Return the bit pattern of a sum of the reference."""
+
+    def agrees(self, got: Any, expected: Any) -> bool:  # noqa: ANN401  a number of any format
         """Whether a sum of the hardware equals one of the reference."""
         return bool(got == expected)
 
@@ -280,7 +284,7 @@ class PESpec(ABC):
 
     def parameters(self) -> dict[str, object]:
         """Return name and parameters as they stand in reports and exported headers."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {"pe": self.name, **own}
 
 
@@ -302,10 +306,11 @@ class ProcessingElement(wiring.Component):
 
     # What a kind of processing element fills in.
 
+    @abstractmethod
     def nonzero(self, weight: Value) -> Value:
         """Return whether a weight code counts as a non-zero term."""
-        raise TypeError(f"{type(self).__name__} does not say which weights are zero")
 
+    @abstractmethod
     def sum_lanes(
         self,
         m: Module,
@@ -332,14 +337,15 @@ class ProcessingElement(wiring.Component):
         tuple
             The sum of one step, a carry that belongs to it or None, and the registers passed.
         """
-        raise TypeError(f"{type(self).__name__} has no lanes")
 
+    @abstractmethod
     def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:
         """Build the accumulator's adder."""
-        raise TypeError(f"{type(self).__name__} has no accumulator")
 
-    #: Bit pattern that adding leaves a number unchanged.
-    identity: int = 0
+    @property
+    def identity(self) -> int:
+        """Bit pattern whose addition changes no number."""
+        return 0
 
     # What all share.
 
@@ -455,9 +461,7 @@ class ProcessingElement(wiring.Component):
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
             load = advance & self.nonzero(w)
             held[0].append(delayed(m, x, load, f"act_{lane}"))
-            held[1].append(
-                delayed(m, w, load if self.gates_weights else advance, f"wgt_{lane}")
-            )
+            held[1].append(delayed(m, w, load if self.gates_weights else advance, f"wgt_{lane}"))
             held[2].append(delayed(m, self.nonzero(w), advance, f"live_{lane}"))
         return held
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from amaranth import ClockDomain, Module, Shape, Signal, Value
+from amaranth import ClockDomain, Module, Signal, Value
 from amaranth.hdl import Elaboratable
 
 from .pe import COUNTER_BITS, PESpec
@@ -21,6 +21,11 @@ class Reset(Enum):
     #: Asynchronous, active low; port ``rst_n``. Releasing it in step with the clock is the
     #: system's duty.
     ASYNC_LOW = "async-low"
+
+    @property
+    def port(self) -> str:
+        """Name of the port."""
+        return "rst" if self is Reset.SYNC else "rst_n"
 
 
 class PlainPorts(Elaboratable):
@@ -52,11 +57,11 @@ class PlainPorts(Elaboratable):
         self.clk: Signal = self._domain.clk
         self.rst: Signal = self._domain.rst
         if reset is Reset.ASYNC_LOW:
-            self.rst = Signal(name="rst_n", init=1)
+            self.rst = Signal(name=reset.port, init=1)
         self.in_valid = Signal()
         self.in_ready = Signal()
-        self.in_act = Signal(spec.lanes * Shape.cast(spec.act_shape).width)
-        self.in_wgt = Signal(spec.lanes * Shape.cast(spec.wgt_shape).width)
+        self.in_act = Signal(spec.lanes * spec.act_shape.width)
+        self.in_wgt = Signal(spec.lanes * spec.wgt_shape.width)
         self.in_first = Signal()
         self.in_last = Signal()
         self.out_valid = Signal()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth import Shape
 from numpy.typing import NDArray
 
 from ..errors import InputError
@@ -114,8 +113,7 @@ class Stimulus:
         ):
             padded = np.full((rows, steps * spec.lanes), pad, dtype=np.uint64)
             padded[:, :k] = code
-            width = Shape.cast(shape).width
-            codes.append(pack_lanes(padded.reshape(rows * steps, spec.lanes), width))
+            codes.append(pack_lanes(padded.reshape(rows * steps, spec.lanes), shape.width))
         index = np.arange(rows * steps) % steps
         return cls(
             act=codes[0],

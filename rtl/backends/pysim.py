@@ -52,7 +52,7 @@ def run_top(
     steps, rows = len(act), stimulus.rows
     result: list[Trace] = []
 
-    async def bench(ctx: Any) -> None:
+    async def bench(ctx: Any) -> None:  # noqa: ANN401  amaranth has no types
         sums: list[int] = []
         sum_cycles: list[int] = []
         cycle = taken = idle = source_stalls = sink_stalls = 0
