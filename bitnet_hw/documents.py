@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,13 +28,22 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Larger files are refused: a config is a few kilobytes.
 MAX_DOCUMENT_BYTES = 4 << 20
 
+#: More keys and items, with every alias written out, are refused: a few lines of YAML whose
+#: aliases repeat each other stand for more than any memory holds.
+MAX_DOCUMENT_ITEMS = 200_000
+
+#: Deeper nesting is refused before a node tree is built: the parser's C code recurses, and a stack
+#: that overflows there ends the process. Shorter texts cannot nest deep enough to do so.
+MAX_DEPTH = 200
+_SHORT_TEXT = 16 << 10
+
 KeyPath = tuple[str | int, ...]
 
 
 class Record(BaseModel):
     """A frozen, strictly typed record that a file describes; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -73,11 +83,14 @@ class Document:
         What to call the file in messages.
     lines : mapping of key path to int
         The line, counted from 1, on which each key stands; empty where it is not known.
+    written : mapping of str to str
+        Top-level key of `data` -> what the file calls it, where a reader renamed it.
     """
 
     data: dict[str, Any]
     origin: str
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
         """Return ``file:line: key`` for a key path, with as much as is known."""
@@ -85,12 +98,16 @@ class Document:
             (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None
         )
         where = self.origin if line is None else f"{self.origin}:{line}"
-        key = ".".join(str(part) for part in path)
+        key = self.as_written(".".join(str(part) for part in path))
         return f"{where}: {key}" if key else where
+
+    def as_written(self, text: str) -> str:
+        """Return a text in which every renamed key stands as the file has it."""
+        return re.sub(r"[A-Za-z_]\w*", lambda word: self.written.get(word[0], word[0]), text)
 
     def error(self, path: KeyPath, message: str) -> InputError:
         """Build the error for one key of this document."""
-        return InputError(f"{self.place(path)}: {message}")
+        return InputError(f"{self.place(path)}: {self.as_written(message)}")
 
 
 def read(path: str | Path) -> Document:
@@ -111,21 +128,29 @@ def read(path: str | Path) -> Document:
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; a file was expected")
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        with path.open("rb") as file:  # a device may claim any size, so the read is bounded
+            content = file.read(MAX_DOCUMENT_BYTES + 1)
+        if len(content) > MAX_DOCUMENT_BYTES:
             raise InputError(f"{path}: larger than {MAX_DOCUMENT_BYTES >> 20} MiB; not a config")
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig")
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{str(path)!r}: not a file name: {error}") from None
     parse = _parse_json if path.suffix == ".json" else _parse_yaml
     return parse(text, str(path))
 
 
 def _parse_yaml(text: str, origin: str) -> Document:
     try:
+        if len(text) > _SHORT_TEXT:
+            _check_depth(text, origin)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -147,12 +172,26 @@ def _parse_yaml(text: str, origin: str) -> Document:
     return _mapping(data, origin, lines)
 
 
+def _check_depth(text: str, origin: str) -> None:
+    depth = line = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            line = event.start_mark.line + 1 if event.start_mark else line
+            if depth > MAX_DEPTH:
+                raise InputError(f"{origin}:{line}: nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
 def _index(
     node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], origin: str, open_nodes: set[int]
 ) -> None:
     # An anchor may point back into its own node; such a loop has no plain form.
     if id(node) in open_nodes:
         raise InputError(f"{origin}:{node.start_mark.line + 1}: the document contains itself")
+    if len(lines) > MAX_DOCUMENT_ITEMS:
+        raise InputError(f"{origin}: more than {MAX_DOCUMENT_ITEMS} keys and items; not a config")
     open_nodes.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -171,29 +210,35 @@ def _index(
 
 
 def _parse_json(text: str, origin: str) -> Document:
-    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice: list[str] = []
+
+    def note_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         data = dict(pairs)
         if len(data) != len(pairs):
             keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise InputError(f"{origin}: key {twice!r} stands twice")
+            twice.append(next(key for key in keys if keys.count(key) > 1))
         return data
 
+    def refuse_constant(name: str) -> None:
+        raise ValueError(f"{name} is not a number")
+
     try:
-        data = json.loads(text, object_pairs_hook=refuse_twice)
+        data = json.loads(text, object_pairs_hook=note_twice, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise InputError(f"{origin}:{error.lineno}: not valid JSON: {error.msg}") from None
     except RecursionError:
         raise InputError(f"{origin}: nested too deeply") from None
-    except ValueError as error:  # an integer of thousands of digits
+    except ValueError as error:  # NaN, an integer of thousands of digits
         raise InputError(f"{origin}: not valid JSON: {error}") from None
-    # JSON with no tab in it is YAML, whose parser knows the lines.
+    # JSON without tabs is YAML, whose parser knows the lines.
     lines: Mapping[KeyPath, int] = {}
-    if "\t" not in text:
-        try:
-            lines = _parse_yaml(text, origin).lines
-        except InputError:
-            lines = {}
+    try:
+        lines = _parse_yaml(text.replace("\t", " "), origin).lines
+    except InputError as error:
+        if twice and "stands twice" in str(error):
+            raise
+    if twice:
+        raise InputError(f"{origin}: key {twice[0]!r} stands twice")
     return _mapping(data, origin, lines)
 
 
@@ -242,7 +287,7 @@ def _explain(problem: Any, document: Document) -> InputError:  # noqa: ANN401  p
     if kind == "wrong_value":
         return document.error((*path, *problem["ctx"]["key"].split(".")), message)
     if kind != "value_error":
-        message = f"{message[0].lower()}{message[1:]}, found {_short(problem['input'])}"
+        message = f"{message[0].lower()}{message[1:]}, found {shorten(problem['input'])}"
     return document.error(path, message)
 
 
@@ -251,7 +296,8 @@ def _is_key(part: str | int) -> bool:
     return isinstance(part, int) or not ("[" in part or part[:1].isupper())
 
 
-def _short(value: Any) -> str:  # noqa: ANN401
+def shorten(value: Any) -> str:  # noqa: ANN401  any value may be wrong
+    """Return a value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

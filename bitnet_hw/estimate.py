@@ -207,6 +207,25 @@ class Estimate:
             "kv_bytes": round(self.footprint.kv_cache),
         }
 
+    def as_row(self) -> dict[str, Any]:
+        """Return the JSON form without nesting, for CSV; what a phase does not use is None."""
+        row = self.as_dict()
+        scenario = row.pop("scenario")
+        keys = ("phase", "tokens", "context", "prompt", "generate")
+        return {**row, **dict.fromkeys(keys), **scenario}
+
+    @property
+    def linear_j(self) -> float:
+        """Energy that ternary weights act on, J.
+
+        Arithmetic of the projections and the FFN with their scales, and every memory access that
+        these products make. The rest is the share that ternary weights cannot save.
+        """
+        roles = {*LINEAR_ROLES, "quantise", "rescale", "dequantise", "hadamard"}
+        arithmetic = sum(row.joules for row in self.arithmetic if row.key.role in roles)
+        moved = (row.joules for row in self.memory or [] if row.row.role in LINEAR_ROLES)
+        return arithmetic + sum(moved)
+
     @property
     def tokens_per_second(self) -> float | None:
         """New tokens a second: of the decode steps where there are some, else of the prefill."""

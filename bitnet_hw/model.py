@@ -19,6 +19,9 @@ Layers = Annotated[int, Field(gt=0, le=10_000)]
 VocabSize = Annotated[int, Field(gt=0, le=1 << 24)]
 Context = Annotated[int, Field(gt=0, le=1 << 30)]
 
+#: Longest name, in characters.
+MAX_NAME = 120
+
 Activation = Literal["silu", "gelu", "relu", "relu2"]
 Norm = Literal["rmsnorm", "layernorm"]
 Positions = Literal["rope", "learned", "none"]
@@ -57,10 +60,15 @@ class ModelSpec(Record):
         Share of head_dim that RoPE rotates.
     max_position_embeddings : int, optional
         Longest context; a hard limit where positions are learned.
+    position_offset : int
+        Rows of a learned position table before that of position 0 (2 in OPT).
     norm : str
         ``rmsnorm`` or ``layernorm``.
     norms_per_layer : int
         Norms over hidden_size in one layer: 2, or 4 where outputs are normalised as well.
+    final_norm : bool
+        Whether a norm stands between the last layer and the LM head; OPT-350M, which normalises
+        after each sum, has none.
     qk_norm, sub_norms : bool
         Norms over each query and key head; norms before the attention output projection and
         before the down projection (BitNet's SubLN).
@@ -70,11 +78,11 @@ class ModelSpec(Record):
         Positions that a sliding-window layer sees.
     sliding_window_layers : int, optional
         How many layers slide; all when a window is given and this is absent.
-    attention_softcap : bool
-        Whether attention scores pass a tanh soft cap (gemma2).
+    attention_softcap, lm_head_softcap : bool
+        Whether attention scores, and the LM head's logits, pass a tanh soft cap (gemma2).
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     source: str = ""
     parameters: str = ""
     hidden_size: Dimension
@@ -91,8 +99,10 @@ class ModelSpec(Record):
     positions: Positions = "rope"
     rotary_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_position_embeddings: Context | None = None
+    position_offset: Annotated[int, Field(ge=0, le=1024)] = 0
     norm: Norm = "rmsnorm"
     norms_per_layer: Annotated[int, Field(ge=0, le=8)] = 2
+    final_norm: bool = True
     qk_norm: bool = False
     sub_norms: bool = False
     qkv_bias: bool = False
@@ -102,6 +112,7 @@ class ModelSpec(Record):
     sliding_window: Context | None = None
     sliding_window_layers: Annotated[int, Field(ge=0)] | None = None
     attention_softcap: bool = False
+    lm_head_softcap: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -119,8 +130,7 @@ class ModelSpec(Record):
             if "head_dim" not in data and hidden % heads:
                 raise wrong_value(
                     "num_attention_heads",
-                    f"{heads} heads do not divide hidden_size {hidden}; "
-                    "give head_dim if it is meant so",
+                    f"{heads} heads do not divide hidden_size {hidden}, and no head_dim is given",
                 )
             data.setdefault("head_dim", hidden // heads)
         if data.get("sliding_window") is not None and "num_hidden_layers" in data:
@@ -176,7 +186,8 @@ class ModelSpec(Record):
         """Weights of the token and position embeddings and the projections around them."""
         tokens = self.vocab_size * self.embedding_size
         learned = self.positions == "learned"
-        places = (self.max_position_embeddings or 0) * self.hidden_size if learned else 0
+        rows = (self.max_position_embeddings or 0) + self.position_offset
+        places = rows * self.hidden_size if learned else 0
         around = 2 * self.embedding_size * self.hidden_size
         return tokens + places + (around if self.embedding_size != self.hidden_size else 0)
 
@@ -196,11 +207,9 @@ class ModelSpec(Record):
         layer += (q + 2 * kv) if self.qkv_bias else 0
         layer += h if self.attention_out_bias else 0
         layer += (f * (2 if self.gated else 1) + h) if self.ffn_bias else 0
-        return (
-            self.num_hidden_layers * layer
-            + h * a_norm
-            + (self.vocab_size if self.lm_head_bias else 0)
-        )
+        once = h * a_norm if self.final_norm else 0
+        once += self.vocab_size if self.lm_head_bias else 0
+        return self.num_hidden_layers * layer + once
 
     @property
     def total_parameters(self) -> int:
@@ -252,7 +261,8 @@ def read_model(path: Path) -> ModelSpec:
 
 
 def _name_for(path: Path) -> str:
-    return path.resolve().parent.name if path.name == "config.json" else path.stem
+    name = path.resolve().parent.name if path.name == "config.json" else path.stem
+    return name[:MAX_NAME] or "model"
 
 
 @cache

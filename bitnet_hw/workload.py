@@ -348,13 +348,16 @@ def _around_the_layers(model: ModelSpec, scenario: Scenario, step: Step) -> Iter
         yield Gemm("embed_in", "embedding", m, e, h, step.passes)
     if model.positions == "learned":
         yield Elementwise("embed_positions", "residual", "position", vectors * h, vectors)
-    yield Elementwise("norm", "norm", model.norm, vectors * h, vectors)
+    if model.final_norm:
+        yield Elementwise("norm", "norm", model.norm, vectors * h, vectors)
     if scenario.lm_head == "none":
         return
     positions = m if scenario.lm_head == "all" else scenario.batch
     if e != h:
         yield Gemm("embed_out", "embedding", positions, h, e, step.passes)
     yield Gemm("lm_head", "lm-head", positions, e, model.vocab_size, step.passes)
+    rows = positions * step.passes
     if model.lm_head_bias:
-        logits = positions * model.vocab_size * step.passes
-        yield Elementwise("lm_head", "bias", "bias", logits, positions * step.passes)
+        yield Elementwise("lm_head", "bias", "bias", rows * model.vocab_size, rows)
+    if model.lm_head_softcap:
+        yield Elementwise("lm_head", "lm-head", "softcap", rows * model.vocab_size, rows)

@@ -1,0 +1,56 @@
+# Every target makes the virtual environment that it needs; nothing else has to be installed first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# A CPU build of torch is enough. Where the plain name would fetch a build for GPUs, install the CPU
+# build into $(VENV) first, or set TORCH to what pip should install.
+TORCH ?= torch==2.13.0
+OUTPUT ?= report
+SOURCES := pyproject.toml
+
+.PHONY: report test test-all lint bench reproduce clean
+
+report: $(VENV)/.core.stamp
+	$(BIN)/bitnet-hw report bitnet-b1.58-2b4t -o $(OUTPUT) --force
+
+test: $(VENV)/.dev.stamp
+	$(BIN)/pytest -n auto -m "not slow and not tools"
+
+test-all: $(VENV)/.all.stamp
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/.dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.all.stamp
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+reproduce: $(VENV)/.bench.stamp
+	$(BIN)/python analyses/reproduce.py -o reproduced
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core.stamp: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet -e .
+	touch $@
+
+$(VENV)/.dev.stamp: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@
+
+$(VENV)/.bench.stamp: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet -e '.[bench]'
+	touch $@
+
+# torch first: a range that it satisfies then fetches no other build.
+$(VENV)/.all.stamp: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet -e '.[dev,torch,fpga,bench]'
+	touch $@

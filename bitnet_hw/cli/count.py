@@ -1,0 +1,129 @@
+"""``bitnet-hw count``: additions against multiplications by format and role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..counting import Convention, count
+from ..errors import InputError
+from ..model import load_model
+from ..scheme import Scheme
+from ..tally import OpTally
+from ..units import quantity
+from .options import (
+    build_hardware,
+    build_scenario,
+    build_schemes,
+    convention_option,
+    machine_options,
+    output_form,
+    output_options,
+    scenario_options,
+)
+from .output import Column, numbers, print_csv, print_json, print_table
+
+#: Version of the JSON form; docs/schema/count-1.json describes it.
+SCHEMA = 1
+
+
+@click.command()
+@click.argument("config")
+@click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
+@convention_option
+@scenario_options
+@machine_options
+@output_options
+def command(
+    config: str,
+    scheme: str,
+    convention: Convention,
+    codec: str | None,
+    hardware: str | None,
+    lanes: int | None,
+    float_accumulator: str | None,
+    as_json: bool,
+    as_csv: bool,
+    **given: Any,  # noqa: ANN401  the scenario options
+) -> None:
+    """Count additions and multiplications by format and role.
+
+    CONFIG is a catalogue name (see `bitnet-hw models`), a YAML file of ours, or a Hugging Face
+    config.json or its folder.
+    """
+    form = output_form(as_json, as_csv)
+    model = load_model(config)
+    schemes = build_schemes(scheme, codec)
+    if len(schemes) > 1:
+        raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
+    chosen = schemes[0]
+    if float_accumulator is not None:
+        if convention == "paper":
+            raise InputError(
+                f"--float-accumulator {float_accumulator} contradicts --convention paper, "
+                "which accumulates in the operands' own format"
+            )
+        chosen = chosen.with_float_accumulator(float_accumulator)
+    scenario = build_scenario(convention, given)
+    machine = build_hardware(convention, hardware, lanes)
+    tally = count(model, scenario, chosen, convention, machine)
+    used_lanes = machine.lanes if convention == "hardware" else None
+    if form == "json":
+        print_json(
+            {
+                "schema": SCHEMA,
+                "model": model.name,
+                "scheme": chosen.name,
+                "convention": convention,
+                "scenario": scenario.as_dict(),
+                "lanes": used_lanes,
+                "macs": tally.macs,
+                "multiplications": tally.total("mul"),
+                "additions": tally.total("add", "ternary-add"),
+                "macs_by_role": tally.macs_by_role(),
+                "add_only": _add_only(tally, chosen),
+                "rows": list(tally.rows()),
+            }
+        )
+    elif form == "csv":
+        print_csv(list(tally.rows()))
+    else:
+        lanes_text = f", L = {used_lanes} lanes" if used_lanes else ""
+        click.echo(f"{model.name}, {chosen.name}: {scenario.describe()}")
+        click.echo(f"{convention} convention{lanes_text}; counted in closed form")
+        _print(tally, chosen)
+
+
+def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float] | None:
+    if not scheme.add_only:
+        return None
+    return {**tally.add_only._asdict(), "weight_zeros_assumed": scheme.linear.weight_zeros}
+
+
+def _print(tally: OpTally, scheme: Scheme) -> None:
+    counts = tally.by("role", "operation", "format", "accumulator")
+    columns: list[str | Column] = ["role", "operation", "operands", "adder", *numbers("count")]
+    rows = [[*key, f"{number:,}"] for key, number in counts.items()]
+    print_table(columns, rows)
+    multiplications, additions = tally.total("mul"), tally.total("add", "ternary-add")
+    other = tally.total() - multiplications - additions
+    totals = {
+        "MACs": tally.macs,
+        "multiplications": multiplications,
+        "additions": additions,
+        "other operations": other,
+    }
+    print_table(
+        ["total", *numbers("count"), ""],
+        [[name, f"{number:,}", quantity(number, "")] for name, number in totals.items()],
+    )
+    if scheme.add_only:
+        work = tally.add_only
+        zeros = scheme.linear.weight_zeros
+        click.echo(
+            f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
+            f"{quantity(work.non_zero_terms, '')} non-zero terms, "
+            f"{quantity(work.logical_additions, '')} logical additions "
+            f"({zeros:.3g} of the weights zero: assumed, not measured)"
+        )

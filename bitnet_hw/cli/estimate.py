@@ -1,0 +1,180 @@
+"""``bitnet-hw estimate``: joules by operation, role and memory level, with bytes and time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..counting import Convention
+from ..estimate import Estimate, estimate, ratio
+from ..memory import largest_batch, parse_capacity
+from ..model import load_model
+from ..units import percent, quantity, times
+from .options import (
+    build_hardware,
+    build_scenario,
+    build_schemes,
+    build_tables,
+    convention_option,
+    machine_options,
+    output_form,
+    output_options,
+    scenario_options,
+    table_options,
+)
+from .output import numbers, print_csv, print_json, print_table
+
+
+@click.command()
+@click.argument("configs", nargs=-1, required=True)
+@click.option(
+    "--scheme",
+    default="fp16,bitnet-b1.58",
+    show_default=True,
+    help="Schemes or files, separated by commas; ratios are against the first.",
+)
+@table_options
+@convention_option
+@scenario_options
+@machine_options
+@click.option("--memory", "capacity", metavar="SIZE", help="DRAM size for the largest batch.")
+@output_options
+def command(
+    configs: tuple[str, ...],
+    scheme: str,
+    energy_tables: str,
+    scale_node: str | None,
+    convention: Convention,
+    codec: str | None,
+    hardware: str | None,
+    lanes: int | None,
+    float_accumulator: str | None,
+    capacity: str | None,
+    as_json: bool,
+    as_csv: bool,
+    **given: Any,  # noqa: ANN401  the scenario options
+) -> None:
+    """Price a count in joules, with memory and time beside it.
+
+    CONFIGS are catalogue names (see `bitnet-hw models`), YAML files of ours, or Hugging Face
+    config.json files or their folders.
+    """
+    form = output_form(as_json, as_csv)
+    models = [load_model(config) for config in configs]
+    schemes = build_schemes(scheme, codec)
+    tables = build_tables(energy_tables, scale_node)
+    scenario = build_scenario(convention, given)
+    machine = build_hardware(convention, hardware, lanes)
+    size = parse_capacity(capacity) if capacity else machine.capacity_bytes
+    found = [
+        estimate(model, one, table, scenario, convention, machine, float_accumulator)
+        for model in models
+        for table in tables
+        for one in schemes
+    ]
+    if form == "json":
+        print_json([{**each.as_dict(), "largest_batch": _batch(each, size)} for each in found])
+    elif form == "csv":
+        print_csv([_flat(each, size) for each in found])
+    else:
+        for start in range(0, len(found), len(schemes)):
+            _print(found[start : start + len(schemes)], size)
+
+
+def _batch(of: Estimate, size: int | None) -> int | None:
+    if of.convention == "paper" or size is None:
+        return None
+    return largest_batch(of.model, of.scheme, of.scenario, size)
+
+
+def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
+    return {**of.as_row(), "largest_batch": _batch(of, size)}
+
+
+def _print(group: list[Estimate], size: int | None) -> None:
+    first = group[0]
+    machine = first.hardware
+    click.echo(f"\n{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
+    if first.convention == "paper":
+        click.echo("paper convention: no accumulator widths, no memory, no LM head, no other steps")
+    else:
+        click.echo(
+            f"hardware convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
+            f"T = {machine.tokens}, {machine.dram}"
+        )
+    names = [each.scheme.name for each in group]
+
+    def row(title: str, *cells: str) -> list[str]:
+        return [title, *cells]
+
+    rows = [
+        row("energy", *(quantity(e.energy.value, "J", 4) for e in group)),
+        row("  low", *(quantity(e.energy.low, "J", 4) for e in group)),
+        row("  high", *(quantity(e.energy.high, "J", 4) for e in group)),
+        row(f"saving against {names[0]}", *(times(ratio(first, e).value) for e in group)),
+        row("energy a token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
+        row("multiplications", *(quantity(e.mul_j, "J", 4) for e in group)),
+        row("additions", *(quantity(e.add_j, "J", 4) for e in group)),
+        row("other operations", *(quantity(e.other_j, "J", 4) for e in group)),
+    ]
+    rows += _memory_rows(group)
+    rows.append(row("on derived prices", *(percent(e.derived_share) for e in group)))
+    rows += _roles(group)
+    if first.convention == "hardware":
+        rows += _time_rows(group, size)
+    print_table(["", *numbers(*names)], rows)
+    if first.convention == "hardware":
+        _notes(group)
+
+
+def _memory_rows(group: list[Estimate]) -> list[list[str]]:
+    levels = [each.memory_by_level() for each in group]
+    keys = dict.fromkeys(key for level in levels for key in level)
+    return [
+        [
+            f"{level}: {content}",
+            *(quantity(of.get((level, content), (0, 0))[1], "J", 4) for of in levels),
+        ]
+        for level, content in keys
+    ]
+
+
+def _roles(group: list[Estimate]) -> list[list[str]]:
+    by_role = [each.arithmetic_by_role() for each in group]
+    roles = dict.fromkeys(role for roles in by_role for role in roles)
+    return [
+        [f"role {role}", *(quantity(of.get(role, 0.0), "J", 4) for of in by_role)] for role in roles
+    ]
+
+
+def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
+    timings = [(each, each.time) for each in group if each.time is not None]
+    rows = [
+        ["time", *(quantity(t.seconds, "s") for _, t in timings)],
+        ["bound by", *(t.bound_by for _, t in timings)],
+        ["tokens a second", *(f"{e.tokens_per_second:.4g}" for e, _ in timings)],
+    ]
+    if any(t.first_token_seconds is not None for _, t in timings):
+        rows.append(
+            ["time to first token", *(quantity(t.first_token_seconds, "s") for _, t in timings)]
+        )
+    if size is not None:
+        title = f"largest batch in {quantity(size, 'B')}"
+        rows.append([title, *(str(_batch(e, size)) for e in group)])
+    return rows
+
+
+def _notes(group: list[Estimate]) -> None:
+    if group[0].static_j is None:
+        click.echo("static energy excluded: the hardware description gives no power")
+    for each in group:
+        if not each.scheme.add_only or each.hardware.lanes == 1:
+            continue
+        serial = each.hardware.model_copy(update={"lanes": 1})
+        alone = estimate(each.model, each.scheme, each.table, each.scenario, hardware=serial)
+        click.echo(
+            f"{each.scheme.name} linears at L = {each.hardware.lanes}: "
+            f"{quantity(each.parts()['linears'], 'J', 4)}; "
+            f"at L = 1: {quantity(alone.parts()['linears'], 'J', 4)}"
+        )

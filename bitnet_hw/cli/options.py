@@ -1,0 +1,213 @@
+"""Options that several commands share, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import click
+
+from ..counting import Convention
+from ..documents import choices
+from ..energy import EnergyTable, load_table
+from ..errors import InputError
+from ..estimate import default_scenario
+from ..formats import CODECS, find_codec
+from ..hardware import DEFAULT_HARDWARE, Hardware, load_hardware
+from ..scaling import scale_table
+from ..scheme import Scheme, load_scheme
+from ..workload import Attention, LmHead, Scenario
+
+
+def _all(*options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  click's decorators
+    def decorate(function: Any) -> Any:  # noqa: ANN401
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def scenario_options(function: Any) -> Any:  # noqa: ANN401
+    """Add the options that say what is asked of the model; see `build_scenario`."""
+    return _all(
+        click.option("--prefill", type=int, metavar="S", help="Prefill of S tokens."),
+        click.option(
+            "--decode", type=int, metavar="CONTEXT",
+            help="One new token that attends to CONTEXT positions, itself included.",
+        ),
+        click.option(
+            "--prompt", type=int, metavar="P", help="A request: prompt of P tokens ..."
+        ),
+        click.option(
+            "--generate", type=int, metavar="G", help="... then G decode steps."
+        ),
+        click.option("--batch", type=int, metavar="B", help="Sequences side by side [1]."),
+        click.option(
+            "--attention", type=click.Choice(choices(Attention)),
+            help="In a prefill: causal (hardware convention) or full (paper, fixed there).",
+        ),
+        click.option(
+            "--lm-head", type=click.Choice(choices(LmHead)),
+            help="Positions with logits: last (hardware convention), none (paper, fixed there).",
+        ),
+    )(function)  # fmt: skip
+
+
+def convention_option(function: Any) -> Any:  # noqa: ANN401
+    """Add ``--convention``."""
+    return click.option(
+        "--convention",
+        type=click.Choice(choices(Convention)),
+        default="hardware",
+        show_default=True,
+        help="paper: the BitNet papers' energy model; hardware: what a chip pays.",
+    )(function)
+
+
+def machine_options(function: Any) -> Any:  # noqa: ANN401
+    """Add the options that change schemes and hardware; see `build_hardware`."""
+    return _all(
+        click.option(
+            "--codec", type=click.Choice(sorted(CODECS)),
+            help="How the weights of the schemes that it fits are stored.",
+        ),
+        click.option(
+            "--hardware", metavar="NAME_OR_FILE",
+            help=f"A shipped description (edge, server) or a YAML file [{DEFAULT_HARDWARE}].",
+        ),
+        click.option("--lanes", type=int, metavar="L", help="Lanes, in place of the hardware's."),
+        click.option(
+            "--float-accumulator", type=click.Choice(["fp16", "fp32"]),
+            help="Format in which 16-bit float sums accumulate [fp32].",
+        ),
+    )(function)  # fmt: skip
+
+
+def table_options(function: Any) -> Any:  # noqa: ANN401
+    """Add the options that choose prices; see `build_tables`."""
+    return _all(
+        click.option(
+            "--energy-table", "energy_tables", default="7nm,45nm", show_default=True,
+            metavar="NAMES_OR_FILES", help="Energy tables, separated by commas.",
+        ),
+        click.option(
+            "--scale-node", metavar="FROM@V:TO@V",
+            help="Scale between nodes, as HP45@0.9:HP7@0.7; every price becomes derived.",
+        ),
+    )(function)  # fmt: skip
+
+
+def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
+    """Return the scenario that the options say.
+
+    Parameters
+    ----------
+    convention : str
+        Its defaults fill what is not said.
+    given : mapping
+        The values of `scenario_options`, by parameter name; None where not given.
+
+    Raises
+    ------
+    InputError
+        If two phases are asked for at once, or a length is out of range.
+    """
+    phases = [name for name in ("prefill", "decode", "prompt") if given[name] is not None]
+    if len(phases) > 1:
+        raise InputError(f"--{phases[0]} and --{phases[1]} exclude each other; give one")
+    if (given["prompt"] is None) != (given["generate"] is None):
+        raise InputError("a request needs both --prompt P and --generate G")
+    base = default_scenario(convention)
+    phase = phases[0] if phases else None
+    length: dict[str, Any] = {}
+    if phase == "prefill":
+        length = {"phase": "prefill", "tokens": given["prefill"], "context": 0}
+    elif phase == "decode":
+        length = {"phase": "decode", "tokens": 0, "context": given["decode"]}
+    elif phase == "prompt":
+        length = {
+            "phase": "request", "tokens": given["prompt"], "context": 0,
+            "generate": given["generate"],
+        }  # fmt: skip
+    rest = {k: given[k] for k in ("batch", "attention", "lm_head") if given[k] is not None}
+    return base._replace(**length, **rest).checked()
+
+
+def build_hardware(convention: Convention, hardware: str | None, lanes: int | None) -> Hardware:
+    """Return the machine that the options say.
+
+    Raises
+    ------
+    InputError
+        If the convention has no machine, or there is no such machine.
+    """
+    if convention == "paper":
+        for flag, value in (("--hardware", hardware), ("--lanes", lanes)):
+            if value is not None:
+                raise InputError(
+                    f"{flag} {value} contradicts --convention paper, which has no hardware: "
+                    "no accumulator width, no memory, no time"
+                )
+    machine = load_hardware(hardware or DEFAULT_HARDWARE)
+    if lanes is None:
+        return machine
+    if lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
+        raise InputError(f"--lanes {lanes}: give a power of two from 1 to 1024")
+    return machine.model_copy(update={"lanes": lanes})
+
+
+def build_schemes(names: str, codec: str | None) -> list[Scheme]:
+    """Return the schemes of a comma-separated list, stored by a codec where it fits.
+
+    Raises
+    ------
+    InputError
+        If a scheme is unknown or stands twice, or the codec fits none of them.
+    """
+    schemes = [load_scheme(name) for name in split_names("scheme", names)]
+    if codec is None:
+        return schemes
+    kinds = find_codec(codec).kinds
+    fits = [scheme.linear.weight_format.kind in kinds for scheme in schemes]
+    if not any(fits):
+        raise InputError(
+            f"--codec {codec} stores {'/'.join(kind.value for kind in kinds)} weights; "
+            f"none of the schemes has such: {', '.join(scheme.name for scheme in schemes)}"
+        )
+    return [s.with_codec(codec) if fit else s for s, fit in zip(schemes, fits, strict=True)]
+
+
+def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
+    """Return the energy tables of a comma-separated list, scaled where asked."""
+    tables = [load_table(name) for name in split_names("energy table", names)]
+    return [scale_table(table, scale_node) if scale_node else table for table in tables]
+
+
+def split_names(what: str, names: str) -> list[str]:
+    """Split a comma-separated list, refusing an empty or repeated name."""
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found:
+        raise InputError(f"no {what} is named")
+    for name in found:
+        if found.count(name) > 1:
+            raise InputError(f"{what} {name} stands twice")
+    return found
+
+
+OutputForm = Literal["table", "csv", "json"]
+
+
+def output_options(function: Any) -> Any:  # noqa: ANN401
+    """Add ``--json`` and ``--csv``; see `output_form`."""
+    return _all(
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV."),
+    )(function)
+
+
+def output_form(as_json: bool, as_csv: bool) -> OutputForm:
+    """Return the form that the flags ask for."""
+    if as_json and as_csv:
+        raise InputError("--json and --csv exclude each other; give one")
+    return "json" if as_json else "csv" if as_csv else "table"

@@ -1,0 +1,105 @@
+"""``bitnet-hw report``: the energy-savings report."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from ..model import load_model
+from .options import (
+    build_hardware,
+    build_scenario,
+    build_schemes,
+    build_tables,
+    machine_options,
+    scenario_options,
+    table_options,
+)
+
+
+@click.command()
+@click.argument("configs", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("report"),
+    show_default=True,
+    help="Folder for the files.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier report in that folder.")
+@click.option(
+    "--scheme",
+    default="fp16,w8a8,w4a16,bitnet-b1.58",
+    show_default=True,
+    help="Schemes or files, separated by commas; the first is the baseline.",
+)
+@table_options
+@scenario_options
+@machine_options
+def command(
+    configs: tuple[str, ...],
+    output: Path,
+    force: bool,
+    scheme: str,
+    energy_tables: str,
+    scale_node: str | None,
+    codec: str | None,
+    hardware: str | None,
+    lanes: int | None,
+    float_accumulator: str | None,
+    **given: Any,  # noqa: ANN401  the scenario options
+) -> None:
+    """Write the energy-savings report.
+
+    CONFIGS are catalogue names (see `bitnet-hw models`), YAML files of ours, or Hugging Face
+    config.json files or their folders. The first is taken apart in detail. The report shows both
+    the paper and the hardware convention; the options below set the latter.
+    """
+    models = [load_model(config) for config in configs]
+    schemes = build_schemes(scheme, codec)
+    if float_accumulator is not None:
+        schemes = [one.with_float_accumulator(float_accumulator) for one in schemes]
+    tables = build_tables(energy_tables, scale_node)
+    scenario = build_scenario("hardware", given)
+    if scenario.attention != "causal" and scenario.phase == "decode":
+        raise InputError("--attention full says nothing of a decode; give --prefill S beside it")
+    machine = build_hardware("hardware", hardware, lanes)
+
+    # Figures take a second to load; a wrong argument should not wait for them.
+    from ..report.content import build_report
+    from ..report.documents import PAGE, write_report
+    from .progress import stages
+
+    with stages("report") as say:
+        report = build_report(
+            models,
+            schemes,
+            tables,
+            scenario,
+            machine,
+            _command(click.get_current_context()),
+            progress=say,
+        )
+        written = write_report(report, output, force=force, progress=say)
+    click.echo(f"{output / PAGE}: {len(written)} files written")
+
+
+def _command(context: click.Context) -> str:
+    """Return the command that repeats the report: what was given, in the order of the options."""
+    parts = ["bitnet-hw", "report"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        value = context.params.get(name)
+        if source is not click.core.ParameterSource.COMMANDLINE or name == "force":
+            continue
+        if isinstance(parameter, click.Argument):
+            parts += [str(part) for part in value or ()]
+        else:
+            parts += [parameter.opts[-1], str(value)]
+    return shlex.join(parts)

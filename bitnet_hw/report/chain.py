@@ -1,0 +1,125 @@
+"""From the papers' headline ratio to the system's, one factor at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..errors import MismatchError
+from ..estimate import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
+from ..tally import Key
+
+
+class Link(NamedTuple):
+    """One step of the chain.
+
+    Attributes
+    ----------
+    title : str
+        What changes.
+    factor : float
+        The ratio after the change over the ratio before it; the first link is the ratio itself.
+    ratio : float
+        The savings ratio once the change is made.
+    """
+
+    title: str
+    factor: float
+    ratio: float
+
+
+_MATRIX_ROLES = frozenset((*LINEAR_ROLES, *ATTENTION_ROLES))
+_WITH_HEAD = _MATRIX_ROLES | {"lm-head", "embedding"}
+
+
+def factor_chain(
+    paper: tuple[Estimate, Estimate], hardware: tuple[Estimate, Estimate]
+) -> list[Link]:
+    """Split the way from one MAC against one addition to the ratio of the whole system.
+
+    The order is fixed, and a factor depends on it: each is the change that its step makes to the
+    ratio of all steps before it.
+
+    Parameters
+    ----------
+    paper, hardware : pair of Estimate
+        The baseline and the add-only scheme under either convention, on one energy table.
+
+    Returns
+    -------
+    list of Link
+        The first is the price of one baseline MAC over one addition; the product of all factors
+        is the ratio of the hardware estimates.
+
+    Raises
+    ------
+    MismatchError
+        If the product does not meet that ratio, which two other ways of summing would explain.
+    """
+    base, add_only = paper
+    table = base.table
+    operand = base.scheme.linear.activation
+    addend = add_only.scheme.linear.activation
+    mac = table.price("mul", operand).pj + table.price("add", operand).pj
+    one = mac / table.price("ternary-add", addend).pj
+    links = [Link(f"one {operand} MAC against one {addend} addition", one, one)]
+
+    def link(title: str, baseline: float, other: float) -> None:
+        now = baseline / other
+        links.append(Link(title, now / links[-1].ratio, now))
+
+    def paper_linears(of: Estimate) -> float:
+        roles = {*LINEAR_ROLES, "rescale", "dequantise", "hadamard"}
+        return sum(row.joules for row in of.arithmetic if row.key.role in roles)
+
+    link("scales of the linears (paper)", *map(paper_linears, paper))
+    link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
+
+    def bare(of: Estimate, roles: frozenset[str], real: Callable[[Key], bool]) -> float:
+        """Sum the matrix products, additions at their operands' price unless `real` holds."""
+        return sum(
+            row.joules
+            if row.key.operation == "mul" or real(row.key)
+            else row.number * table.price("add", row.key.format).pj * 1e-12
+            for row in of.arithmetic
+            if row.key.role in roles
+        )
+
+    def nothing(_key: Key) -> bool:
+        return False
+
+    def floats(key: Key) -> bool:
+        return not key.accumulator.startswith("int")
+
+    def everything(_key: Key) -> bool:
+        return True
+
+    scenario = hardware[0].scenario.describe().split(", LM head")[0]
+    link(f"scenario: {scenario}", *(bare(of, _MATRIX_ROLES, nothing) for of in hardware))
+    if hardware[0].scenario.lm_head != "none":
+        link("LM head", *(bare(of, _WITH_HEAD, nothing) for of in hardware))
+    link("float sums in their accumulator", *(bare(of, _WITH_HEAD, floats) for of in hardware))
+    lanes = hardware[0].hardware.lanes
+    link(
+        f"integer adders at their width, L = {lanes}",
+        *(bare(of, _WITH_HEAD, everything) for of in hardware),
+    )
+    link("norms, softmax, quantisers, scales", *(of.arithmetic_j for of in hardware))
+    sram = [of.arithmetic_j + of.parts()["SRAM"] for of in hardware]
+    link("SRAM traffic", *sram)
+    moved = [of.arithmetic_j + (of.memory_j or 0.0) for of in hardware]
+    link("DRAM traffic", *moved)
+    if hardware[0].static_j is not None:
+        link("static energy", *(of.energy.value for of in hardware))
+    _check(links, ratio(*hardware).value)
+    return links
+
+
+def _check(links: list[Link], expected: float) -> None:
+    product = 1.0
+    for each in links:
+        product *= each.factor
+    if abs(product / expected - 1) > 1e-9:
+        raise MismatchError(
+            f"the chain's product {product:.6g} differs from the ratio {expected:.6g}"
+        )

@@ -1,0 +1,446 @@
+"""What a report says, as data: estimates gathered, divided and cited, never recounted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from ..counting import elementwise_functions
+from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
+from ..errors import InputError
+from ..estimate import Band, Estimate, default_scenario, estimate, ratio
+from ..hardware import Hardware
+from ..memory import footprint
+from ..model import ModelSpec, load_model
+from ..scheme import Scheme
+from ..units import quantity, times
+from ..workload import Scenario
+from .chain import Link, factor_chain
+from .sensitivity import Assumption, SharingPoint, assumptions, sharing_curve
+
+#: Version of the JSON form of a report.
+SCHEMA = 1
+
+#: The sizes of the curves: the b1.58 paper's, and LLaMA's larger shapes, from 0.7 to 70 billion.
+SIZES = (
+    "bitnet-b1.58-700m",
+    "bitnet-b1.58-1.3b",
+    "bitnet-b1.58-3b",
+    "bitnet-b1.58-7b",
+    "bitnet-b1.58-13b",
+    "bitnet-b1.58-70b",
+)
+
+EXCLUDED = (
+    "Static (leakage) energy and idle time, unless the hardware description gives powers.",
+    "Instruction fetch and decode, control, network on chip, clock tree, I/O other than DRAM.",
+    "Address generation, activation writes of elementwise steps, norm gains and biases as traffic.",
+    "Refresh, row misses and temperature of DRAM: its price is one number a bit.",
+    "Loading the weights into DRAM, tokenising, sampling, and everything outside the model.",
+    "Reading the RoPE tables of sines and cosines.",
+    "Training, and any difference in accuracy between the schemes.",
+)
+
+
+class SizePoint(NamedTuple):
+    """Savings of one scheme at one model size and node, against the baseline.
+
+    Attributes
+    ----------
+    model, parameters, scheme, table
+        What was estimated.
+    on_curve : bool
+        Whether the model is one of `SIZES`, rather than one that the report was asked for.
+    hardware_ratio, paper_ratio : float
+        Energy savings under either convention.
+    memory_ratio, weights_ratio : float
+        Savings of everything in memory, and of the projections and the FFN.
+    """
+
+    model: str
+    parameters: int
+    scheme: str
+    table: str
+    on_curve: bool
+    hardware_ratio: float
+    paper_ratio: float
+    memory_ratio: float
+    weights_ratio: float
+
+
+class PriceUse(NamedTuple):
+    """A price that the report rests on, and its share of the energy that it prices."""
+
+    table: str
+    what: str
+    price: Price
+    unit: str
+    share: float
+
+
+class Unsaved(NamedTuple):
+    """How much of an estimate ternary weights cannot act on."""
+
+    table: str
+    scheme: str
+    share: float
+    parts: dict[str, float]
+    limit: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the documents and the figures show.
+
+    Attributes
+    ----------
+    models, schemes, tables, scenario, hardware
+        What was asked. The first model and the first table are those of the single-model parts;
+        the first scheme is the baseline.
+    hardware_estimates, paper_estimates : mapping
+        (model, scheme, table) -> Estimate.
+    sizes, chains, sharing, tornado, unsaved, prices
+        The parts of the report.
+    command : str
+        The command that repeats it.
+    """
+
+    models: tuple[ModelSpec, ...]
+    schemes: tuple[Scheme, ...]
+    tables: tuple[EnergyTable, ...]
+    scenario: Scenario
+    hardware: Hardware
+    hardware_estimates: dict[tuple[str, str, str], Estimate]
+    paper_estimates: dict[tuple[str, str, str], Estimate]
+    sizes: list[SizePoint]
+    chains: dict[str, list[Link]]
+    sharing: list[SharingPoint]
+    tornado: list[Assumption]
+    unsaved: list[Unsaved]
+    prices: list[PriceUse]
+    command: str
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model of the single-model parts."""
+        return self.models[0]
+
+    @property
+    def baseline(self) -> Scheme:
+        """What savings are against."""
+        return self.schemes[0]
+
+    @property
+    def subject(self) -> Scheme:
+        """The scheme that the report is about: the last add-only one, else the last."""
+        return _subject(self.schemes)
+
+    @property
+    def version(self) -> str:
+        """Version of the tool."""
+        return version("bitnet-hw")
+
+    def hardware_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+        """Return the estimate under the hardware convention."""
+        return self.hardware_estimates[(model or self.model).name, scheme.name, table.name]
+
+    def paper_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+        """Return the estimate under the paper convention."""
+        return self.paper_estimates[(model or self.model).name, scheme.name, table.name]
+
+    def saving(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Band:
+        """Return the savings ratio under the hardware convention."""
+        base = self.hardware_of(self.baseline, table, model)
+        return ratio(base, self.hardware_of(scheme, table, model))
+
+    def paper_saving(
+        self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
+    ) -> float:
+        """Return the savings ratio under the paper convention."""
+        base = self.paper_of(self.baseline, table, model)
+        return ratio(base, self.paper_of(scheme, table, model)).value
+
+    def headline(self, model: ModelSpec, table: EnergyTable) -> str:
+        """Return one sentence with the energy a token, the ratio, its range and its conditions."""
+        of = self.hardware_of(self.subject, table, model)
+        saving = self.saving(self.subject, table, model)
+        low, high = f"{saving.low:.4g}", f"{saving.high:.4g}"
+        band = of.energy_per_token
+        machine = self.hardware
+        linear = self.subject.linear
+        static = "static energy excluded" if of.static_j is None else "static energy included"
+        codec = f"{linear.codec} weights" if self.subject.add_only else f"{linear.weight} weights"
+        return (
+            f"{model.name} in {self.subject.name} takes {quantity(band.value, 'J')} a token "
+            f"({quantity(band.low, 'J')} to {quantity(band.high, 'J')}), "
+            f"{times(saving.value)} less than in {self.baseline.name} "
+            f"({low} to {high} over the ranges of the prices), "
+            f"for {self.scenario.describe()}, "
+            f"with arithmetic and SRAM at {table.short_name} prices and {machine.dram} at "
+            f"{_dram_price(machine)}, on {machine.name} (R = {machine.rows} rows, "
+            f"L = {machine.lanes} lanes, T = {machine.tokens} tokens a weight fetch, "
+            f"{quantity(machine.activation_buffer_bytes, 'B')} + "
+            f"{quantity(machine.weight_buffer_bytes, 'B')} buffers), {codec}, "
+            f"{self.subject.attention.kv_cache} KV cache, {self.subject.lm_head.weight} LM head, "
+            f"{static}."
+        )
+
+
+def _dram_price(machine: Hardware) -> str:
+    price = load_dram_prices().price(machine.dram)
+    return f"{price.pj:.3g} pJ a bit"
+
+
+def _subject(schemes: Iterable[Scheme]) -> Scheme:
+    found = list(schemes)
+    add_only = [scheme for scheme in found if scheme.add_only]
+    return (add_only or found)[-1]
+
+
+def build_report(
+    models: Iterable[ModelSpec],
+    schemes: Iterable[Scheme],
+    tables: Iterable[EnergyTable],
+    scenario: Scenario,
+    hardware: Hardware,
+    command: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Estimate everything that a report shows.
+
+    Parameters
+    ----------
+    models, schemes, tables
+        At least one model and one table, and two schemes; the first scheme is the baseline.
+    scenario, hardware
+        Of the hardware convention; the paper convention fixes its own.
+    command : str
+        The command that repeats the report.
+    progress : callable, optional
+        Called with a few words as each part begins.
+
+    Raises
+    ------
+    InputError
+        If fewer than two schemes or two models of one name are given, or an estimate is refused.
+    """
+    models, schemes, tables = tuple(models), tuple(schemes), tuple(tables)
+    say = progress or (lambda _text: None)
+    if len(schemes) < 2:
+        raise InputError("a report compares at least two schemes; name a baseline and another")
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two of the models are called {twice!r}; give them different names")
+    say("estimates")
+    ours: dict[tuple[str, str, str], Estimate] = {}
+    papers: dict[tuple[str, str, str], Estimate] = {}
+    for model in models:
+        for scheme in schemes:
+            for table in tables:
+                key = (model.name, scheme.name, table.name)
+                ours[key] = estimate(model, scheme, table, scenario, "hardware", hardware)
+                papers[key] = _paper(model, scheme, table, hardware)
+    say("model sizes")
+    sizes = _sizes(models, schemes, tables, scenario, hardware)
+    say("chain of factors")
+    first, subject = models[0].name, _subject(schemes).name
+    base = schemes[0].name
+    chains = {
+        table.name: factor_chain(
+            (papers[first, base, table.name], papers[first, subject, table.name]),
+            (ours[first, base, table.name], ours[first, subject, table.name]),
+        )
+        for table in tables
+    }
+    pair = (ours[first, base, tables[0].name], ours[first, subject, tables[0].name])
+    say("assumptions")
+    return Report(
+        models=models,
+        schemes=schemes,
+        tables=tables,
+        scenario=scenario,
+        hardware=hardware,
+        hardware_estimates=ours,
+        paper_estimates=papers,
+        sizes=sizes,
+        chains=chains,
+        sharing=sharing_curve(*pair),
+        tornado=assumptions(*pair),
+        unsaved=[_unsaved(ours[first, s.name, t.name]) for t in tables for s in schemes],
+        prices=_prices([e for e in ours.values() if e.model.name == first]),
+        command=command,
+    )
+
+
+def _paper(
+    model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware
+) -> Estimate:
+    scenario = default_scenario("paper")
+    # A model with fewer learned positions than the papers' 512 tokens takes what it has.
+    if model.positions == "learned" and model.max_position_embeddings is not None:
+        tokens = min(scenario.tokens, model.max_position_embeddings)
+        scenario = scenario._replace(tokens=tokens)
+    return estimate(model, scheme, table, scenario, "paper", hardware)
+
+
+def _sizes(
+    models: tuple[ModelSpec, ...],
+    schemes: tuple[Scheme, ...],
+    tables: tuple[EnergyTable, ...],
+    scenario: Scenario,
+    hardware: Hardware,
+) -> list[SizePoint]:
+    points = []
+    catalogued = [load_model(name) for name in SIZES]
+    known = {model.name for model in catalogued}
+    for model in [*catalogued, *(m for m in models if m.name not in known)]:
+        base = schemes[0]
+        stored = footprint(model, base, scenario)
+        for table in tables:
+            ours = estimate(model, base, table, scenario, "hardware", hardware)
+            papers = _paper(model, base, table, hardware)
+            for scheme in schemes[1:]:
+                there = footprint(model, scheme, scenario)
+                other = estimate(model, scheme, table, scenario, "hardware", hardware)
+                points.append(
+                    SizePoint(
+                        model.name,
+                        model.total_parameters,
+                        scheme.name,
+                        table.short_name,
+                        model.name in known,
+                        ratio(ours, other).value,
+                        ratio(papers, _paper(model, scheme, table, hardware)).value,
+                        stored.total / there.total,
+                        stored.weights / there.weights,
+                    )
+                )
+    return sorted(points, key=lambda point: point.parameters)
+
+
+def _unsaved(of: Estimate) -> Unsaved:
+    total = of.energy.value
+    linear = of.linear_j
+    parts = {"linears": linear / total}
+    for row in of.arithmetic:
+        if row.key.role in ("attention-score", "attention-value", "softmax"):
+            _grow(parts, "attention", row.joules / total)
+        elif row.key.role in ("lm-head", "embedding"):
+            _grow(parts, "LM head and embedding", row.joules / total)
+    for moved in of.memory or []:
+        if moved.row.content == "kv-cache":
+            _grow(parts, "KV cache", moved.joules / total)
+        elif moved.row.role in ("lm-head", "embedding"):
+            _grow(parts, "LM head and embedding", moved.joules / total)
+        elif moved.row.role in ("attention-score", "attention-value"):
+            _grow(parts, "attention", moved.joules / total)
+    parts["other"] = max(0.0, 1 - sum(parts.values()))
+    share = 1 - linear / total
+    return Unsaved(of.table.short_name, of.scheme.name, share, parts, 1 / share if share else 0.0)
+
+
+def _grow(parts: dict[str, float], name: str, share: float) -> None:
+    parts[name] = parts.get(name, 0.0) + share
+
+
+def _prices(estimates: list[Estimate]) -> list[PriceUse]:
+    found: dict[tuple[str, str], PriceUse] = {}
+
+    def use(of: Estimate, what: str, price: Price, unit: str, joules: float) -> None:
+        key = (of.table.short_name, what)
+        share = joules / of.energy.value
+        before = found.get(key)
+        if before is not None:
+            share = max(share, before.share)
+        found[key] = PriceUse(key[0], what, price, unit, share)
+
+    for of in estimates:
+        sums: dict[tuple[str, str], tuple[Price, float]] = {}
+        for row in of.arithmetic:
+            operation = "add" if row.key.operation == "ternary-add" else row.key.operation
+            what = f"{operation} {row.key.accumulator or row.key.format}"
+            _, so_far = sums.get((what, "pJ"), (row.price, 0.0))
+            sums[what, "pJ"] = (row.price, so_far + row.joules)
+        for moved in of.memory or []:
+            level = moved.row.level
+            what = f"DRAM, {of.hardware.dram}" if level == "dram" else level
+            _, so_far = sums.get((what, "pJ/bit"), (moved.price, 0.0))
+            sums[what, "pJ/bit"] = (moved.price, so_far + moved.joules)
+        for (what, unit), (price, joules) in sums.items():
+            use(of, what, price, unit, joules)
+    return sorted(found.values(), key=lambda one: (one.table, -one.share))
+
+
+def cited_sources(report: Report) -> list[Source]:
+    """Return the works that the prices stand in, each once."""
+    found = {use.price.source.cite(): use.price.source for use in report.prices}
+    return list(found.values())
+
+
+def bibtex(report: Report) -> str:
+    """Return a BibTeX block: the tool, and the works that the prices stand in."""
+    entries = [
+        "@software{bitnet_hw,\n"
+        "  title = {bitnet-hw: hardware simulation and energy-cost modelling for BitNet},\n"
+        f"  version = {{{report.version}}},\n"
+        "}"
+    ]
+    for source in cited_sources(report):
+        first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
+        key = f"{first.lower()}{source.year}"
+        lines = [
+            f"@misc{{{key},",
+            f"  author = {{{source.authors}}},",
+            f"  title = {{{{{source.title}}}}},",
+            f"  howpublished = {{{source.venue}}},",
+            f"  year = {{{source.year}}},",
+            "}",
+        ]
+        entries.append("\n".join(lines))
+    return "\n\n".join(entries)
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Return the JSON form of a report."""
+    return {
+        "schema": SCHEMA,
+        "version": report.version,
+        "command": report.command,
+        "headline": [report.headline(model, report.tables[0]) for model in report.models],
+        "estimates": [
+            of.as_dict()
+            for of in (*report.hardware_estimates.values(), *report.paper_estimates.values())
+        ],
+        "sizes": [point._asdict() for point in report.sizes],
+        "chain": {name: [link._asdict() for link in links] for name, links in report.chains.items()},
+        "sharing": [point._asdict() for point in report.sharing],
+        "tornado": [one._asdict() for one in report.tornado],
+        "unsaved": [one._asdict() for one in report.unsaved],
+        "excluded": list(EXCLUDED),
+        "prices": [price_row(use) for use in report.prices],
+        "expansions": load_expansions().name,
+        "elementwise_edition": elementwise_functions().edition,
+    }
+
+
+def price_row(use: PriceUse) -> dict[str, Any]:
+    """Return a price as one flat mapping, for JSON and CSV."""
+    price = use.price
+    return {
+        "table": use.table,
+        "what": use.what,
+        "value": price.pj,
+        "low": price.low,
+        "high": price.high,
+        "unit": use.unit,
+        "kind": price.kind,
+        "boundary": price.boundary,
+        "source": price.source.cite(),
+        "locator": price.locator,
+        "read_in": price.source.read_in,
+        "formula": price.formula,
+        "largest_share": use.share,
+    }

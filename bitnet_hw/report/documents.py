@@ -1,0 +1,178 @@
+"""The files of a report: HTML, Markdown, CSV, JSON, and every figure in three formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..energy import load_expansions
+from ..errors import InputError
+from ..units import percent, quantity, times
+from .content import EXCLUDED, Report, as_dict, bibtex, price_row
+from .figures import PLOTS, Plot, drawn
+from .style import in_style
+
+FORMATS = ("svg", "png", "pdf")
+FIGURES = "figures"
+PAGE = "report.html"
+
+
+def write_report(
+    report: Report,
+    folder: str | Path,
+    *,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write every file of a report.
+
+    Parameters
+    ----------
+    report : Report
+        What to say.
+    folder : str or path
+        Where; made if it is not there. All files appear together at the end.
+    force : bool
+        Replace the files of an earlier report; other files are left alone.
+    progress : callable, optional
+        Called with a few words as each part begins.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        If a report stands there and `force` is not given, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    say = progress or (lambda _text: None)
+    _check_target(folder, force)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    try:
+        _write_all(report, temporary, say)
+        return _move(temporary, folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_target(folder: Path, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder for the report")
+    if (folder / PAGE).exists() and not force:
+        raise InputError(
+            f"{folder}: holds a report already; give --force to replace it, or another folder"
+        )
+    present = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path())
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written: {present} is not writable")
+
+
+def _move(temporary: Path, folder: Path) -> list[Path]:
+    written = []
+    for path in sorted(temporary.rglob("*")):
+        if path.is_file():
+            target = folder / path.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            written.append(target)
+    return written
+
+
+def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None:
+    (folder / FIGURES).mkdir()
+    pictures: dict[str, Markup] = {}
+    for plot in PLOTS:
+        say(f"figure {plot.name}")
+        pictures[plot.name] = _write_figure(plot, report, folder / FIGURES)
+    say("documents")
+    content = as_dict(report)
+    _write(folder / "report.json", json.dumps(content, indent=1, allow_nan=False))
+    every = (*report.hardware_estimates.values(), *report.paper_estimates.values())
+    _write(folder / "estimates.csv", _csv([of.as_row() for of in every]))
+    _write(folder / "sizes.csv", _csv([point._asdict() for point in report.sizes]))
+    _write(folder / "prices.csv", _csv([price_row(use) for use in report.prices]))
+    for template, name in (("report.html.j2", PAGE), ("report.md.j2", "report.md")):
+        _write(folder / name, _render(template, report, pictures))
+
+
+def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
+    figure = drawn(plot, report)
+    with in_style():
+        for form in FORMATS:
+            # Without a date the same report is the same file.
+            date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+            figure.savefig(folder / f"{plot.name}.{form}", metadata=date)
+    text = (folder / f"{plot.name}.svg").read_text(encoding="utf-8")
+    return _inline(text, plot, report)
+
+
+def _inline(text: str, plot: Plot, report: Report) -> Markup:
+    """Turn an SVG file into an element of the page, with its words, and ids of its own."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{plot.name}-", text)
+    label = Markup.escape(f"{plot.title}. {plot.alternative(report)}")
+    opening = f'<svg role="img" aria-label="{label}" class="plot"'
+    return Markup(text.replace("<svg", opening, 1))  # noqa: S704  our own figure; texts are escaped
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _markdown_escape(text: object) -> Markup:
+    """Escape what Markdown or HTML would read as more than text, in a table's cell too."""
+    escaped = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", str(text))
+    return Markup(escaped.replace("<", "&lt;").replace("\n", " "))  # noqa: S704  escaped just here
+
+
+def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
+    environment = Environment(
+        loader=PackageLoader("bitnet_hw.report", "templates"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "quantity": quantity,
+        "times": times,
+        "percent": percent,
+        "md": _markdown_escape,
+    }
+    return environment.get_template(template).render(
+        report=report,
+        plots={plot.name: plot for plot in PLOTS},
+        pictures=pictures,
+        excluded=EXCLUDED,
+        expansions=load_expansions(),
+        bibtex=bibtex(report),
+    )

@@ -1,0 +1,218 @@
+"""How far each assumption moves the savings ratio, and when the PE matters at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..energy import load_table
+from ..estimate import Estimate, estimate, ratio
+from ..hardware import load_hardware
+from ..scheme import Scheme
+from ..workload import LmHead, Phase
+
+Pair = tuple[Estimate, Estimate]
+
+
+class Assumption(NamedTuple):
+    """What the ratio becomes at the two ends of one assumption.
+
+    Attributes
+    ----------
+    title : str
+        The assumption and the value that the report uses.
+    low_text, high_text : str
+        The two other values.
+    low, high : float
+        The ratio at each.
+    """
+
+    title: str
+    low_text: str
+    high_text: str
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        """Distance between the two ends."""
+        return abs(self.high - self.low)
+
+
+class SharingPoint(NamedTuple):
+    """Energy a token where so many tokens share each weight fetch.
+
+    Attributes
+    ----------
+    phase : str
+        ``decode``: so many sequences side by side, each with its own KV cache. ``prefill``: so
+        many tokens of one sequence.
+    tokens : int
+        Tokens that share a fetch, as far as the activation buffer allows.
+    scheme : str
+        Name of the scheme.
+    total_j, linear_arithmetic_j, dram_j : float
+        Energy a token; of the linears' arithmetic; of DRAM, J.
+    """
+
+    phase: Phase
+    tokens: int
+    scheme: str
+    total_j: float
+    linear_arithmetic_j: float
+    dram_j: float
+
+
+def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
+    """Vary one assumption at a time, all others as in the report.
+
+    Returns
+    -------
+    list of Assumption
+        The widest span first.
+    """
+    found: list[Assumption] = []
+
+    def vary(title: str, low: tuple[str, Pair], high: tuple[str, Pair]) -> None:
+        ends = [ratio(*pair).value for _, pair in (low, high)]
+        found.append(Assumption(title, low[0], high[0], *ends))
+
+    machine, scenario = base.hardware, base.scenario
+
+    def on(**changes: Any) -> Pair:  # noqa: ANN401  any field of Hardware
+        changed = machine.model_copy(update=changes)
+        return _again(base, hardware=changed), _again(other, hardware=changed)
+
+    def asked(**changes: Any) -> Pair:  # noqa: ANN401  any field of Scenario
+        changed = scenario._replace(**changes)
+        return _again(base, scenario=changed), _again(other, scenario=changed)
+
+    def schemes(change: Callable[[Scheme], Scheme]) -> Pair:
+        return _again(base, scheme=change(base.scheme)), _again(other, scheme=change(other.scheme))
+
+    edge, server = load_hardware("edge"), load_hardware("server")
+    vary(
+        f"machine ({machine.name})",
+        (edge.name, (_again(base, hardware=edge), _again(other, hardware=edge))),
+        (server.name, (_again(base, hardware=server), _again(other, hardware=server))),
+    )
+    nodes = [
+        (name, (_again(base, table=table), _again(other, table=table)))
+        for name, table in ((name, load_table(name)) for name in ("45nm", "7nm"))
+    ]
+    vary(f"process node ({base.table.short_name})", *nodes)
+    vary(f"DRAM ({machine.dram})", ("DDR3/4", on(dram="DDR3/4")), ("HBM2", on(dram="HBM2")))
+    lanes = f"adder lanes (L = {machine.lanes})"
+    vary(lanes, ("1", on(lanes=1)), ("128", on(lanes=128)))
+    saving = f"saving on zero weights ({machine.weight_zero_saving:g})"
+    vary(saving, ("0", on(weight_zero_saving=0.0)), ("0.45", on(weight_zero_saving=0.45)))
+    _vary_scenario(vary, base, asked)
+    vary(
+        "float accumulator (as the schemes say)",
+        ("fp16", schemes(lambda scheme: scheme.with_float_accumulator("fp16"))),
+        ("fp32", schemes(lambda scheme: scheme.with_float_accumulator("fp32"))),
+    )
+    vary(
+        f"KV cache ({other.scheme.attention.kv_cache})",
+        ("fp16", schemes(lambda scheme: _with_kv(scheme, "fp16"))),
+        ("int4", schemes(lambda scheme: _with_kv(scheme, "int4"))),
+    )
+    if "ternary" in other.scheme.linear.weight:
+        vary(
+            f"weight codec ({other.scheme.linear.codec})",
+            ("2bit", (base, _again(other, scheme=other.scheme.with_codec("2bit")))),
+            ("base3", (base, _again(other, scheme=other.scheme.with_codec("base3")))),
+        )
+    vary(
+        f"LM head weights ({other.scheme.lm_head.weight}; baseline unchanged)",
+        (other.scheme.lm_head.weight, (base, other)),
+        ("int8", (base, _again(other, scheme=_with_int8_head(other.scheme)))),
+    )
+    band = ratio(base, other)
+    prices = "prices within their published ranges (middle)"
+    found.append(Assumption(prices, "one end", "other end", band.low, band.high))
+    found.sort(key=lambda one: one.span, reverse=True)
+    return found
+
+
+def _vary_scenario(
+    vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]
+) -> None:
+    scenario, model = base.scenario, base.model
+    limit = model.max_position_embeddings if model.positions == "learned" else None
+    lengths = [512, 8192] if limit is None else [min(512, limit), limit]
+    field = "context" if scenario.phase == "decode" else "tokens"
+    if limit is not None and scenario.phase == "request":
+        lengths = [max(1, n - scenario.generate) for n in lengths]
+    ends = [(str(n), asked(**{field: n})) for n in lengths]
+    vary(f"{field} ({getattr(scenario, field)})", *ends)
+    vary(f"batch ({scenario.batch})", ("1", asked(batch=1)), ("32", asked(batch=32)))
+    # In decode the last position is all there is.
+    most: LmHead = "last" if scenario.phase == "decode" else "all"
+    head = f"LM head ({scenario.lm_head})"
+    vary(head, ("none", asked(lm_head="none")), (most, asked(lm_head=most)))
+
+
+def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
+    """Return energy a token against the tokens that share a weight fetch.
+
+    On chip as many tokens share a fetch; from DRAM, as many as the activation buffer holds.
+    """
+    points = []
+    for tokens in (2**n for n in range(11)):
+        decode = base.scenario._replace(
+            phase="decode",
+            context=base.scenario.last_position,
+            tokens=0,
+            generate=0,
+            batch=tokens,
+        )
+        prefill = base.scenario._replace(
+            phase="prefill", tokens=tokens, context=0, generate=0, batch=1
+        )
+        limit = base.model.max_position_embeddings
+        if base.model.positions == "learned" and tokens > (limit or 0):
+            continue
+        for scenario in (decode, prefill):
+            for of in (base, other):
+                machine = of.hardware.model_copy(update={"tokens": tokens})
+                again = _again(of, scenario=scenario, hardware=machine)
+                dram = sum(row.joules for row in again.memory or [] if row.row.level == "dram")
+                energies = (again.energy.value, again.parts()["linears"], dram)
+                points.append(
+                    SharingPoint(
+                        scenario.phase, tokens, of.scheme.name, *(e / tokens for e in energies)
+                    )
+                )
+    return points
+
+
+def _again(of: Estimate, **changes: Any) -> Estimate:  # noqa: ANN401  arguments of estimate
+    arguments: dict[str, Any] = {
+        "scheme": of.scheme,
+        "table": of.table,
+        "scenario": of.scenario,
+        "hardware": of.hardware,
+    }
+    return estimate(of.model, convention=of.convention, **(arguments | changes))
+
+
+def _with_kv(scheme: Scheme, form: str) -> Scheme:
+    operand = scheme.attention.operand
+    stored = form if form.startswith("int") else operand
+    return _revalidated(scheme, attention={**scheme.attention.model_dump(), "kv_cache": stored})
+
+
+def _with_int8_head(scheme: Scheme) -> Scheme:
+    head = {
+        "weight": "int8",
+        "activation": "int8",
+        "accumulator": "exact",
+        "codec": "int8",
+        "quantiser": "absmax",
+    }
+    return _revalidated(scheme, lm_head=head)
+
+
+def _revalidated(scheme: Scheme, **changes: Any) -> Scheme:  # noqa: ANN401  any field of Scheme
+    return Scheme.model_validate(scheme.model_dump(exclude_unset=True) | changes)

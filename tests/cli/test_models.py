@@ -1,0 +1,105 @@
+"""``bitnet-hw models`` and ``bitnet-hw schemes``, and the tables that all commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitnet_hw import catalogue
+from bitnet_hw.cli import main
+from bitnet_hw.cli.output import Column, print_json, print_table
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_models_lists_the_catalogue_a_line_each(capsys: Capture) -> None:
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["name", "parameters", "hidden", "layers"]
+    assert sorted(line.split()[0] for line in lines[1:]) == list(catalogue.names("models"))
+    two_billion = next(line for line in lines if line.startswith("bitnet-b1.58-2b4t"))
+    assert two_billion.split()[1:7] == ["2,412,820,480", "2560", "30", "20/5", "6912", "128256"]
+    assert "2504.12285" in two_billion
+
+
+def test_models_as_json(capsys: Capture) -> None:
+    assert main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    gpt2 = next(model for model in models if model["name"] == "gpt2")
+    assert gpt2["total_parameters"] == 124_439_808
+    assert len(models) == len(catalogue.names("models"))
+
+
+def test_one_model_from_a_huggingface_folder(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    assert main(["models", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total_parameters"] == 124_439_808
+    assert main(["models", str(tmp_path)]) == 0
+    assert "124,439,808" in capsys.readouterr().out
+
+
+def test_schemes(capsys: Capture) -> None:
+    assert main(["schemes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines[1:]) == list(catalogue.names("schemes"))
+    assert main(["schemes", "bitnet-a4.8"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        next(line for line in shown.splitlines() if line.startswith("ffn-up")).split()[-2]
+        == "0.714"
+    )
+    assert main(["schemes", "bitnet-a4.8", "--json"]) == 0
+    roles = json.loads(capsys.readouterr().out)["roles"]
+    assert roles["ffn-down"]["activation"] == "int8"
+    assert roles["qkv"]["activation"] == "int4"
+    assert main(["schemes", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(catalogue.names("schemes"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["models", "lama-7b"], "did you mean 'llama-7b'?"),
+        (["models", "absent.yaml"], "absent.yaml: no such file"),
+        (["schemes", "bitnet-b1.59"], "did you mean 'bitnet-b1.58'?"),
+        (["schemes", "absent.yaml"], "absent.yaml: no such file"),
+        (["models", "a", "b"], "unexpected extra argument"),
+    ],
+)
+def test_bad_names_get_one_line(capsys: Capture, arguments: list[str], words: str) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert words in captured.err
+
+
+def test_a_table_in_a_pipe_is_aligned_text(capsys: Capture) -> None:
+    print_table(["a", Column("n", "right")], [("x", 1), ("long", None)], title="T", note="N")
+    assert capsys.readouterr().out == "T\na     n\nx     1\nlong  -\nN\n"
+
+
+def test_a_table_on_a_terminal_keeps_brackets_and_cuts_what_may_be_cut(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")  # rich takes a dumb terminal for 80 columns
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = ["name", Column("cut", long="cut"), Column("number", "right")]
+    print_table(columns, [("[bold]x[/bold]", "word " * 40, "1,234,567")])
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if "[bold]x[/bold]" in line)
+    assert "1,234,567" in row
+    assert "…" in row
+    assert len(row) <= 40
+
+
+def test_json_refuses_what_json_cannot_say(capsys: Capture) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"x": float("nan")})
+    print_json({"name": "µ"})
+    assert json.loads(capsys.readouterr().out) == {"name": "µ"}
