@@ -12,7 +12,7 @@ from itertools import count
 
 from amaranth import Cat, Const, Module, Signal, Value, signed
 
-from .pe import delayed
+from .element import delayed
 
 Adder = Callable[[Module, Value, Value, Value | None, str], Value]
 

@@ -10,8 +10,9 @@ from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 
 from ..errors import InputError
 from .adder_tree import reduce_tree, register_all
+from .element import ProcessingElement, delayed
 from .floating import FP16, FP32, FloatFormat, add, multiply
-from .pe import AnyArray, CodeArray, PESpec, ProcessingElement, delayed
+from .pe import AnyArray, CodeArray, PESpec
 
 _ACCUMULATORS: dict[str, tuple[FloatFormat, type[np.floating], type[np.unsignedinteger]]] = {
     "fp16": (FP16, np.float16, np.uint16),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..formats import accumulator_bits
 from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
-from .pe import AnyArray, CodeArray, PESpec, ProcessingElement, check_range
+from .element import ProcessingElement
+from .pe import AnyArray, CodeArray, PESpec, check_range
 
 NDArrayBool = NDArray[np.bool_]
 

@@ -10,7 +10,8 @@ from enum import Enum
 from amaranth import ClockDomain, Module, Signal, Value
 from amaranth.hdl import Elaboratable
 
-from .pe import COUNTER_BITS, PESpec
+from .pe import PESpec
+from .signature import COUNTER_BITS
 
 
 class Reset(Enum):

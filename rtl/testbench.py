@@ -6,8 +6,9 @@ import numpy as np
 
 from .backends import PATIENCE
 from .fp16 import Fp16Spec
-from .pe import COUNTER_BITS, PESpec, check_range
+from .pe import PESpec, check_range
 from .ports import Reset
+from .signature import COUNTER_BITS
 from .stimulus import Stalls, Stimulus, Words
 from .verilog import LINT_WAIVERS, module_name
 
