@@ -157,7 +157,7 @@ class _Counter(ABC):
     def note_macs(self, op: Gemm | AttentionProduct, act: str, weight: str, acc: str) -> None:
         self.tally.mac_counts[MacKey(op.scope, op.role, act, weight, acc)] += op.macs
 
-    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: int) -> None:
+    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: float) -> None:
         outputs = op.m * op.p * op.repeat
         terms = op.n * (1 - formats.weight_zeros)
         work = AddOnlyWork(outputs * max(terms - 1, 0), outputs * terms, outputs * slots)
@@ -179,8 +179,9 @@ class _PaperCounter(_Counter):
             self.note_add_only(op, formats, op.n)
         else:
             # Widths that differ are multiplied at the wider one; a dequantised weight is a float.
-            self.tally.add(key, op.macs)
-            adds = key._replace(operation="add", accumulator=act.name)
+            form = weight.name if act.kind is weight.kind and weight.bits > act.bits else act.name
+            self.tally.add(key._replace(format=form), op.macs)
+            adds = key._replace(operation="add", format=form, accumulator=form)
             self.tally.add(adds, outputs * (op.n - 1))
         self.note_macs(op, act.name, weight.name, act.name)
         if formats.hadamard:
@@ -231,7 +232,7 @@ class _HardwareCounter(_Counter):
                 op, adder, act.name, bits, accumulator, round(outputs * chunks * active)
             )
             if weight.add_only:
-                self.note_add_only(op, formats, chunks * self.hardware.lanes)
+                self.note_add_only(op, formats, chunks * self.hardware.lanes * active)
         self._around(op, formats)
 
     def _around(self, op: Gemm, formats: LinearFormats) -> None:
@@ -251,7 +252,8 @@ class _HardwareCounter(_Counter):
         scoring = op.role == "attention-score"
         # QK^T reduces over head_dim, AV over the context.
         outputs = (op.pairs if scoring else op.queries * op.head_dim) * op.heads
-        longest = op.head_dim if scoring else op.step.contexts.last
+        last = op.step.contexts.last
+        longest = op.head_dim if scoring else min(last, op.window or last)
         accumulator = formats.accumulator_format(longest)
         weight = operand.name if formats.dequantises else stored.name
         self._products(op, operand.name, weight, op.macs, accumulator)

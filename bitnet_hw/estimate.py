@@ -115,18 +115,18 @@ class Estimate:
         """Total energy with its band, J."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         static = self.static_j or 0.0
-        return Band(
-            self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static,
-            sum(row.low_joules for row in rows) + static,
-            sum(row.high_joules for row in rows) + static,
-        )
+        value = self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static
+        low = sum(row.low_joules for row in rows) + static
+        high = sum(row.high_joules for row in rows) + static
+        # The sums differ in their order, so that without a range rounding could part them.
+        return Band(value, min(low, value), max(high, value))
 
     @property
     def derived_share(self) -> float:
         """Share of the energy that rests on derived prices."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         derived = sum(row.joules for row in rows if row.price.kind == "derived")
-        return derived / self.energy.value if self.energy.value else 0.0
+        return min(1.0, derived / self.energy.value) if self.energy.value else 0.0
 
     @property
     def boundaries(self) -> frozenset[str]:
@@ -304,7 +304,7 @@ def estimate(
     MissingPriceError
         If the table leaves something unpriced.
     """
-    scenario = scenario or default_scenario(convention)
+    scenario = scenario or default_scenario(convention, model)
     hardware = hardware or load_hardware()
     if float_accumulator is not None:
         if convention == "paper":
@@ -315,7 +315,10 @@ def estimate(
         scheme = scheme.with_float_accumulator(float_accumulator)
     tally = count(model, scenario, scheme, convention, hardware)
     saving = hardware.weight_zero_saving if convention == "hardware" else 0.0
-    scales = {role: 1 - saving * scheme.formats(role).weight_zeros for role in LINEAR_ROLES}
+    scales = {
+        role: 1 - saving * scheme.formats(role).weight_zeros
+        for role in (*LINEAR_ROLES, "lm-head", "embedding")
+    }
     arithmetic = price_tally(tally, table, scales if saving else None)
     memory: list[PricedTraffic] | None = None
     time: Timing | None = None
@@ -338,11 +341,21 @@ def estimate(
     )
 
 
-def default_scenario(convention: Convention) -> Scenario:
-    """Return what is asked where nobody says: the papers' 512 tokens, or one token at 2048."""
+def default_scenario(convention: Convention, *models: ModelSpec) -> Scenario:
+    """Return what is asked where nobody says.
+
+    The papers' forward pass over 512 tokens, or the decode of one token at context 2048; fewer
+    where one of the models has fewer learned positions.
+    """
+    limits = [
+        model.max_position_embeddings
+        for model in models
+        if model.positions == "learned" and model.max_position_embeddings is not None
+    ]
     if convention == "paper":
-        return Scenario("prefill", tokens=512, attention="full", lm_head="none")
-    return Scenario("decode", context=2048)
+        tokens = min([512, *limits])
+        return Scenario("prefill", tokens=tokens, attention="full", lm_head="none")
+    return Scenario("decode", context=min([2048, *limits]))
 
 
 def ratio(baseline: Estimate, other: Estimate) -> Band:

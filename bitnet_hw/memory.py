@@ -275,7 +275,7 @@ def _keys_read(op: AttentionProduct, block: int) -> int:
         positions = step.contexts.pairs(op.window)
     else:
         blocks = -(-step.tokens // block)
-        seen = step.tokens if op.window is None else min(step.tokens, op.window + block)
+        seen = step.tokens if op.window is None else min(step.tokens, op.window + block - 1)
         positions = blocks * seen * step.passes
     return positions * op.batch * op.layers
 

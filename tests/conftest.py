@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""What all tests share: tools that may be missing, and the command line as a user runs it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,62 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from bitnet_hw.cli import main
+
+# A loaded machine is slow, which says nothing of the code; a landing build should not draw lots.
+settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
-def require_tool() -> Callable[[str], None]:
-    """Skip a test whose tool is missing; fail it where CI installs the tool.
+def require_tool() -> Callable[[str], str]:
+    """Return a function that finds a tool, or skips; in CI a missing tool is a failure.
 
-    A name is a program on PATH, or ``python:module`` for a module of an extra.
+    A tool is a program on PATH, or ``python:name`` for the module of an extra.
     """
 
-    def require(name: str) -> None:
+    def find(name: str) -> str:
         if name.startswith("python:"):
-            found = importlib.util.find_spec(name.removeprefix("python:")) is not None
+            spec = importlib.util.find_spec(name.removeprefix("python:"))
+            path = spec.origin if spec is not None else None
         else:
-            found = shutil.which(name) is not None
-        if found:
-            return
+            path = shutil.which(name)
+        if path is not None:
+            return path
+        reason = f"{name} is not installed"
         if os.environ.get("BITNET_HW_REQUIRE_TOOLS"):
-            pytest.fail(f"{name} is not installed, and BITNET_HW_REQUIRE_TOOLS is set")
-        pytest.skip(f"{name} is not installed")
+            pytest.fail(f"{reason}, and BITNET_HW_REQUIRE_TOOLS is set")
+        pytest.skip(reason)
 
-    return require
+    return find
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Return a function that runs ``bitnet-hw`` with arguments in this process."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call

@@ -62,7 +62,7 @@ def test_activation_scale_per_token_and_per_tensor() -> None:
     assert tensor.codes.tolist() == [[32, 16], [127, -64]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         np.float32,
@@ -89,7 +89,7 @@ def test_gaussian_weights_have_the_known_share_of_zeros() -> None:
     assert np.mean(codes == 0) == pytest.approx(0.310, abs=0.002)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_integer_gemm_is_exact(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 5))

@@ -65,7 +65,7 @@ def command(
                 "which accumulates in the operands' own format"
             )
         chosen = chosen.with_float_accumulator(float_accumulator)
-    scenario = build_scenario(convention, given)
+    scenario = build_scenario(convention, given, [model])
     machine = build_hardware(convention, hardware, lanes)
     tally = count(model, scenario, chosen, convention, machine)
     used_lanes = machine.lanes if convention == "hardware" else None

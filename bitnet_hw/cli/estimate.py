@@ -64,7 +64,7 @@ def command(
     models = [load_model(config) for config in configs]
     schemes = build_schemes(scheme, codec)
     tables = build_tables(energy_tables, scale_node)
-    scenario = build_scenario(convention, given)
+    scenario = build_scenario(convention, given, models)
     machine = build_hardware(convention, hardware, lanes)
     size = parse_capacity(capacity) if capacity else machine.capacity_bytes
     found = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import InputError
+from .output import print_json
 
 if TYPE_CHECKING:
     from ..rtl.backends import Progress
@@ -132,7 +132,10 @@ def command(
         report = simulate(
             spec, act, wgt, stalls=coin, backend=Backend(backend), vcd=waveform, progress=progress
         )
-    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else _text(report))
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        click.echo(_text(report))
     return 0 if report.passed else 4
 
 

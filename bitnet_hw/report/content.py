@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..counting import elementwise_functions
 from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
 from ..errors import InputError
-from ..estimate import Band, Estimate, default_scenario, estimate, ratio
+from ..estimate import Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
@@ -142,11 +142,15 @@ class Report:
         """Version of the tool."""
         return version("bitnet-hw")
 
-    def hardware_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+    def hardware_of(
+        self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
+    ) -> Estimate:
         """Return the estimate under the hardware convention."""
         return self.hardware_estimates[(model or self.model).name, scheme.name, table.name]
 
-    def paper_of(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Estimate:
+    def paper_of(
+        self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
+    ) -> Estimate:
         """Return the estimate under the paper convention."""
         return self.paper_estimates[(model or self.model).name, scheme.name, table.name]
 
@@ -275,15 +279,8 @@ def build_report(
     )
 
 
-def _paper(
-    model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware
-) -> Estimate:
-    scenario = default_scenario("paper")
-    # A model with fewer learned positions than the papers' 512 tokens takes what it has.
-    if model.positions == "learned" and model.max_position_embeddings is not None:
-        tokens = min(scenario.tokens, model.max_position_embeddings)
-        scenario = scenario._replace(tokens=tokens)
-    return estimate(model, scheme, table, scenario, "paper", hardware)
+def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware) -> Estimate:
+    return estimate(model, scheme, table, convention="paper", hardware=hardware)
 
 
 def _sizes(
@@ -375,8 +372,8 @@ def _prices(estimates: list[Estimate]) -> list[PriceUse]:
 
 
 def cited_sources(report: Report) -> list[Source]:
-    """Return the works that the prices stand in, each once."""
-    found = {use.price.source.cite(): use.price.source for use in report.prices}
+    """Return the works that the prices stand in, each once for every place it was read in."""
+    found = {(s.cite(), s.read_in): s for s in (use.price.source for use in report.prices)}
     return list(found.values())
 
 
@@ -388,7 +385,7 @@ def bibtex(report: Report) -> str:
         f"  version = {{{report.version}}},\n"
         "}"
     ]
-    for source in cited_sources(report):
+    for source in {source.cite(): source for source in cited_sources(report)}.values():
         first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
         key = f"{first.lower()}{source.year}"
         lines = [
@@ -415,7 +412,9 @@ def as_dict(report: Report) -> dict[str, Any]:
             for of in (*report.hardware_estimates.values(), *report.paper_estimates.values())
         ],
         "sizes": [point._asdict() for point in report.sizes],
-        "chain": {name: [link._asdict() for link in links] for name, links in report.chains.items()},
+        "chain": {
+            name: [link._asdict() for link in links] for name, links in report.chains.items()
+        },
         "sharing": [point._asdict() for point in report.sharing],
         "tornado": [one._asdict() for one in report.tornado],
         "unsaved": [one._asdict() for one in report.unsaved],

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from ..energy import load_expansions
 from ..errors import InputError
 from ..units import percent, quantity, times
-from .content import EXCLUDED, Report, as_dict, bibtex, price_row
+from .content import EXCLUDED, Report, as_dict, bibtex, cited_sources, price_row
 from .figures import PLOTS, Plot, drawn
 from .style import in_style
 
@@ -174,5 +174,6 @@ def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
         pictures=pictures,
         excluded=EXCLUDED,
         expansions=load_expansions(),
+        sources=cited_sources(report),
         bibtex=bibtex(report),
     )

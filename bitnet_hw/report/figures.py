@@ -255,9 +255,7 @@ def _draw_chain(report: Report) -> Figure:
             low, high = sorted((before, link.ratio))
             colour = COLOURS[7] if i == 0 else COLOURS[2] if link.factor >= 1 else COLOURS[4]
             hatch = "" if i == 0 or link.factor >= 1 else "///"
-            axes.barh(
-                i, high - low, 0.42, left=low, color=colour, hatch=hatch, edgecolor="white"
-            )
+            axes.barh(i, high - low, 0.42, left=low, color=colour, hatch=hatch, edgecolor="white")
             text = times(link.ratio) if i == 0 else f"× {link.factor:.3g}"
             axes.annotate(
                 text, (high, i), xytext=(2, 0), textcoords="offset points", va="center", fontsize=6
@@ -482,8 +480,8 @@ PLOTS = (
     Plot(
         "energy-savings",
         "Energy savings against model size",
-        "Energy of the baseline over that of each scheme: curves over the b1.58 sizes, hollow marks for "
-        "the reported models. "
+        "Energy of the baseline over that of each scheme: curves over the b1.58 sizes, hollow "
+        "marks for the reported models. "
         "Solid: hardware convention, the reported scenario and machine. Dashed: paper convention, "
         "512 tokens, arithmetic alone.",
         _say_energy_savings,
@@ -492,8 +490,9 @@ PLOTS = (
     Plot(
         "memory-savings",
         "Memory savings against model size",
-        "Bytes of the baseline over those of each scheme, curves and marks as above. Solid: weights, embeddings, LM head, KV "
-        "cache and peak activations. Dashed: the projections and the FFN alone.",
+        "Bytes of the baseline over those of each scheme, curves and marks as above. Solid: "
+        "weights, embeddings, LM head, KV cache and peak activations. Dashed: the projections and "
+        "the FFN alone.",
         _say_memory_savings,
         _draw_memory_savings,
     ),

@@ -117,7 +117,7 @@ def test_operands_must_be_float16() -> None:
 @pytest.fixture(scope="module", params=ACCUMULATORS)
 def compiled(
     request: pytest.FixtureRequest,
-    require_tool: Callable[[str], None],
+    require_tool: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> CompiledDesign:
     require_tool("c++")

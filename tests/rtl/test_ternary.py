@@ -55,7 +55,7 @@ def test_the_fourth_code_is_zero(zero_gating: bool) -> None:
     assert [spec.decode(code) for code in run(spec, stimulus).sums] == [5] * rows
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_shape_any_stalls(data: st.DataObject) -> None:
     lanes = data.draw(st.integers(1, 9), "lanes")

@@ -1,0 +1,167 @@
+"""Every mistake gets one line that says what is wrong and where, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+MODEL = "bitnet-b1.58-2b4t"
+
+GOOD = {
+    "name": "mine",
+    "hidden_size": "64",
+    "num_hidden_layers": "2",
+    "num_attention_heads": "4",
+    "intermediate_size": "128",
+    "gated": "true",
+    "activation": "silu",
+    "vocab_size": "100",
+    "tie_word_embeddings": "true",
+}
+
+
+def _model(tmp_path: Path, **changes: str | None) -> Path:
+    path = tmp_path / "model.yaml"
+    data = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    path.write_text("".join(f"{key}: {value}\n" for key, value in data.items()))
+    return path
+
+
+def _refused(result: Any, *parts: str) -> None:
+    assert result.code == 2
+    assert result.out == ""
+    lines = result.err.splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("bitnet-hw: error: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_the_good_model_is_good(run: Run, tmp_path: Path) -> None:
+    assert run("count", _model(tmp_path)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"hiden_size": "64", "hidden_size": None}, ("model.yaml:", "did you mean 'hidden_size'")),
+        ({"hidden_size": "0"}, ("model.yaml:2: hidden_size", "greater than 0")),
+        ({"hidden_size": "-64"}, ("hidden_size", "-64")),
+        ({"hidden_size": "99999999996"}, ("hidden_size", "less than or equal to 1048576")),
+        ({"hidden_size": "sixty"}, ("model.yaml:2: hidden_size", "valid integer", "'sixty'")),
+        ({"num_attention_heads": "5"}, ("model.yaml:4: num_attention_heads", "do not divide")),
+        ({"vocab_size": None}, ("key 'vocab_size' is missing",)),
+        ({"activation": "swiglu"}, ("model.yaml:7: activation", "'silu'")),
+        ({"name": "''"}, ("model.yaml:1: name",)),
+        ({"gated": "'yes'"}, ("gated", "boolean")),
+    ],
+)
+def test_a_wrong_model(
+    run: Run, tmp_path: Path, changes: dict[str, str | None], parts: tuple[str, ...]
+) -> None:
+    _refused(run("count", _model(tmp_path, **changes)), *parts)
+
+
+def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
+    _refused(run("count", "no/such/file.yaml"), "no/such/file.yaml", "no such file")
+    _refused(run("count", "bitnet-b1.58-2b4"), "unknown model", MODEL)
+    _refused(run("count", tmp_path), "no config.json")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: x\nhidden_size: [1,\n")
+    _refused(run("count", broken), "broken.yaml:3", "not valid YAML")
+    broken = tmp_path / "config.json"
+    broken.write_text('{"model_type": "llama",\n "hidden_size": }\n')
+    _refused(run("count", broken), "config.json:2", "not valid JSON")
+    broken.write_text('{"model_type": "mixtral", "num_local_experts": 8}')
+    _refused(run("count", broken), "config.json", "model_type")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("count", MODEL, "--scheme", "bitnet-b158"), ("unknown scheme", "bitnet-b1.58")),
+        (("estimate", MODEL, "--energy-table", "7nn"), ("unknown energy table", "7nm")),
+        (("estimate", MODEL, "--energy-table", "5um"), ("unknown energy table", "45nm")),
+        (("estimate", MODEL, "--energy-table", ","), ("no energy table",)),
+        (("estimate", MODEL, "--hardware", "egde"), ("unknown hardware", "'edge'")),
+        (("estimate", MODEL, "--lanes", "24"), ("--lanes 24", "power of two")),
+        (("estimate", MODEL, "--codec", "base3", "--scheme", "fp16"), ("--codec base3", "fp16")),
+        (("estimate", MODEL, "--scheme", "fp16,fp16"), ("scheme fp16 stands twice",)),
+        (("estimate", MODEL, "--memory", "lots"), ("memory size 'lots'", "80GB")),
+        (("estimate", MODEL, "--scale-node", "HP45:HP7"), ("HP45@0.9:HP7@0.7",)),
+        (("estimate", MODEL, "--scale-node", "HP45@0.9:HP6@0.7"), ("unknown scaling node", "HP16")),
+        (("estimate", MODEL, "--scale-node", "HP45@0.9:HP7@9"), ("0.4 to 1.3 V",)),
+        (("count", MODEL, "--prefill", "0"), ("prefill: 0 tokens",)),
+        (("count", MODEL, "--decode", "-3"), ("decode: -3 tokens",)),
+        (("count", MODEL, "--prefill", "1", "--decode", "1"), ("exclude each other",)),
+        (("count", MODEL, "--prompt", "1"), ("--generate",)),
+        (("count", MODEL, "--batch", "0"), ("batch: 0",)),
+        (("count", MODEL, "--prefill", "many"), ("'many' is not a valid integer",)),
+        (("count", MODEL, "--frobnicate"), ("--frobnicate",)),
+        (("count", MODEL, "--json", "--csv"), ("exclude each other",)),
+        (("count", "gpt2", "--decode", "4096"), ("1024 learned positions", "4096")),
+        (("conut", MODEL), ("conut",)),
+        (("tables", "show", "8nm"), ("unknown energy table",)),
+        (("tables", "check", "none.yaml"), ("none.yaml", "no such file")),
+    ],
+)
+def test_a_wrong_argument(run: Run, arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    _refused(run(*arguments), *parts)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--attention", "causal"),
+        ("--lm-head", "last"),
+        ("--float-accumulator", "fp32"),
+        ("--hardware", "edge"),
+        ("--lanes", "8"),
+    ],
+)
+def test_flags_that_contradict_the_paper_convention(run: Run, flag: str, value: str) -> None:
+    for command in ("count", "estimate"):
+        result = run(command, MODEL, "--convention", "paper", flag, value)
+        _refused(result, f"{flag} {value}", "--convention paper")
+
+
+def test_an_unpriced_operation_names_table_and_operation(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "thin.yaml"
+    table.write_text(
+        "schema: 1\nname: thin\ntitle: thin\nnode_nm: 5\n"
+        "sources: {a: {authors: A, title: B, venue: C, year: 2026}}\n"
+        "operations:\n"
+        "  - {operation: add, format: int8, pj: 0.1, kind: published, boundary: op, source: a,"
+        " locator: T1}\n"
+    )
+    result = run("estimate", MODEL, "--energy-table", table, "--scheme", "bitnet-b1.58")
+    _refused(result, "thin", "fp16")
+
+
+def test_a_table_without_a_source_does_not_load(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "bare.yaml"
+    table.write_text(
+        "schema: 1\nname: bare\ntitle: bare\nnode_nm: 5\n"
+        "sources: {a: {authors: A, title: B, venue: C, year: 2026}}\n"
+        "operations:\n"
+        "  - {operation: add, format: int8, pj: 0.1, kind: published, boundary: op}\n"
+    )
+    _refused(run("tables", "check", table), "bare.yaml:7", "'source' is missing")
+
+
+def test_a_scheme_that_cannot_be(run: Run, tmp_path: Path) -> None:
+    scheme = tmp_path / "odd.yaml"
+    head = "{weight: fp16, activation: fp16, accumulator: fp32, codec: fp16}"
+    scheme.write_text(
+        "name: odd\n"
+        "linear: {weight: ternary, activation: int8, accumulator: int16, codec: 2bit}\n"
+        "attention: {operand: fp16, kv_cache: fp16, accumulator: fp32}\n"
+        f"lm_head: {head}\nembedding: fp16\nelementwise: fp16\n"
+    )
+    _refused(run("count", MODEL, "--scheme", scheme), "accumulator int16 overflows", "int20")
+    scheme.write_text(scheme.read_text().replace("codec: 2bit", "codec: int8"))
+    _refused(run("count", MODEL, "--scheme", scheme), "odd.yaml:2: linear", "codec int8")

@@ -1,0 +1,157 @@
+"""``count``, ``estimate`` and ``footprint`` as a user calls them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+MODEL = "bitnet-b1.58-2b4t"
+
+
+def test_count_json_holds_flop_counter_modes_macs(run: Run) -> None:
+    # FlopCounterMode (torch 2.13) on the same model: one token at 2047 past positions.
+    result = run("count", MODEL, "--scheme", "fp16", "--decode", 2048, "--json")
+    counted = json.loads(result.out)
+    assert counted["macs"] == 2_726_952_960
+    muls = sum(row["count"] for row in counted["rows"] if row["operation"] == "mul")
+    assert muls == counted["multiplications"]
+    assert sum(counted["macs_by_role"].values()) == counted["macs"]
+
+
+def test_count_csv_is_the_json_in_rows(run: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("count", MODEL, "--csv").out)))
+    counted = json.loads(run("count", MODEL, "--json").out)
+    assert [int(row["count"]) for row in rows] == [row["count"] for row in counted["rows"]]
+    assert rows[0].keys() == counted["rows"][0].keys()
+
+
+def test_count_says_adds_against_multiplies(run: Run) -> None:
+    out = run("count", MODEL).out
+    assert "multiplications" in out
+    assert "executed adder slots" in out
+    assert "assumed, not measured" in out
+    assert "L = 32" in out
+
+
+def test_a_ternary_linear_multiplies_nothing(run: Run) -> None:
+    rows = json.loads(run("count", MODEL, "--json").out)["rows"]
+    linear = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"}
+    assert {row["operation"] for row in rows if row["role"] in linear} == {"ternary-add"}
+
+
+def test_estimate_json_is_a_list_by_model_scheme_and_table(run: Run) -> None:
+    schemes, tables = "fp16,bitnet-b1.58", "7nm,45nm"
+    result = run(
+        "estimate", MODEL, "--scheme", schemes, "--energy-table", tables, "--decode", 2048, "--json"
+    )
+    found = json.loads(result.out)
+    assert [(one["scheme"], one["energy_table"]) for one in found] == [
+        ("fp16", "7nm"), ("bitnet-b1.58", "7nm"), ("fp16", "45nm"), ("bitnet-b1.58", "45nm"),
+    ]  # fmt: skip
+    for one in found:
+        parts = [one[key] for key in ("mul_j", "add_j", "other_j", "memory_j", "static_j")]
+        assert one["energy_j"] == pytest.approx(sum(part for part in parts if part is not None))
+        assert one["energy_low_j"] < one["energy_j"] < one["energy_high_j"]
+        assert one["scenario"] == {
+            "phase": "decode",
+            "context": 2048,
+            "batch": 1,
+            "attention": "causal",
+            "lm_head": "last",
+        }
+    # 2,084,044,800 weights at 2 bits, and one FP16 scale for each of 210 matrices.
+    assert found[1]["weight_bytes"] == 2_084_044_800 // 4 + 210 * 2
+    assert found[0]["weight_bytes"] == 2_084_044_800 * 2
+    assert found[1]["kv_bytes"] == 30 * 2 * 640 * 2048 * 2
+    assert found[1]["lm_head_bytes"] == 0
+    assert found[1]["embedding_bytes"] == 128_256 * 2560 * 2
+
+
+def test_the_paper_convention_has_neither_memory_nor_time(run: Run) -> None:
+    result = run("estimate", "bitnet-6.7b", "--convention", "paper", "--scheme", "fp16", "--json")
+    for one in json.loads(result.out):
+        assert one["memory_j"] is None
+        assert one["latency_s"] is None
+        assert one["scenario"]["phase"] == "prefill"
+        assert one["scenario"]["tokens"] == 512
+    # BitNet, Table 1, 6.7B, 16 bits at 7 nm: 1.14 J and 0.54 J.
+    seven = json.loads(result.out)[0]
+    assert round(seven["mul_j"], 2) == 1.14
+    assert round(seven["add_j"], 2) == 0.54
+
+
+def test_estimate_text_and_csv(run: Run) -> None:
+    text = run("estimate", MODEL, "--energy-table", "7nm").out
+    for phrase in ("static energy excluded", "at L = 1: 39.06 µJ", "bound by", "role lm-head"):
+        assert phrase in text
+    rows = list(csv.DictReader(io.StringIO(run("estimate", MODEL, "--csv").out)))
+    assert len(rows) == 4
+    assert rows[0]["context"] == "2048"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tokens"),
+    [(("--prefill", 16, "--batch", 2), 32), (("--prompt", 16, "--generate", 4), 4)],
+)
+def test_scenarios(run: Run, arguments: tuple[object, ...], tokens: int) -> None:
+    result = run("estimate", MODEL, "--energy-table", "7nm", *arguments, "--json")
+    for one in json.loads(result.out):
+        assert one["energy_per_token_j"] == pytest.approx(one["energy_j"] / tokens)
+        assert one["time_to_first_token_s"] > 0
+
+
+def test_a_codec_changes_the_schemes_that_it_fits(run: Run) -> None:
+    result = run("estimate", MODEL, "--codec", "base3", "--energy-table", "7nm", "--json")
+    fp16, ternary = json.loads(result.out)
+    assert fp16["weight_bytes"] == 2_084_044_800 * 2
+    assert ternary["weight_bytes"] == 2_084_044_800 // 5 + 210 * 2
+
+
+def test_footprint_shows_every_ternary_codec(run: Run) -> None:
+    found = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
+    rows = found["footprints"]
+    # Two times 30 layers of 5 heads of 128 at two bytes, or at one with a two-byte scale a vector.
+    cache = next(row for row in found["kv_cache"] if row["context"] == 2048)
+    assert cache["fp16"] == 2048 * 2 * 30 * 5 * 128 * 2
+    assert cache["int8"] == 2048 * 2 * 30 * 5 * (128 + 2)
+    codecs = {row["codec"]: row for row in rows if row["scheme"] == "bitnet-b1.58"}
+    assert set(codecs) == {"2bit", "base3", "entropy"}
+    assert codecs["entropy"]["weights_bytes"] < codecs["base3"]["weights_bytes"]
+    assert all(row["largest_batch"] > 0 for row in rows)
+    assert "2bit" in run("footprint", MODEL).out
+
+
+def test_a_scheme_of_ones_own(run: Run, tmp_path: Path) -> None:
+    scheme = tmp_path / "w4a8.yaml"
+    scheme.write_text(
+        "name: w4a8\n"
+        "linear: {weight: int4, activation: int8, accumulator: exact, codec: int4-g128,"
+        " quantiser: absmax}\n"
+        "attention: {operand: int8, kv_cache: int8, accumulator: int32}\n"
+        "lm_head: {weight: fp16, activation: fp16, accumulator: fp32, codec: fp16}\n"
+        "embedding: fp16\n"
+        "elementwise: fp16\n"
+    )
+    result = run("count", MODEL, "--scheme", scheme, "--json")
+    assert result.code == 0
+    formats = {row["format"] for row in json.loads(result.out)["rows"] if row["role"] == "ffn-up"}
+    assert formats == {"int8*int4", "int8"}
+
+
+def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> None:
+    machine = tmp_path / "mine.yaml"
+    machine.write_text(
+        "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"
+        "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
+        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\n"
+    )
+    result = run("estimate", MODEL, "--hardware", machine, "--energy-table", "7nm", "--json")
+    for one in json.loads(result.out):
+        assert one["static_j"] == pytest.approx(2.0 * one["latency_s"])
