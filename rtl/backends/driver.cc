@@ -105,8 +105,14 @@ int main(int argc, char **argv) {
   uint64_t unstable_at = UINT64_MAX, held = 0;
   bool offering = false, waiting = false;
 
-  put_bit(top.FIELD(rst), false);
+  put_bit(top.FIELD(in_valid), false);
+  put_bit(top.FIELD(out_ready), false);
+  put_bit(top.FIELD(rst), true);
   put_bit(top.FIELD(clk), false);
+  evaluate(top);
+  put_bit(top.FIELD(clk), true);
+  evaluate(top);
+  put_bit(top.FIELD(rst), false);
   while (sums.size() < rows && idle < patience) {
     const bool offer = toss(source) >= threshold, hold = toss(sink) < threshold;
     if (!offering && taken < steps && offer) {

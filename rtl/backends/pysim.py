@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from amaranth import Cat, Module, Signal
 from amaranth.sim import Simulator
 
 from ..pe import PESpec
@@ -52,6 +53,18 @@ def run_top(
     steps, rows = len(act), stimulus.rows
     result: list[Trace] = []
 
+    # Every `set` of a test bench settles the whole design, so all inputs are set at once.
+    inputs = Cat(top.in_act, top.in_wgt, top.in_first, top.in_last, top.in_valid, top.out_ready)
+    bundle = Signal(len(inputs))
+    m = Module()
+    m.submodules.top = top
+    m.d.comb += inputs.eq(bundle)
+    payloads = [
+        a | (w | (f | z << 1) << len(top.in_wgt)) << len(top.in_act)
+        for a, w, f, z in zip(act, wgt, first, last, strict=True)
+    ]
+    valid_bit, ready_bit = 1 << (len(inputs) - 2), 1 << (len(inputs) - 1)
+
     async def bench(ctx: Any) -> None:  # noqa: ANN401  amaranth has no types
         sums: list[int] = []
         sum_cycles: list[int] = []
@@ -59,16 +72,14 @@ def run_top(
         offering = False
         unstable_at: int | None = None
         waiting: int | None = None
+        payload = 0
         while len(sums) < rows and idle < PATIENCE:
             offer, hold = next(source) >= threshold, next(sink) < threshold
             if not offering and taken < steps and offer:
                 offering = True
-                ctx.set(top.in_act, act[taken])
-                ctx.set(top.in_wgt, wgt[taken])
-                ctx.set(top.in_first, first[taken])
-                ctx.set(top.in_last, last[taken])
-            ctx.set(top.in_valid, offering)
-            ctx.set(top.out_ready, not hold)
+                payload = payloads[taken] | valid_bit
+            word = payload if offering else payload & ~valid_bit
+            ctx.set(bundle, word if hold else word | ready_bit)
             valid, value = ctx.get(top.out_valid), ctx.get(top.out_sum)
             if waiting is not None and unstable_at is None and not (valid and value == waiting):
                 unstable_at = cycle
@@ -104,7 +115,7 @@ def run_top(
             )
         )
 
-    simulator = Simulator(top)
+    simulator = Simulator(m)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     with simulator.write_vcd(str(vcd)) if vcd else nullcontext():
