@@ -14,7 +14,7 @@ from bitnet_hw.measure.library import Library, read_library
 
 
 def near(value: Any) -> Any:
-    """Compare by relative tolerance alone: farads and joules are far below pytest's absolute one."""
+    """Compare by relative tolerance alone: farads are far below pytest's absolute one."""
     return pytest.approx(value, rel=1e-9, abs=0)
 
 
