@@ -35,9 +35,7 @@ def test_numbers_of_the_tiny_library(tiny: Library) -> None:
     assert nand.pins["A"].capacitance == near((1e-15, 1e-15))
     arc = nand.pins["Y"].arcs[0]
     assert arc.delay[0] is not None
-    assert arc.delay[0].at(20e-12, 5e-15) == near(
-        (5 + 0.25 * 20 + 2.2 * 5) * 1e-12, rel=1e-9, abs=0
-    )
+    assert arc.delay[0].at(20e-12, 5e-15) == near((5 + 0.25 * 20 + 2.2 * 5) * 1e-12)
     # Beyond the axes the outermost segment goes on: load 40 fF, transition 100 ps.
     assert arc.delay[0].at(100e-12, 40e-15) == near((5 + 25 + 88) * 1e-12)
     dff = tiny.cell("DFF_X1")
@@ -54,16 +52,16 @@ def test_other_units_give_the_same_library(tiny: Library, tiny_text: str, tmp_pa
     other = read_library(write(tmp_path, text))
     for name in ("INV_X1", "DFF_X1"):
         ours, theirs = tiny.cell(name), other.cell(name)
-        assert theirs.cell_leakage == near((ours.cell_leakage or 0) / 1000, rel=1e-9, abs=0)
+        assert theirs.cell_leakage == near((ours.cell_leakage or 0) / 1000)
         for pin in ours.pins:
-            assert theirs.pins[pin].capacitance == near(ours.pins[pin].capacitance, rel=1e-9, abs=0)
+            assert theirs.pins[pin].capacitance == near(ours.pins[pin].capacitance)
         ours_rise, theirs_rise = (
             next(iter(cell.outputs)).powers[0].rise for cell in (ours, theirs)
         )
         assert ours_rise is not None
         assert theirs_rise is not None
         assert theirs_rise.values == near(ours_rise.values)
-        assert theirs_rise.first == near([1000 * s for s in ours_rise.first], rel=1e-9, abs=0)
+        assert theirs_rise.first == near([1000 * s for s in ours_rise.first])
 
 
 def test_a_compressed_file_is_the_same_library(
