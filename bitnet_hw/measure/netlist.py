@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,12 +37,15 @@ class Netlist:
         Port -> its nets, lowest bit first.
     instances : list of Instance
         Cells.
+    names : dict of str to str
+        Net -> the name that the design gave it, without index, where one is known.
     """
 
     name: str
     inputs: dict[str, list[str]]
     outputs: dict[str, list[str]]
     instances: list[Instance]
+    names: dict[str, str] = field(default_factory=dict)
 
 
 def read_netlist(path: str | Path) -> Netlist:
@@ -77,6 +80,12 @@ def from_json(text: str, origin: str) -> Netlist:
         ports: dict[str, dict[str, list[str]]] = {"input": {}, "output": {}}
         for port, entry in module["ports"].items():
             ports[entry["direction"]][port] = [_bit(bit) for bit in entry["bits"]]
+        names = {
+            _bit(bit): wire
+            for wire, entry in sorted(module.get("netnames", {}).items(), reverse=True)
+            if not entry.get("hide_name")
+            for bit in entry["bits"]
+        }
         instances = []
         for cell, entry in module["cells"].items():
             if entry["type"] == "$scopeinfo":
@@ -85,7 +94,7 @@ def from_json(text: str, origin: str) -> Netlist:
             instances.append(Instance(cell, entry["type"], pins))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{origin}: not a netlist in Yosys's JSON: {error!r}") from None
-    return Netlist(name, ports["input"], ports["output"], instances)
+    return Netlist(name, ports["input"], ports["output"], instances, names)
 
 
 def _bit(bit: int | str) -> str:

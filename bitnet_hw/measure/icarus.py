@@ -1,0 +1,243 @@
+"""Timed simulation of a mapped netlist with Icarus Verilog: glitches and all.
+
+Every gate is a continuous assignment with its own rise and fall delay, the mean over its arcs at
+the actual slew and load; pulses shorter than that are swallowed (inertial delay). The transitions
+of every net are counted inside the simulation.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import ToolMissingError
+from .delays import Timed
+from .design import Gate
+from .netlist import ONE, ZERO
+from .stimuli import Run
+
+#: Simulated time is in femtoseconds.
+FEMTO = 1e-15
+_RESET_CYCLES = 3
+
+_BENCH = """`timescale 1fs/1fs
+module bench;
+{declarations}
+  reg [{width}:0] steps [0:{last}];
+  reg [{width}:0] step = 0;
+  reg feeding = 0;
+  integer at = 0;
+  reg [63:0] begun;
+{gates}
+{counters}
+  task start;
+    begin
+      begun = $time;
+{starts}
+    end
+  endtask
+  task stop;
+    begin
+{stops}
+      $display("t %0d", $time - begun);
+    end
+  endtask
+  always begin
+    #{low} {clock} = 1;
+    #{half} {clock} = 0;
+  end
+  always @(posedge {clock}) begin
+    if ({out_valid} === 1'b1) $display("w %h", {{{out_sum}}});
+    else if ({out_valid} !== 1'b0 && feeding) $display("w x");
+    #1;
+    {rst} = at < {reset};
+    feeding = at >= {reset} && at < {end};
+    step = feeding ? steps[at - {reset}] : 0;
+    {{{inputs}}} = step;
+    {in_valid} = feeding;
+    {out_ready} = 1;
+    at = at + 1;
+  end
+  always @(posedge {clock}) begin
+    if (at == {reset} + {warm_up}) start;
+    if (at == {end}) stop;
+    if (at == {end} + {drain}) $finish;
+  end
+  initial begin
+    {clock} = 0;
+{zeroed}
+    $readmemh("steps.hex", steps);
+  end
+endmodule
+"""
+
+
+def tool_version() -> str | None:
+    """Return Icarus's version, or None where it is not installed."""
+    path = shutil.which("iverilog")
+    if path is None or shutil.which("vvp") is None:
+        return None
+    done = subprocess.run([path, "-V"], capture_output=True, text=True, check=False)  # noqa: S603  found on the path
+    found = re.search(r"version (\S+)", done.stdout)
+    return found[1] if found else "unknown"
+
+
+def simulate(
+    timed: Timed, run: Run, period: float, warm_up: int
+) -> tuple[dict[str, float], list[str]]:
+    """Run rows back to back through the netlist at a period.
+
+    Parameters
+    ----------
+    timed : Timed
+        A design of the ports that `bitnet_hw.measure.wrapper` gives it, with its delays.
+    run : Run
+        Operands.
+    period : float
+        Of the clock, s.
+    warm_up : int
+        Cycles at the start that are not counted.
+
+    Returns
+    -------
+    tuple of dict and list of str
+        Net -> changes a cycle; the words that came out, in hexadecimal, with an ``x`` in what is
+        undefined.
+
+    Raises
+    ------
+    ToolMissingError
+        If Icarus is not installed.
+    RuntimeError
+        If it fails, which is a defect of this package.
+    """
+    compiler, runner = shutil.which("iverilog"), shutil.which("vvp")
+    if compiler is None or runner is None:
+        raise ToolMissingError("Icarus Verilog is not installed: apt install iverilog")
+    nets = sorted({*timed.design.drivers, *_inputs(timed)})
+    index = {net: i for i, net in enumerate(nets)}
+    bench = _bench(timed, index, run.steps, period, warm_up)
+    with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as name:
+        folder = Path(name)
+        (folder / "bench.v").write_text(bench, encoding="utf-8")
+        (folder / "steps.hex").write_text("\n".join(f"{step:x}" for step in run.steps))
+        _call([compiler, "-g2012", "-o", "bench.vvp", "bench.v"], folder)
+        printed = _call([runner, "-n", "bench.vvp"], folder)
+    return _result(printed, nets, timed.design.clock_nets, period)
+
+
+def _call(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  our own text
+    if done.returncode:
+        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-1000:]}")
+    return done.stdout
+
+
+def _inputs(timed: Timed) -> Iterable[str]:
+    return (net for bits in timed.design.netlist.inputs.values() for net in bits)
+
+
+def _bench(
+    timed: Timed, index: dict[str, int], steps: list[int], period: float, warm_up: int
+) -> str:
+    netlist = timed.design.netlist
+    names = {net: f"n{i}" for net, i in index.items()} | {ZERO: "1'b0", ONE: "1'b1"}
+
+    def joined(ports: Iterable[list[str]]) -> str:
+        return ", ".join(names[net] for bits in ports for net in reversed(bits))
+
+    inputs = [netlist.inputs[port] for port in ("in_act", "in_wgt", "in_first", "in_last")]
+    driven = [net for bits in netlist.inputs.values() for net in bits]
+    single = {port: names[bits[0]] for port, bits in {**netlist.inputs, **netlist.outputs}.items()}
+    whole = round(period / FEMTO)
+    counted = [(net, i) for net, i in index.items() if net not in timed.design.clock_nets]
+    return _BENCH.format(
+        declarations="\n".join(
+            [f"  reg {names[net]};" for net in driven]
+            + [f"  wire {names[net]};" for net in index if net not in set(driven)]
+        ),
+        gates="\n".join(line for gate in timed.design.gates for line in _gate(gate, timed, names)),
+        counters="\n".join(
+            f"  integer c{i} = 0;  always @({names[net]}) c{i} = c{i} + 1;" for net, i in counted
+        ),
+        starts="\n".join(f"      c{i} = 0;" for _, i in counted),
+        stops="\n".join(f'      $display("n {i} %0d", c{i});' for _, i in counted),
+        zeroed="\n".join(f"    {names[net]} = 0;" for net in driven),
+        width=sum(len(bits) for bits in inputs) - 1,
+        last=len(steps) - 1,
+        low=whole - whole // 2,
+        half=whole // 2,
+        clock=single["clk"],
+        rst=single["rst"],
+        in_valid=single["in_valid"],
+        out_ready=single["out_ready"],
+        out_valid=single["out_valid"],
+        out_sum=joined([netlist.outputs["out_sum"]]),
+        inputs=joined(inputs),
+        reset=_RESET_CYCLES,
+        warm_up=warm_up,
+        end=_RESET_CYCLES + len(steps),
+        drain=64,
+    )
+
+
+def _gate(gate: Gate, timed: Timed, names: dict[str, str]) -> list[str]:
+    own = {pin: names[net] for pin, net in gate.instance.pins.items() if net in names}
+    delays = timed.delays.get(gate.instance.name, [])
+    lines: list[str] = []
+    cell = gate.cell.flip_flop
+    if cell is not None:
+        state = f"q_{names[next(gate.net(p.name) for p in gate.cell.outputs if gate.net(p.name))]}"  # type: ignore[index]
+        own |= {cell.state: state, cell.inverse: f"(~{state})"}
+        edge = cell.clock.verilog
+        inverted = "~" in edge
+        clock = own[cell.clock.inputs[0]]
+        events = [f"{'negedge' if inverted else 'posedge'} {clock}"]
+        lines.append(f"  reg {state};")
+        body = f"{state} <= {cell.data.renamed(own)};"
+        for value, function in ((1, cell.preset), (0, cell.clear)):
+            if function is None:
+                continue
+            flag = f"{state}_{'set' if value else 'clear'}"
+            lines.append(f"  wire {flag} = {function.renamed(own)};")
+            events.append(f"posedge {flag}")
+            body = f"if ({flag}) {state} <= 1'b{value}; else {body}"
+        lines.append(f"  always @({' or '.join(events)}) {body}")
+    for pin in gate.cell.outputs:
+        net = gate.net(pin.name)
+        if net is None or pin.function is None:
+            continue
+        arcs = [delay for delay in delays if delay.output == pin.name]
+        rise, fall = (
+            round(sum(getattr(arc, side) for arc in arcs) / max(1, len(arcs)) / FEMTO)
+            for side in ("rise", "fall")
+        )
+        lines.append(
+            f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {pin.function.renamed(own)};"
+        )
+    return lines
+
+
+def _result(
+    printed: str, nets: list[str], clocks: frozenset[str], period: float
+) -> tuple[dict[str, float], list[str]]:
+    counts: dict[str, int] = {}
+    words: list[str] = []
+    whole = 0
+    for line in printed.splitlines():
+        kind, *rest = line.split()
+        if kind == "w":
+            words.append(rest[0])
+        elif kind == "n":
+            counts[nets[int(rest[0])]] = int(rest[1])
+        elif kind == "t":
+            whole = int(rest[0])
+    if not whole:
+        raise RuntimeError("the simulation did not reach its end")
+    cycles = whole * FEMTO / period
+    transitions = {net: count / cycles for net, count in counts.items()}
+    return transitions | dict.fromkeys(clocks, 2.0), words
