@@ -97,8 +97,8 @@ class LinearFormats(Record):
 
     @property
     def rescales(self) -> bool:
-        """Whether the integer sum is multiplied by scales before it is used."""
-        return self.activation_format.kind is Kind.INTEGER
+        """Whether the sum is multiplied by the scales of weights or activations before use."""
+        return self.activation_format.kind is Kind.INTEGER or self.weight_format.add_only
 
     def term_max(self) -> int:
         """Return the largest magnitude of one product, for the accumulator's width."""

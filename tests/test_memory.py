@@ -401,3 +401,19 @@ def test_results_are_written_in_the_format_that_takes_them() -> None:
     eight = load_scheme("bitnet-b1.58")
     four = _changed("bitnet-b1.58", activation="int4")
     assert written(eight) - written(four) == 30 * 20 * 128 * 4 / 8
+
+
+def test_weights_are_resident_only_if_all_of_them_fit() -> None:
+    model = ModelSpec(
+        name="tiny", hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, gated=False, activation="relu", vocab_size=16, embedding_size=16,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    scheme, scenario = load_scheme("fp16"), Scenario("decode", context=1)
+    # Six matrices of 32 x 32, the head of 16 x 16, two projections of 16 x 32; two bytes each.
+    every = 2 * (6 * 32 * 32 + 16 * 16 + 2 * 16 * 32)
+    for size, loaded in ((every, 0), (every - 1, every)):
+        hardware = load_hardware().model_copy(update={"weight_buffer_bytes": size})
+        rows = traffic(model, scheme, operators(model, scenario), hardware)
+        from_dram = (r.bytes for r in rows if (r.level, r.content) == ("dram", "weights"))
+        assert sum(from_dram) == loaded

@@ -50,3 +50,9 @@ def test_no_scaling_to_where_one_stands_changes_nothing() -> None:
 def test_requests_outside_the_equations_are_refused(request_: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         scale_table(load_table("45nm"), request_)
+
+
+def test_a_price_that_was_derived_before_keeps_its_first_formula() -> None:
+    price = scale_table(load_table("45nm"), "HP45@0.9:HP7@0.7").price("add", "bf16")
+    assert "upper bound" in price.formula
+    assert "HP45@0.9:HP7@0.7" in price.formula

@@ -191,6 +191,27 @@ class Report:
             f"{static}."
         )
 
+    def behind(self, model: ModelSpec, table: EnergyTable) -> list[str]:
+        """Return what lies behind the headline: the ratio of the linears, arithmetic, bytes."""
+        base, of = (self.hardware_of(s, table, model) for s in (self.baseline, self.subject))
+        linears = [one.parts()["linears"] for one in (base, of)]
+        moved = [sum(row.row.bytes for row in one.memory or [] if row.row.level == "dram")
+                 for one in (base, of)]  # fmt: skip
+        dram = sum(row.joules for row in of.memory or [] if row.row.level == "dram")
+        serial = of.hardware.model_copy(update={"lanes": 1})
+        alone = estimate(model, of.scheme, table, of.scenario, "hardware", serial)
+        tokens = of.scenario.new_tokens
+        lanes, one_lane = (quantity(one.parts()["linears"] / tokens, "J") for one in (of, alone))
+        return [
+            "The products of the projections and the FFN alone save "
+            f"{times(linears[0] / linears[1])} (adder trees of L = {of.hardware.lanes} lanes: "
+            f"{lanes} a token; one accumulation a term, L = 1: {one_lane}).",
+            f"All arithmetic of the token saves {times(base.arithmetic_j / of.arithmetic_j)}: "
+            "attention and the LM head keep their formats.",
+            f"The bytes from DRAM shrink {times(moved[0] / moved[1])}, and DRAM costs "
+            f"{times(dram / of.arithmetic_j)} what all arithmetic costs.",
+        ]
+
 
 def _dram_price(machine: Hardware) -> str:
     price = load_dram_prices().price(machine.dram)
