@@ -116,6 +116,7 @@ def test_waveforms_are_written_whole_and_never_over_a_file(
         ("--k 0", 2, "--k must be at least 1, found 0"),
         ("--k 5000 --k-max 4096", 2, "K is 5000, above --k-max 4096"),
         ("--rows 0", 2, "--rows must be"),
+        ("--rows 100000 --k 2560", 2, "give fewer --rows"),
         ("--zeros 2", 2, "--zeros must be 0 to 1"),
         ("--stalls 1", 2, "below 1"),
         ("--seed -1", 2, "seed must be"),
