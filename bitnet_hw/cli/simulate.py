@@ -57,7 +57,8 @@ _MAX_TERMS = 1 << 26
     type=click.Choice(["pysim", "cxxrtl", "verilator"]),
     default="pysim",
     show_default=True,
-    help="pysim needs nothing but pip; the others run the exported Verilog compiled.",
+    help="pysim needs nothing but pip; the others run the exported Verilog compiled. The very "
+    "first run of cxxrtl also compiles Yosys, which takes a few minutes.",
 )
 @click.option(
     "--vcd", type=click.Path(dir_okay=False, path_type=Path), help="Write waveforms (pysim)."

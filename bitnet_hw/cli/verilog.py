@@ -49,7 +49,8 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--ecp5",
     is_flag=True,
-    help="Also synthesise for Lattice ECP5 and print the resources (extra fpga).",
+    help="Also synthesise for Lattice ECP5 and print the resources (extra fpga). The very first "
+    "run compiles Yosys, which takes a few minutes.",
 )
 @click.option("--no-dsp", is_flag=True, help="With --ecp5: multipliers in lookup tables.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
