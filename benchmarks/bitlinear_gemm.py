@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -47,13 +48,9 @@ def main() -> int:
             real = real[0]  # the matrix-vector routine
         integer_gemm(codes, prepared)
         repeats = 60 if tokens == 1 else 9
-        pairs = [
-            (
-                seconds(lambda a=real, b=real_weights: a @ b.T),
-                seconds(lambda a=codes, b=prepared: integer_gemm(a, b)),
-            )
-            for _ in range(repeats)
-        ]
+        theirs_call = partial(np.matmul, real, real_weights.T)
+        ours_call = partial(integer_gemm, codes, prepared)
+        pairs = [(seconds(theirs_call), seconds(ours_call)) for _ in range(repeats)]
         theirs, ours = (median(column) for column in zip(*pairs, strict=True))
         worst = max(worst, ours / theirs)
         print(

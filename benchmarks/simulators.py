@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bitnet_hw.rtl.backends import Backend, Trace
 from bitnet_hw.rtl.backends.compiled import build
 from bitnet_hw.rtl.backends.pysim import run as run_pysim
+from bitnet_hw.rtl.backends.trace import Backend, Trace
 from bitnet_hw.rtl.family import make_spec
 from bitnet_hw.rtl.pe import PESpec
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
@@ -24,8 +24,13 @@ from bitnet_hw.errors import ToolMissingError
 
 K = 2560
 #: Element, lanes, dot products for pysim, and how many times more for the compiled ones.
-DESIGNS = [("ternary", 8, 6, 300), ("ternary", 32, 20, 300), ("ternary", 64, 30, 300),
-           ("int8", 32, 20, 300), ("fp16", 1, 1, 300)]  # fmt: skip
+DESIGNS = [
+    ("ternary", 8, 24, 75),
+    ("ternary", 32, 80, 75),
+    ("ternary", 64, 120, 75),
+    ("int8", 32, 80, 75),
+    ("fp16", 1, 4, 75),
+]
 
 
 def timed(backend: Backend, spec: PESpec, stimulus: Stimulus) -> tuple[float, float, Trace]:
@@ -72,7 +77,7 @@ def main() -> int:
                 print(f"{name + ' ' + str(lanes):>12} {backend.value:>10} left out: {error}")
                 continue
             sums = sums or trace.sums
-            if trace.sums != sums * factor and trace.sums != sums * (len(trace.sums) // len(sums)):
+            if trace.sums != sums * (len(trace.sums) // len(sums)):
                 print(f"{backend.value} disagrees on {name} {lanes}", file=sys.stderr)
                 return 1
             speed = trace.cycles / running

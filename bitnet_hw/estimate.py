@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .counting import Convention, accumulating_in, count
 from .energy import EnergyTable, PricedRow, price_tally
@@ -141,11 +141,12 @@ class Estimate:
         tokens = self.scenario.new_tokens
         return Band(*(value / tokens for value in self.energy))
 
-    def arithmetic_by_role(self) -> dict[str, float]:
-        """Return the energy of operations by role, J."""
+    def arithmetic_by(self, field: Literal["role", "operation"]) -> dict[str, float]:
+        """Return the energy of operations by role or by operation, J."""
         sums: dict[str, float] = {}
         for row in self.arithmetic:
-            sums[row.key.role] = sums.get(row.key.role, 0.0) + row.joules
+            name = row.key.role if field == "role" else row.key.operation
+            sums[name] = sums.get(name, 0.0) + row.joules
         return sums
 
     def parts(self) -> dict[str, float]:
@@ -172,6 +173,12 @@ class Estimate:
             sums[key] = (size + moved.row.bytes, joules + moved.joules)
         return sums
 
+    def _traffic(self) -> list[dict[str, Any]]:
+        return [
+            {"level": level, "content": content, "bytes": round(size), "energy_j": joules}
+            for (level, content), (size, joules) in self.memory_by_level().items()
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-1.json."""
         time = self.time
@@ -193,6 +200,9 @@ class Estimate:
             "other_j": self.other_j,
             "memory_j": self.memory_j,
             "static_j": self.static_j,
+            "operations_j": self.arithmetic_by("operation"),
+            "roles_j": self.arithmetic_by("role"),
+            "traffic": None if self.memory is None else self._traffic(),
             "derived_share": self.derived_share,
             "energy_per_token_j": self.energy_per_token.value,
             "latency_s": time.seconds if time else None,
@@ -209,6 +219,8 @@ class Estimate:
         """Return the JSON form without nesting, for CSV; what a phase does not use is None."""
         row = self.as_dict()
         scenario = row.pop("scenario")
+        for nested in ("operations_j", "roles_j", "traffic"):
+            del row[nested]
         keys = ("phase", "tokens", "context", "prompt", "generate")
         return {**row, **dict.fromkeys(keys), **scenario}
 

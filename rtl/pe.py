@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from amaranth import Shape
+from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from .signature import PESignature
-
-if TYPE_CHECKING:
-    from .element import ProcessingElement
 
 MAX_LANES = 1024
 MAX_K = 1 << 24
@@ -196,8 +194,8 @@ class PESpec(ABC):
         """Draw operands of shape (rows, k) over the whole range, a share of weights zero."""
 
     @abstractmethod
-    def create(self) -> ProcessingElement:
-        """Return the hardware."""
+    def create(self) -> wiring.Component:
+        """Return the hardware, with the ports of `signature`."""
 
     def parameters(self) -> dict[str, object]:
         """Return name and parameters as they stand in reports and exported headers."""

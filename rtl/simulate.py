@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .backends import PATIENCE, Backend, Progress, Trace, find
+from .backends.trace import PATIENCE, Backend, Progress, Runner, Trace
 from .pe import AnyArray, PESpec
 from .stimulus import Stalls, Stimulus
 
@@ -132,8 +132,8 @@ class SimulationReport:
             "tally": {
                 name: {"counted": count.counted, "closed_form": count.closed_form}
                 for name, count in (
-                    ("adder_slots", self.adder_slots),
-                    ("nonzero_terms", self.nonzero_terms),
+                    ("executed_adder_slots", self.adder_slots),
+                    ("non_zero_terms", self.nonzero_terms),
                 )
             },
             "error": self.trace.error,
@@ -178,7 +178,7 @@ def simulate(
     """
     stimulus = Stimulus.from_rows(spec, act, wgt, stalls)
     expected = spec.compute(act, wgt)
-    trace = find(backend)(spec, stimulus, vcd=vcd, progress=progress)
+    trace = _runner(backend)(spec, stimulus, vcd=vcd, progress=progress)
     rows, k = act.shape
     return SimulationReport(
         spec=spec,
@@ -209,6 +209,17 @@ def first_mismatch(spec: PESpec, trace: Trace, expected: AnyArray) -> Mismatch |
     if trace.error:
         found.append(Mismatch("error flag raised", trace.cycles))
     return min(found, key=lambda mismatch: mismatch.cycle, default=None)
+
+
+def _runner(backend: Backend) -> Runner:
+    """Return what runs a stimulus, loading only that backend."""
+    if backend is Backend.PYSIM:
+        from .backends import pysim
+
+        return pysim.run
+    from .backends import compiled
+
+    return compiled.cxxrtl if backend is Backend.CXXRTL else compiled.verilator
 
 
 def _plain(value: Any) -> int | float | str | None:  # noqa: ANN401  a sum of any format

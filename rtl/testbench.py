@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backends import PATIENCE
+from .backends.trace import PATIENCE
 from .fp16 import Fp16Spec
 from .pe import PESpec, check_range
 from .ports import Reset

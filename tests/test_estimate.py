@@ -128,7 +128,7 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
     assert data["energy_j"] == pytest.approx(sum(x for x in listed if x is not None), rel=1e-12)
     assert tuple(found.parts()) == PARTS
     assert sum(found.parts().values()) == pytest.approx(data["energy_j"])
-    assert sum(found.arithmetic_by_role().values()) == pytest.approx(found.arithmetic_j)
+    assert sum(found.arithmetic_by("role").values()) == pytest.approx(found.arithmetic_j)
     levels = sum(joules for _, joules in found.memory_by_level().values())
     assert levels == pytest.approx(data["memory_j"] or 0.0)
     assert data["energy_low_j"] <= data["energy_j"] <= data["energy_high_j"]
@@ -263,7 +263,7 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
         found = estimate(model, load_scheme("bitnet-b1.58"), table, hardware=hardware)
         assert found.as_dict()["lanes"] == lanes
         macs = sum(n for key, n in found.tally.mac_counts.items() if key.role == "qkv")
-        return 1e12 * found.arithmetic_by_role()["qkv"] / macs
+        return 1e12 * found.arithmetic_by("role")["qkv"] / macs
 
     # 20 bits wide at K = 2560: 0.0185 pJ a term alone, about 0.009 pJ in a tree of 32.
     assert qkv(1) == pytest.approx(0.0185)
@@ -273,7 +273,7 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
 def test_hardware_that_saves_on_zero_weights() -> None:
     saving = load_hardware().model_copy(update={"weight_zero_saving": 0.4})
     dense, spared = (
-        _estimate(hardware=hardware).arithmetic_by_role()["ffn-up"] for hardware in (None, saving)
+        _estimate(hardware=hardware).arithmetic_by("role")["ffn-up"] for hardware in (None, saving)
     )
     # e(z) = e(0) (1 - alpha z) with alpha = 0.4 and 31.0 percent zeros
     assert spared / dense == pytest.approx(1 - 0.4 * 0.31)
@@ -379,7 +379,7 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
     saving = load_hardware().model_copy(update={"weight_zero_saving": 0.4})
     dense, spared = (
         estimate(SMALL, scheme, load_table("7nm"), SCENARIOS[1], hardware=hardware)
-        .arithmetic_by_role()["lm-head"]
+        .arithmetic_by("role")["lm-head"]
         for hardware in (None, saving)
     )  # fmt: skip
     assert spared / dense == pytest.approx(1 - 0.4 * 0.5)

@@ -13,12 +13,14 @@ from ..errors import InputError
 from .output import print_json
 
 if TYPE_CHECKING:
-    from ..rtl.backends import Progress
+    from ..rtl.backends.trace import Progress
     from ..rtl.pe import PESpec
     from ..rtl.simulate import SimulationReport
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MAX_ROWS = 1 << 24
+#: Terms of one run, so that operands and vectors stay within a few gigabytes.
+_MAX_TERMS = 1 << 26
 
 
 @click.command()
@@ -55,7 +57,8 @@ _MAX_ROWS = 1 << 24
     type=click.Choice(["pysim", "cxxrtl", "verilator"]),
     default="pysim",
     show_default=True,
-    help="pysim needs nothing but pip; the others run the exported Verilog compiled.",
+    help="pysim needs nothing but pip; the others run the exported Verilog compiled. The very "
+    "first run of cxxrtl also compiles Yosys, which takes a few minutes.",
 )
 @click.option(
     "--vcd", type=click.Path(dir_okay=False, path_type=Path), help="Write waveforms (pysim)."
@@ -76,7 +79,7 @@ def command(
     import numpy as np
 
     from ..documents import whole_file
-    from ..rtl.backends import Backend
+    from ..rtl.backends.trace import Backend
     from ..rtl.family import make_spec
     from ..rtl.operands import load_array, pair_rows
     from ..rtl.simulate import simulate
@@ -112,9 +115,13 @@ def command(
     spec = spec_for(k_max or max(4096, length))
     if zeros is None:
         zeros = 0.0 if pe == "binary" else 0.33
-    count = rows or 100
-    if count * length > 1 << 31:
-        raise InputError(f"{count} rows of {length} terms are more than 2**31 operands")
+    tokens, outputs = (1 if array is None else array.shape[0] for array in (act, wgt))
+    count = (rows or 100) if given is None else min(rows or tokens * outputs, tokens * outputs)
+    if count * length > _MAX_TERMS:
+        raise InputError(
+            f"{count} dot products of length {length} are more than {_MAX_TERMS} terms; "
+            "give fewer --rows"
+        )
     drawn = spec.random_operands(
         np.random.default_rng(seed), 1 if given is not None else count, length, zeros
     )

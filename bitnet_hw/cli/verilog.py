@@ -49,14 +49,17 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--ecp5",
     is_flag=True,
-    help="Also synthesise for Lattice ECP5 and print the resources (extra fpga).",
+    help="Also synthesise for Lattice ECP5 and print the resources (extra fpga). The very first "
+    "run compiles Yosys, which takes a few minutes.",
 )
+@click.option("--no-dsp", is_flag=True, help="With --ecp5: multipliers in lookup tables.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(
     pe: str, lanes: int, k_max: int, output: Path, prefix: str, act_bits: int | None,
     acc_bits: int | None, accumulate: str | None, pipeline: int | None, zero_gating: bool,
     counters: bool, clear_port: bool, reset: str, testbench: Path | None, rows: int,
-    k: int | None, stalls: float, seed: int, ecp5: bool, force: bool,
+    k: int | None, stalls: float, seed: int, ecp5: bool,
+    no_dsp: bool, force: bool,
 ) -> int:  # fmt: skip
     """Export a processing element as one Verilog module with plain port names."""
     from ..documents import write_text
@@ -72,6 +75,8 @@ def command(
     )  # fmt: skip
     if testbench is not None and testbench == output:
         raise InputError(f"{output}: the test bench needs a file of its own")
+    if no_dsp and not ecp5:
+        raise InputError("--no-dsp needs --ecp5, whose synthesis it is for")
     for path in (output, testbench):
         if path is not None and path.exists() and not force:
             raise InputError(f"{path}: exists already; give --force to replace it")
@@ -87,7 +92,7 @@ def command(
     if ecp5:
         from ..rtl.synth import synthesise_verilog
 
-        resources = synthesise_verilog(text, module_name(spec, prefix), spec.lanes)
+        resources = synthesise_verilog(text, module_name(spec, prefix), spec.lanes, dsp=not no_dsp)
     write_text(output, text, force=force)
     click.echo(f"{output}: {spec.name} PE, {spec.lanes} lanes")
     if testbench is not None and checks is not None:

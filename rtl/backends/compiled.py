@@ -22,7 +22,7 @@ from ..pe import PESpec
 from ..stimulus import Stimulus
 from ..verilog import export, module_name
 from ..yosys import RESULT, run_full
-from . import PATIENCE, Backend, Progress, Trace
+from .trace import PATIENCE, Backend, Progress, Trace
 
 _NEVER = (1 << 64) - 1
 

@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from ..pe import PESpec
 from ..ports import PlainPorts
 from ..stimulus import Stimulus, Words, coins
-from . import PATIENCE, Progress, Trace
+from .trace import PATIENCE, Progress, Trace
 
 
 def run(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitnet_hw.rtl.backends import Backend
 from bitnet_hw.rtl.backends.compiled import build_verilog
 from bitnet_hw.rtl.backends.pysim import run
+from bitnet_hw.rtl.backends.trace import Backend
 from bitnet_hw.rtl.family import FAMILY, make_spec
 from bitnet_hw.rtl.simulate import first_mismatch, simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus, coins, pack_lanes

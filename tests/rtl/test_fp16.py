@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from bitnet_hw.rtl.backends import Backend
 from bitnet_hw.rtl.backends.compiled import CompiledDesign, build
+from bitnet_hw.rtl.backends.trace import Backend
 from bitnet_hw.rtl.fp16 import Fp16Spec
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitnet_hw.rtl.backends import Backend
 from bitnet_hw.rtl.backends.compiled import build
+from bitnet_hw.rtl.backends.trace import Backend
 from bitnet_hw.rtl.multiply import Int4Spec, Int8Spec
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
