@@ -191,7 +191,7 @@ def _gate(gate: Gate, timed: Timed, names: dict[str, str]) -> list[str]:
     lines: list[str] = []
     cell = gate.cell.flip_flop
     if cell is not None:
-        state = f"q_{names[next(gate.net(p.name) for p in gate.cell.outputs if gate.net(p.name))]}"  # type: ignore[index]
+        state = f"q_{next(iter(own[pin.name] for pin in gate.cell.outputs if pin.name in own))}"
         own |= {cell.state: state, cell.inverse: f"(~{state})"}
         edge = cell.clock.verilog
         inverted = "~" in edge
@@ -216,9 +216,8 @@ def _gate(gate: Gate, timed: Timed, names: dict[str, str]) -> list[str]:
             round(sum(getattr(arc, side) for arc in arcs) / max(1, len(arcs)) / FEMTO)
             for side in ("rise", "fall")
         )
-        lines.append(
-            f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {pin.function.renamed(own)};"
-        )
+        function = pin.function.renamed(own)
+        lines.append(f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {function};")
     return lines
 
 

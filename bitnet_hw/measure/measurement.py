@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -323,11 +323,11 @@ def _measure(variant: Variant, timed: Timed, settings: Settings, period: float) 
     )
 
 
-def _kind(gate: Gate, names: dict[str, str]) -> Part:
+def _kind(gate: Gate, names: Mapping[str, Sequence[str]]) -> Part:
     if gate.cell.flip_flop is None:
         return "combinational"
-    nets = [gate.net(pin.name) for pin in gate.cell.outputs]
-    return part_of(next((names[net] for net in nets if net in names), ""))
+    nets = (gate.net(pin.name) for pin in gate.cell.outputs)
+    return part_of([name for net in nets if net is not None for name in names.get(net, ())])
 
 
 def _check(variant: Variant, timed: Timed, period: float, run: Run, printed: Sequence[str]) -> None:

@@ -37,15 +37,15 @@ class Netlist:
         Port -> its nets, lowest bit first.
     instances : list of Instance
         Cells.
-    names : dict of str to str
-        Net -> the name that the design gave it, without index, where one is known.
+    names : dict of str to list of str
+        Net -> the names that the design gave it, without index, where it gave some.
     """
 
     name: str
     inputs: dict[str, list[str]]
     outputs: dict[str, list[str]]
     instances: list[Instance]
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_netlist(path: str | Path) -> Netlist:
@@ -80,12 +80,11 @@ def from_json(text: str, origin: str) -> Netlist:
         ports: dict[str, dict[str, list[str]]] = {"input": {}, "output": {}}
         for port, entry in module["ports"].items():
             ports[entry["direction"]][port] = [_bit(bit) for bit in entry["bits"]]
-        names = {
-            _bit(bit): wire
-            for wire, entry in sorted(module.get("netnames", {}).items(), reverse=True)
-            if not entry.get("hide_name")
-            for bit in entry["bits"]
-        }
+        names: dict[str, list[str]] = {}
+        for wire, entry in sorted(module.get("netnames", {}).items()):
+            if not entry.get("hide_name"):
+                for bit in entry["bits"]:
+                    names.setdefault(_bit(bit), []).append(wire)
         instances = []
         for cell, entry in module["cells"].items():
             if entry["type"] == "$scopeinfo":

@@ -7,6 +7,7 @@ use it, an activation's over the rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ..rtl.pe import PESpec
@@ -63,15 +64,18 @@ def verilog(spec: PESpec) -> str:
     return export(spec) + "\n" + "\n".join(lines)
 
 
-def part_of(register: str) -> Part:
-    """Return what a register is for, from its name in the netlist."""
-    name = register.removeprefix("dut.").removeprefix("pe_")
-    if name.startswith(("operand_wgt", "wgt_")):
-        return "weights"
-    if name.startswith(("operand_act", "act_")):
-        return "activations"
-    if name.startswith(("acc", "out_sum")):
-        return "accumulator"
-    if name.startswith(("node_", "carry_", "product_", "live_")):
-        return "pipeline"
+_PREFIXES: dict[Part, tuple[str, ...]] = {
+    "weights": ("operand_wgt", "wgt_"),
+    "activations": ("operand_act", "act_"),
+    "accumulator": ("acc", "out_sum"),
+    "pipeline": ("node_", "carry_", "product_", "live_"),
+}
+
+
+def part_of(names: Iterable[str]) -> Part:
+    """Return what a register is for, from the names of its output in the netlist."""
+    own = [name.removeprefix("dut.").removeprefix("pe_") for name in names]
+    for part, prefixes in _PREFIXES.items():
+        if any(name.startswith(prefixes) for name in own):
+            return part
     return "control"

