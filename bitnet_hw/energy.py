@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from .documents import Record, read, validate, wrong_value
 from .errors import MissingPriceError, unknown_name
 from .formats import Kind, parse_format
-from .tally import Key, Operation, OpTally
+from .mac_energy import MacEntry, Provenance, find_mac
+from .tally import Key, MacKey, Operation, OpTally
 
 PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
@@ -64,6 +65,8 @@ class Price(NamedTuple):
         Where in that work.
     formula : str
         How a derived price was computed.
+    table : str
+        Name of the table that lists it.
     """
 
     pj: float
@@ -74,6 +77,7 @@ class Price(NamedTuple):
     source: Source
     locator: str
     formula: str = ""
+    table: str = ""
 
     def times(self, factor: float, formula: str) -> Price:
         """Return a derived price, this one times a factor."""
@@ -192,6 +196,12 @@ class EnergyTable(Record):
         Arithmetic, pJ.
     sram : list of SramEntry
         SRAM macros by size, pJ a 64-bit access.
+    macs : list of MacEntry
+        Whole MACs of a simulated processing element.
+    base : str
+        The table that prices what this one does not: everything but the MACs of a simulated one.
+    provenance : Provenance or None
+        Of simulated prices.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -200,12 +210,24 @@ class EnergyTable(Record):
     aliases: list[str] = Field(default_factory=list)
     node_nm: Annotated[float, Field(gt=0, le=1000)]
     sources: dict[str, Source]
-    operations: Annotated[list[OperationEntry], Field(min_length=1)]
+    operations: list[OperationEntry] = Field(default_factory=list)
     sram: list[SramEntry] = Field(default_factory=list)
+    macs: list[MacEntry] = Field(default_factory=list)
+    base: str = ""
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for part, entries in (("operations", self.operations), ("sram", self.sram)):
+        if not self.operations and not (self.base and self.macs):
+            raise wrong_value("operations", "a table without a base lists at least one operation")
+        if self.macs and (self.provenance is None or not self.base):
+            raise wrong_value("macs", "simulated MACs need a base table and their provenance")
+        parts: dict[str, Sequence[OperationEntry | SramEntry | MacEntry]] = {
+            "operations": self.operations,
+            "sram": self.sram,
+            "macs": self.macs,
+        }
+        for part, entries in parts.items():
             for i, entry in enumerate(entries):
                 if entry.source not in self.sources:
                     raise wrong_value(
@@ -217,6 +239,10 @@ class EnergyTable(Record):
             if (op.operation, op.format) in seen:
                 raise wrong_value(f"operations.{i}", f"{op.operation} of {op.format} stands twice")
             seen.add((op.operation, op.format))
+        kinds = [(m.activation, m.weight, m.accumulator, m.variant) for m in self.macs]
+        for i, kind in enumerate(kinds):
+            if kind in kinds[:i]:
+                raise wrong_value(f"macs.{i}", f"the MAC {', '.join(kind[:3])} stands twice")
         return self
 
     @property
@@ -236,6 +262,7 @@ class EnergyTable(Record):
                 self.sources[e.source],
                 e.locator,
                 e.formula,
+                self.name,
             )
             for e in self.operations
         }
@@ -271,7 +298,31 @@ class EnergyTable(Record):
             self._cache[key] = self._find(operation, form, accumulator)
         return self._cache[key]
 
+    def mac_price(self, mac: MacKey) -> Price | None:
+        """Return the energy of a whole MAC, or None where only its parts are priced."""
+        found = find_mac(self.macs, mac.activation, mac.weight, mac.accumulator)
+        if found is None:
+            return None
+        entry, reason = found
+        return Price(
+            entry.pj,
+            max(0.0, entry.pj - entry.spread_pj),
+            entry.pj + entry.spread_pj,
+            "derived" if reason else entry.kind,
+            "pe",
+            self.sources[entry.source],
+            entry.locator,
+            "; ".join(filter(None, (reason, entry.formula))),
+            self.name,
+        )
+
+    @cached_property
+    def _base(self) -> EnergyTable | None:
+        return load_table(self.base) if self.base else None
+
     def _find(self, operation: Operation, form: str, accumulator: str) -> Price:
+        if self._base is not None and not self.operations:
+            return self._base.price(operation, form, accumulator)
         if operation in ("add", "ternary-add"):
             width = accumulator or form
             # A table may know what choosing the sign costs beside the adder.
@@ -369,6 +420,8 @@ class EnergyTable(Record):
         MissingPriceError
             If the table lists no SRAM.
         """
+        if self._base is not None and not self.sram:
+            return self._base.sram_price(buffer_bytes)
         macros = sorted(self.sram, key=lambda entry: entry.bytes)
         if not macros:
             raise MissingPriceError(f"energy table {self.name} lists no SRAM")
@@ -377,7 +430,7 @@ class EnergyTable(Record):
         banked = f", as banks of {macro.bytes} bytes" if buffer_bytes > macro.bytes else ""
         formula = f"{buffer_bytes} bytes{banked}: {macro.pj_per_64b:g} pJ / {SRAM_WORD_BITS} bits"
         source = self.sources[macro.source]
-        return Price(pj, pj, pj, macro.kind, "op", source, macro.locator, formula)
+        return Price(pj, pj, pj, macro.kind, "op", source, macro.locator, formula, self.name)
 
 
 class PricedRow(NamedTuple):
@@ -404,10 +457,17 @@ class PricedRow(NamedTuple):
         return self.number * self.scale * self.price.high * 1e-12
 
 
+#: What a whole MAC stands in for.
+_PRODUCT = frozenset({"mul", "add", "ternary-add"})
+
+
 def price_tally(
     tally: OpTally, table: EnergyTable, add_only_scale: Mapping[str, float] | None = None
 ) -> list[PricedRow]:
     """Price every row of a tally.
+
+    Where the table prices a whole MAC, it stands in for the multiplications and additions of the
+    matrix products of that role, as one row of the operation ``mac``.
 
     Parameters
     ----------
@@ -424,15 +484,24 @@ def price_tally(
         If the table and the expansions leave an operation without a price.
     """
     scales = add_only_scale or {}
-    return [
-        PricedRow(
-            key,
-            count,
-            table.price(key.operation, key.format, key.accumulator),
-            scales.get(key.role, 1.0) if key.operation == "ternary-add" else 1.0,
-        )
-        for key, count in tally.counts.items()
-    ]
+    rows: list[PricedRow] = []
+    whole: set[tuple[str, str]] = set()
+    for mac, count in tally.mac_counts.items():
+        price = table.mac_price(mac) if table.macs else None
+        if price is not None:
+            whole.add((mac.scope, mac.role))
+            same = mac.activation == mac.weight
+            form = mac.activation if same else f"{mac.activation}*{mac.weight}"
+            rows.append(
+                PricedRow(Key(mac.scope, mac.role, "mac", form, mac.accumulator), count, price)
+            )
+    for key, count in tally.counts.items():
+        if key.operation in _PRODUCT and (key.scope, key.role) in whole:
+            continue
+        price = table.price(key.operation, key.format, key.accumulator)
+        scale = scales.get(key.role, 1.0) if key.operation == "ternary-add" else 1.0
+        rows.append(PricedRow(key, count, price, scale))
+    return rows
 
 
 def table_files() -> list[Path]:

@@ -85,6 +85,11 @@ class Estimate:
         )
 
     @cached_property
+    def mac_j(self) -> float:
+        """Energy of whole MACs, where the table prices those, J."""
+        return sum(row.joules for row in self.arithmetic if row.key.operation == "mac")
+
+    @cached_property
     def arithmetic_j(self) -> float:
         """Energy of all operations, J."""
         return sum(row.joules for row in self.arithmetic)
@@ -95,7 +100,7 @@ class Estimate:
         return sum(
             row.joules
             for row in self.arithmetic
-            if row.key.operation not in ("mul", "add", "ternary-add")
+            if row.key.operation not in ("mul", "add", "ternary-add", "mac")
         )
 
     @cached_property
@@ -116,7 +121,9 @@ class Estimate:
         """Total energy with its band, J."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         static = self.static_j or 0.0
-        value = self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static
+        value = (
+            self.mul_j + self.add_j + self.mac_j + self.other_j + (self.memory_j or 0.0) + static
+        )
         low = sum(row.low_joules for row in rows) + static
         high = sum(row.high_joules for row in rows) + static
         # The sums differ in their order, so that without a range rounding could part them.
@@ -197,6 +204,7 @@ class Estimate:
             "energy_high_j": self.energy.high,
             "mul_j": self.mul_j,
             "add_j": self.add_j,
+            "mac_j": self.mac_j,
             "other_j": self.other_j,
             "memory_j": self.memory_j,
             "static_j": self.static_j,

@@ -53,6 +53,10 @@ def scale_table(table: EnergyTable, request: str) -> EnergyTable:
     match = _SCALING.fullmatch(request)
     if match is None:
         raise InputError(f"scaling {request!r}: write NODE@VOLTS:NODE@VOLTS, as HP45@0.9:HP7@0.7")
+    if table.macs:
+        raise InputError(
+            f"energy table {table.name} is simulated at its own node; it is not scaled"
+        )
     scaling = validate(NodeScaling, read(FOLDER / "stillmaker-2017.yaml"))
     ends = [(match["node"], float(match["volts"])), (match["to"], float(match["to_volts"]))]
     for node, volts in ends:

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-Operation = Literal["mul", "add", "ternary-add", "compare", "exp", "div", "rsqrt", "round", "bit"]
+Operation = Literal[
+    "mul", "add", "ternary-add", "compare", "exp", "div", "rsqrt", "round", "bit", "mac"
+]
 Side = Literal["token", "weight"]
 
 
@@ -21,6 +23,7 @@ class Key(NamedTuple):
         What the operation is for: qkv, attention-score, ffn-down, lm-head, norm, quantise ...
     operation : str
         ``ternary-add`` is an addition or subtraction that a ternary or binary weight chooses.
+        ``mac`` only stands in priced rows: a whole MAC in place of its parts.
     format : str
         Format of the operands; ``int8*int4`` where they differ.
     accumulator : str

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..documents import write_text
+from ..energy import load_table
 from ..errors import InputError
 from ..units import percent, times
 from .options import output_form, output_options, split_names
@@ -50,6 +52,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="Longest row, which sets the integer accumulators' width.",
 )
+@click.option("--act-bits", type=int, help="Width of an integer activation: 8, or 4 for int4.")
 @click.option("--acc-bits", type=int, help="Width of the integer accumulators; derived if absent.")
 @click.option(
     "--accumulate",
@@ -132,10 +135,20 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--zero-delay", is_flag=True, help="Simulate without delays: glitches are missing.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Simulations at once.")
+@click.option("--table", "table_path", type=_FILE, help="Also write an energy table (YAML).")
+@click.option("--node", type=float, metavar="NM", help="Of the table: process node.")
+@click.option(
+    "--base",
+    default="jouppi-2021-7nm",
+    show_default=True,
+    help="Of the table: the table that prices everything but MACs.",
+)
+@click.option("--force", is_flag=True, help="Replace the table if it exists.")
 @output_options
 def command(
     pe: str, liberties: tuple[Path, ...], lanes: int, pipeline: int, k_max: int,
-    acc_bits: int | None, accumulate: str, booth: str, zero_gating: bool, zero_delay: bool,
+    act_bits: int | None, acc_bits: int | None, accumulate: str, booth: str, zero_gating: bool,
+    zero_delay: bool, table_path: Path | None, node: float | None, base: str, force: bool,
     as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  what `_settings` takes
 ) -> None:  # fmt: skip
     """Measure what one operation of each processing element costs on standard cells.
@@ -149,14 +162,26 @@ def command(
     from ..measure.measurement import measure
 
     form = output_form(as_json, as_csv)
+    if table_path is not None:
+        if node is None or len(liberties) != 1:
+            raise InputError("--table needs --node NM and exactly one --liberty")
+        if table_path.exists() and not force:
+            raise InputError(f"{table_path}: exists already; give --force to replace it")
+        load_table(base)
     variants = _variants(
-        pe, accumulate, booth, lanes=lanes, pipeline=pipeline, k_max=k_max, acc_bits=acc_bits,
-        zero_gating=zero_gating or None,
+        pe, accumulate, booth, lanes=lanes, pipeline=pipeline, k_max=k_max, act_bits=act_bits,
+        acc_bits=acc_bits, zero_gating=zero_gating or None,
     )  # fmt: skip
     settings = _settings(timed=False if zero_delay else None, **given)
     libraries = [read_library(path) for path in liberties]
     with stages("measuring") as say:
         found = [measure(variants, library, settings, say=say) for library in libraries]
+    if table_path is not None and node is not None:
+        from ..measure.energy_table import build_table, to_yaml
+
+        name = table_path.name.removesuffix(table_path.suffix)
+        rows = [each.as_dict() for each in found[0]]
+        write_text(table_path, to_yaml(build_table(name, node, base, rows)), force=force)
     if form == "json":
         print_json([each.as_dict() for group in found for each in group])
     elif form == "csv":
@@ -178,6 +203,7 @@ def _variants(pe: str, accumulate: str, booth: str, **parameters: int | None) ->
             own.pop("zero_gating")
         if name == "fp16":
             own.pop("acc_bits")
+            own.pop("act_bits")
             formats = ["fp16", "fp32"] if accumulate == "both" else [accumulate]
             found += [Variant(make_spec(name, accumulate=fmt, **own)) for fmt in formats]
             continue

@@ -216,8 +216,8 @@ def _gate(gate: Gate, timed: Timed, names: dict[str, str]) -> list[str]:
             round(sum(getattr(arc, side) for arc in arcs) / max(1, len(arcs)) / FEMTO)
             for side in ("rise", "fall")
         )
-        function = pin.function.renamed(own)
-        lines.append(f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {function};")
+        value_now = pin.function.renamed(own)
+        lines.append(f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {value_now};")
     return lines
 
 

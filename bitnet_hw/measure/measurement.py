@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MismatchError
+from ..rtl.integer import IntegerSpec
 from ..rtl.pe import PESpec
 from . import icarus, zero_delay
 from .delays import Conditions, Timed, analyse
@@ -50,10 +51,21 @@ class Variant:
         return kept if isinstance(kept, str) else f"int{self.spec.sum_shape.width}"
 
     @property
+    def activation(self) -> str:
+        """Format of an activation."""
+        return f"int{self.spec.act_bits}" if isinstance(self.spec, IntegerSpec) else "fp16"
+
+    @property
+    def weight(self) -> str:
+        """Format of a weight, by which the elements are called."""
+        return self.spec.name
+
+    @property
     def label(self) -> str:
         """Name in tables and messages."""
         booth = ", Booth" if self.booth else ""
-        return f"{self.spec.name}{booth}, {self.accumulator} sum"
+        act = "" if self.activation in ("int8", self.weight) else f" on {self.activation}"
+        return f"{self.spec.name}{act}{booth}, {self.accumulator} sum"
 
 
 @dataclass(frozen=True)
@@ -162,6 +174,17 @@ class Measurement:
         )
 
     @property
+    def registers(self) -> dict[Part, float]:
+        """Flip-flops by what they are for, with their share of `clock_pin`, J an operation."""
+        inside = sum(power.clock_pin for power in self.parts.values())
+        factor = self.clock_pin / inside if inside else 0.0
+        return {
+            part: power.switching + power.internal + factor * power.clock_pin
+            for part, power in self.parts.items()
+            if part != "combinational"
+        }
+
+    @property
     def leakage(self) -> float:
         """Leakage over one period, J an operation; not part of `energy`."""
         return sum(power.leakage for power in self.parts.values()) * self.period
@@ -169,14 +192,11 @@ class Measurement:
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form: fJ an operation, um2 a lane, ps."""
         spec, library, settings = self.variant.spec, self.library, self.settings
-        fj = {
-            part: round(power.dynamic / _FEMTOJOULE, 4)
-            for part, power in self.parts.items()
-            if part != "combinational"
-        }
         return {
             "pe": spec.name,
             "booth": self.variant.booth,
+            "activation": self.variant.activation,
+            "weight": self.variant.weight,
             "accumulator": self.variant.accumulator,
             "lanes": self.lanes,
             "pipeline": spec.pipeline,
@@ -191,7 +211,9 @@ class Measurement:
             "combinational_fj": round(self.combinational / _FEMTOJOULE, 4),
             "flip_flop_fj": round(self.flip_flop / _FEMTOJOULE, 4),
             "clock_pin_fj": round(self.clock_pin / _FEMTOJOULE, 4),
-            "registers_fj": fj,
+            "registers_fj": {
+                part: round(value / _FEMTOJOULE, 4) for part, value in self.registers.items()
+            },
             "without_glitches_fj": round(self.without_glitches / _FEMTOJOULE, 4),
             "leakage_fj": round(self.leakage / _FEMTOJOULE, 6),
             "um2_per_op": round(self.area / self.lanes, 4),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import MismatchError
 from ..estimate import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
+from ..mac_energy import MacEntry, find_mac
 from ..tally import Key
 
 
@@ -72,14 +73,25 @@ def factor_chain(
         roles = {*LINEAR_ROLES, "rescale", "dequantise", "hadamard"}
         return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
-    link("scales of the linears (paper)", *map(paper_linears, paper))
-    link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
+    elements = _elements(hardware)
+    if elements is not None:
+        baseline, other = elements
+        # As published: widths first, since they need no gates of ours.
+        widths = [_published_mac(of, mac) for of, mac in zip(hardware, elements, strict=True)]
+        link(f"sums at their width, {table.base}", *widths)
+        quiet = [mac.logic_pj - mac.glitches_pj for mac in elements]
+        link("our gates: multiplexing and sign logic", *quiet)
+        link("flip-flops and clock pins", *(mac.pj - mac.glitches_pj for mac in elements))
+        link("glitches", baseline.pj, other.pj)
+    else:
+        link("scales of the linears (paper)", *map(paper_linears, paper))
+        link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
 
     def bare(of: Estimate, roles: frozenset[str], real: Callable[[Key], bool]) -> float:
         """Sum the matrix products, additions at their operands' price unless `real` holds."""
         return sum(
             row.joules
-            if row.key.operation == "mul" or real(row.key)
+            if row.key.operation in ("mul", "mac") or real(row.key)
             else row.number * table.price("add", row.key.format).pj * 1e-12
             for row in of.arithmetic
             if row.key.role in roles
@@ -113,6 +125,37 @@ def factor_chain(
         link("static energy", *(of.energy.value for of in hardware))
     _check(links, ratio(*hardware).value)
     return links
+
+
+def _elements(hardware: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
+    """Return the simulated MACs of the linears of both estimates, where the table has both."""
+    found = []
+    for of in hardware:
+        mac = next((mac for mac in of.tally.mac_counts if mac.role in LINEAR_ROLES), None)
+        entry = None if mac is None else find_mac(of.table.macs, *mac[2:])
+        if entry is None:
+            return None
+        found.append(entry[0])
+    return found[0], found[1]
+
+
+def _published_mac(of: Estimate, mac: MacEntry) -> float:
+    """Return one MAC on L lanes from the bare operations of the base table, pJ."""
+    table, lanes = of.table, mac.lanes
+    adder = table.price("add", mac.accumulator).pj
+    if mac.accumulator.startswith("fp"):
+        return table.price("mul", mac.activation).pj + adder
+    if mac.weight in ("ternary", "binary"):
+        width, product = int(mac.activation.removeprefix("int")), 0.0
+    else:
+        both = f"{mac.activation}*{mac.weight}"
+        form = mac.activation if mac.activation == mac.weight else both
+        width = sum(int(one.removeprefix("int")) for one in (mac.activation, mac.weight))
+        product = table.price("mul", form).pj
+    tree = 0.0
+    for depth in range(1, lanes.bit_length()):
+        tree += lanes / 2**depth * table.price("add", f"int{width + depth}").pj
+    return product + (tree + adder) / lanes
 
 
 def _check(links: list[Link], expected: float) -> None:

@@ -373,13 +373,18 @@ def _prices(estimates: list[Estimate]) -> list[PriceUse]:
         before = found.get(key)
         if before is not None:
             share = max(share, before.share)
-        found[key] = PriceUse(key[0], what, price, unit, share)
+        # A simulated table prices MACs itself and everything else through its base.
+        own = price.table in ("", of.table.name)
+        name = of.table.short_name if own else f"{of.table.short_name}: {price.table}"
+        found[key] = PriceUse(name, what, price, unit, share)
 
     for of in estimates:
         sums: dict[tuple[str, str], tuple[Price, float]] = {}
         for row in of.arithmetic:
             operation = "add" if row.key.operation == "ternary-add" else row.key.operation
             what = f"{operation} {row.key.accumulator or row.key.format}"
+            if operation == "mac":
+                what = f"MAC {row.key.format}, {row.key.accumulator} sum"
             _, so_far = sums.get((what, "pJ"), (row.price, 0.0))
             sums[what, "pJ"] = (row.price, so_far + row.joules)
         for moved in of.memory or []:

@@ -1,0 +1,166 @@
+"""Simulated tables: whole MACs in place of their parts, and a base for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitnet_hw.energy import EnergyTable, load_table, price_tally, read_table
+from bitnet_hw.errors import InputError
+from bitnet_hw.estimate import estimate, ratio
+from bitnet_hw.model import load_model
+from bitnet_hw.report.chain import factor_chain
+from bitnet_hw.scaling import scale_table
+from bitnet_hw.scheme import load_scheme
+from bitnet_hw.tally import Key, MacKey, OpTally
+from bitnet_hw.workload import Scenario
+
+
+def _mac(activation: str, weight: str, accumulator: str, pj: float, **other: Any) -> dict[str, Any]:
+    return {
+        "activation": activation, "weight": weight, "accumulator": accumulator,
+        "element": "some PE", "lanes": 8, "pj": pj, "spread_pj": 0.01 * pj,
+        "logic_pj": 0.5 * pj, "weight_registers_pj": 0.2 * pj,
+        "activation_registers_pj": 0.1 * pj, "accumulator_pj": 0.15 * pj,
+        "other_registers_pj": 0.05 * pj, "glitches_pj": 0.1 * pj, "area_um2": 20.0,
+        "kind": "simulated", "source": "here", **other,
+    }  # fmt: skip
+
+
+def _data() -> dict[str, Any]:
+    return {
+        "schema": 1, "name": "some-prelayout", "title": "MACs", "node_nm": 7,
+        "base": "jouppi-2021-7nm",
+        "sources": {"here": {"authors": "A", "title": "T", "venue": "V", "year": 2026}},
+        "macs": [
+            _mac("int8", "ternary", "int21", 0.1), _mac("fp16", "fp16", "fp32", 2.0),
+            _mac("int8", "int8", "int28", 0.5), _mac("int8", "int8", "int28", 0.4, variant="booth"),
+        ],
+        "provenance": {
+            "library": "lib", "library_sha256": "0" * 64, "corner": "tt", "voltage_v": 0.7,
+            "temperature_c": 25.0, "period_ps": 2000.0, "tools": ["yosys 0.70"],
+            "stimuli": {}, "conditions": {}, "commit": "abc", "stage": "pre-layout",
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def table_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    def write(data: dict[str, Any]) -> Path:
+        path = tmp_path / "mine.yaml"
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        return path
+
+    return write
+
+
+TABLE = EnergyTable.model_validate(_data())
+
+
+def _tally(mac: MacKey, count: int) -> OpTally:
+    tally = OpTally()
+    tally.mac_counts[mac] += count
+    tally.add(Key(mac.scope, mac.role, "ternary-add", mac.activation, mac.accumulator), count)
+    tally.add(Key(mac.scope, "rescale", "mul", "fp16"), 3)
+    return tally
+
+
+def test_a_mac_stands_in_for_its_additions_and_the_base_prices_the_rest() -> None:
+    rows = price_tally(_tally(MacKey("layers", "qkv", "int8", "ternary", "int21"), 100), TABLE)
+    (mac, scaling) = rows
+    assert (mac.key.operation, mac.number) == ("mac", 100)
+    assert mac.joules * 1e12 == pytest.approx(10.0)
+    assert (mac.price.kind, mac.price.boundary) == ("simulated", "pe")
+    assert (mac.price.low, mac.price.high) == pytest.approx((0.099, 0.101))
+    assert mac.price.table == "some-prelayout"
+    assert (scaling.key.operation, scaling.price.pj) == ("mul", 0.34)
+    assert (scaling.price.table, scaling.price.boundary) == ("jouppi-2021-7nm", "op")
+
+
+def test_another_accumulator_width_is_derived_and_says_so() -> None:
+    price = TABLE.mac_price(MacKey("x", "qkv", "int8", "ternary", "int20"))
+    assert price is not None
+    assert (price.pj, price.kind) == (0.1, "derived")
+    assert "int21 accumulator, used for int20" in price.formula
+    assert TABLE.mac_price(MacKey("x", "qkv", "fp16", "fp16", "fp16")) is None
+    assert TABLE.mac_price(MacKey("x", "qkv", "int4", "ternary", "int16")) is None
+
+
+def test_the_cheapest_variant_is_the_baseline() -> None:
+    price = TABLE.mac_price(MacKey("x", "qkv", "int8", "int8", "int28"))
+    assert price is not None
+    assert (price.pj, price.locator) == (0.4, "some PE, 8 lanes, booth")
+
+
+def test_registers_may_be_shared() -> None:
+    entry = TABLE.macs[0]
+    assert entry.shared(1, 1) == pytest.approx(0.1)
+    assert entry.shared(8, 32) == pytest.approx(0.05 + 0.02 / 8 + 0.01 / 32 + 0.015 + 0.005)
+
+
+def test_an_estimate_adds_up_and_its_chain_closes() -> None:
+    model = load_model("bitnet-b1.58-2b4t")
+    fp16, ternary = (load_scheme(name) for name in ("fp16", "bitnet-b1.58"))
+    decode = Scenario("decode", context=2048)
+    paper = [estimate(model, s, TABLE, convention="paper") for s in (fp16, ternary)]
+    hardware = [estimate(model, s, TABLE, decode) for s in (fp16, ternary)]
+    for of in hardware:
+        assert of.mac_j > 0
+        data = of.as_dict()
+        parts = ("mul_j", "add_j", "mac_j", "other_j", "memory_j")
+        assert data["energy_j"] == pytest.approx(sum(data[key] for key in parts))
+        assert of.boundaries == {"pe"}
+    assert hardware[0].mac_j == pytest.approx(hardware[0].tally.macs * 2.0e-12)
+    links = factor_chain((paper[0], paper[1]), (hardware[0], hardware[1]))
+    assert links[-1].ratio == pytest.approx(ratio(hardware[0], hardware[1]).value)
+    glitches = next(link for link in links if link.title == "glitches")
+    assert glitches.ratio == pytest.approx(2.0 / 0.1)
+    assert links[0].ratio == pytest.approx(0.5 / 0.007)
+
+
+def test_a_ratio_across_boundaries_stays_refused() -> None:
+    model, decode = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=2048)
+    # No element with INT4 activations is in the table: its linears are bare operations.
+    one, other = (
+        estimate(model, load_scheme(name), TABLE, decode) for name in ("bitnet-v2", "bitnet-b1.58")
+    )
+    with pytest.raises(InputError, match="price boundaries"):
+        ratio(one, other)
+
+
+def test_a_simulated_table_is_not_scaled() -> None:
+    with pytest.raises(InputError, match="simulated at its own node"):
+        scale_table(TABLE, "HP45@0.9:HP7@0.7")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"base": ""}, "lists at least one operation"),
+        ({"provenance": None}, "need a base table and their provenance"),
+        ({"macs": [_mac("int8", "ternary", "int21", 0.1, logic_pj=0.09)]}, "not the sum of its"),
+        ({"macs": [_mac("int8", "ternary", "int21", 0.1, source="there")]}, "unknown source"),
+        ({"macs": [_mac("int8", "ternary", "int21", 0.1, kind="derived")]}, "how it was computed"),
+        ({"macs": [_mac("int8", "ternary", "int21", 0.1)] * 2}, "stands twice"),
+        ({"macs": [_mac("int8", "trinary", "int21", 0.1)]}, "trinary"),
+    ],
+)
+def test_a_faulty_table_is_refused(
+    table_file: Callable[[dict[str, Any]], Path], change: dict[str, Any], message: str
+) -> None:
+    data = {key: value for key, value in {**_data(), **change}.items() if value is not None}
+    with pytest.raises(InputError, match=message):
+        read_table(table_file(data))
+
+
+def test_a_table_from_a_file_prices_an_estimate(
+    run: Callable[..., Any], table_file: Callable[[dict[str, Any]], Path]
+) -> None:
+    path = table_file(_data())
+    done = run("estimate", "bitnet-b1.58-2b4t", "--energy-table", str(path), "--json")
+    assert done.code == 0, done.err
+    assert load_table(str(path)).macs
