@@ -24,6 +24,7 @@ LAYERS = (
     ("workload", "tally"),
     ("trace", "checkpoint", "rtl"),
     ("counting",),
+    ("mac_energy",),
     ("energy",),
     ("scaling", "memory", "measure"),
     ("timing",),

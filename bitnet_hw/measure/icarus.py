@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..errors import ToolMissingError
@@ -87,26 +88,28 @@ def tool_version() -> str | None:
 
 
 def simulate(
-    timed: Timed, run: Run, period: float, warm_up: int
-) -> tuple[dict[str, float], list[str]]:
+    timed: Timed, runs: Sequence[Run], period: float, warm_up: int, jobs: int = 1
+) -> list[tuple[dict[str, float], list[str]]]:
     """Run rows back to back through the netlist at a period.
 
     Parameters
     ----------
     timed : Timed
         A design of the ports that `bitnet_hw.measure.wrapper` gives it, with its delays.
-    run : Run
-        Operands.
+    runs : sequence of Run
+        Operands, as many steps in each.
     period : float
         Of the clock, s.
     warm_up : int
         Cycles at the start that are not counted.
+    jobs : int
+        Simulations at once.
 
     Returns
     -------
-    tuple of dict and list of str
-        Net -> changes a cycle; the words that came out, in hexadecimal, with an ``x`` in what is
-        undefined.
+    list of (dict, list of str)
+        For each run: net -> changes a cycle; the words that came out, in hexadecimal, with an
+        ``x`` in what is undefined.
 
     Raises
     ------
@@ -120,14 +123,21 @@ def simulate(
         raise ToolMissingError("Icarus Verilog is not installed: apt install iverilog")
     nets = sorted({*timed.design.drivers, *_inputs(timed)})
     index = {net: i for i, net in enumerate(nets)}
-    bench = _bench(timed, index, run.steps, period, warm_up)
     with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as name:
         folder = Path(name)
+        bench = _bench(timed, index, len(runs[0].steps), period, warm_up)
         (folder / "bench.v").write_text(bench, encoding="utf-8")
-        (folder / "steps.hex").write_text("\n".join(f"{step:x}" for step in run.steps))
         _call([compiler, "-g2012", "-o", "bench.vvp", "bench.v"], folder)
-        printed = _call([runner, "-n", "bench.vvp"], folder)
-    return _result(printed, nets, timed.design.clock_nets, period)
+
+        def one(number: int) -> tuple[dict[str, float], list[str]]:
+            own = folder / str(number)  # the bench reads its steps from the folder it starts in
+            own.mkdir()
+            (own / "steps.hex").write_text("\n".join(f"{step:x}" for step in runs[number].steps))
+            printed = _call([runner, "-n", "../bench.vvp"], own)
+            return _result(printed, nets, timed.design.clock_nets, period)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, range(len(runs))))
 
 
 def _call(command: list[str], folder: Path) -> str:
@@ -141,9 +151,7 @@ def _inputs(timed: Timed) -> Iterable[str]:
     return (net for bits in timed.design.netlist.inputs.values() for net in bits)
 
 
-def _bench(
-    timed: Timed, index: dict[str, int], steps: list[int], period: float, warm_up: int
-) -> str:
+def _bench(timed: Timed, index: dict[str, int], steps: int, period: float, warm_up: int) -> str:
     netlist = timed.design.netlist
     names = {net: f"n{i}" for net, i in index.items()} | {ZERO: "1'b0", ONE: "1'b1"}
 
@@ -168,7 +176,7 @@ def _bench(
         stops="\n".join(f'      $display("n {i} %0d", c{i});' for _, i in counted),
         zeroed="\n".join(f"    {names[net]} = 0;" for net in driven),
         width=sum(len(bits) for bits in inputs) - 1,
-        last=len(steps) - 1,
+        last=steps - 1,
         low=whole - whole // 2,
         half=whole // 2,
         clock=single["clk"],
@@ -180,7 +188,7 @@ def _bench(
         inputs=joined(inputs),
         reset=_RESET_CYCLES,
         warm_up=warm_up,
-        end=_RESET_CYCLES + len(steps),
+        end=_RESET_CYCLES + steps,
         drain=64,
     )
 

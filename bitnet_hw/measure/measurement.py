@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import MismatchError
+from ..errors import MismatchError, ToolMissingError
 from ..rtl.integer import IntegerSpec
 from ..rtl.pe import PESpec
 from . import icarus, zero_delay
@@ -288,7 +287,7 @@ def _measure(variant: Variant, timed: Timed, settings: Settings, period: float) 
     warm_up = 2 * settings.stimuli.steps if settings.stimuli.rows > 3 else settings.stimuli.steps
     simulator = icarus.tool_version() if settings.timed is not False else None
     if settings.timed and simulator is None:
-        icarus.simulate(timed, draw(spec, settings.stimuli, 0), period, warm_up)
+        raise ToolMissingError("Icarus Verilog is not installed: apt install iverilog")
     runs = [draw(spec, settings.stimuli, seed) for seed in range(settings.seeds)]
     quiet = []
     for run in runs:
@@ -297,8 +296,7 @@ def _measure(variant: Variant, timed: Timed, settings: Settings, period: float) 
         quiet.append(activity)
     moving = quiet
     if simulator is not None:
-        with ThreadPoolExecutor(settings.jobs) as pool:
-            results = list(pool.map(lambda run: icarus.simulate(timed, run, period, warm_up), runs))
+        results = icarus.simulate(timed, runs, period, warm_up, settings.jobs)
         for run, (_, printed) in zip(runs, results, strict=True):
             _check(variant, timed, period, run, printed)
         # The share of ones is the settled one: glitches are short.
