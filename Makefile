@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 OUTPUT ?= report
 SOURCES := pyproject.toml
+# The library that reproduce-energy measures on; the tests' own generic one unless you give yours.
+LIBERTY ?= tests/data/tiny.lib
 
-.PHONY: report test test-all lint bench reproduce clean
+.PHONY: report test test-all lint bench reproduce reproduce-energy clean
 
 report: $(VENV)/.core.stamp
 	$(BIN)/bitnet-hw report bitnet-b1.58-2b4t -o $(OUTPUT) --force
@@ -33,6 +35,10 @@ bench: $(VENV)/.all.stamp
 
 reproduce: $(VENV)/.bench.stamp
 	$(BIN)/python analyses/reproduce.py -o reproduced --force
+
+# docs/measure.md says what a library must have, and where open ones are.
+reproduce-energy: $(VENV)/.all.stamp
+	$(BIN)/python analyses/energy/sweep.py --liberty "$(LIBERTY)" -o reproduced-energy
 
 clean:
 	rm -rf $(VENV) build *.egg-info

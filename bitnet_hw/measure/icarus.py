@@ -1,8 +1,8 @@
 """Timed simulation of a mapped netlist with Icarus Verilog: glitches and all.
 
 Every gate is a continuous assignment with its own rise and fall delay, the mean over its arcs at
-the actual slew and load; pulses shorter than that are swallowed (inertial delay). The transitions
-of every net are counted inside the simulation.
+the actual slew and load; pulses shorter than that are swallowed (inertial delay). Transitions are
+counted in the value change dump.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 
 from ..errors import ToolMissingError
@@ -24,6 +26,7 @@ from .stimuli import Run
 #: Simulated time is in femtoseconds.
 FEMTO = 1e-15
 _RESET_CYCLES = 3
+_DUMP = "waves.vcd"
 
 _BENCH = """`timescale 1fs/1fs
 module bench;
@@ -32,21 +35,7 @@ module bench;
   reg [{width}:0] step = 0;
   reg feeding = 0;
   integer at = 0;
-  reg [63:0] begun;
 {gates}
-{counters}
-  task start;
-    begin
-      begun = $time;
-{starts}
-    end
-  endtask
-  task stop;
-    begin
-{stops}
-      $display("t %0d", $time - begun);
-    end
-  endtask
   always begin
     #{low} {clock} = 1;
     #{half} {clock} = 0;
@@ -64,8 +53,11 @@ module bench;
     at = at + 1;
   end
   always @(posedge {clock}) begin
-    if (at == {reset} + {warm_up}) start;
-    if (at == {end}) stop;
+    if (at == {reset} + {warm_up}) begin
+      $dumpfile("{dump}");
+      $dumpvars(1, bench);
+    end
+    if (at == {end}) $dumpoff;
     if (at == {end} + {drain}) $finish;
   end
   initial begin
@@ -134,7 +126,12 @@ def simulate(
             own.mkdir()
             (own / "steps.hex").write_text("\n".join(f"{step:x}" for step in runs[number].steps))
             printed = _call([runner, "-n", "../bench.vvp"], own)
-            return _result(printed, nets, timed.design.clock_nets, period)
+            counted = _transitions(own / _DUMP)
+            (own / _DUMP).unlink()
+            cycles = len(runs[number].steps) - warm_up
+            moving = {net: counted[f"n{i}"] / cycles for net, i in index.items()}
+            words = [line.split()[1] for line in printed.splitlines() if line.startswith("w ")]
+            return moving | dict.fromkeys(timed.design.clock_nets, 2.0), words
 
         with ThreadPoolExecutor(jobs) as pool:
             return list(pool.map(one, range(len(runs))))
@@ -162,18 +159,13 @@ def _bench(timed: Timed, index: dict[str, int], steps: int, period: float, warm_
     driven = [net for bits in netlist.inputs.values() for net in bits]
     single = {port: names[bits[0]] for port, bits in {**netlist.inputs, **netlist.outputs}.items()}
     whole = round(period / FEMTO)
-    counted = [(net, i) for net, i in index.items() if net not in timed.design.clock_nets]
     return _BENCH.format(
         declarations="\n".join(
             [f"  reg {names[net]};" for net in driven]
             + [f"  wire {names[net]};" for net in index if net not in set(driven)]
         ),
         gates="\n".join(line for gate in timed.design.gates for line in _gate(gate, timed, names)),
-        counters="\n".join(
-            f"  integer c{i} = 0;  always @({names[net]}) c{i} = c{i} + 1;" for net, i in counted
-        ),
-        starts="\n".join(f"      c{i} = 0;" for _, i in counted),
-        stops="\n".join(f'      $display("n {i} %0d", c{i});' for _, i in counted),
+        dump=_DUMP,
         zeroed="\n".join(f"    {names[net]} = 0;" for net in driven),
         width=sum(len(bits) for bits in inputs) - 1,
         last=steps - 1,
@@ -229,22 +221,23 @@ def _gate(gate: Gate, timed: Timed, names: dict[str, str]) -> list[str]:
     return lines
 
 
-def _result(
-    printed: str, nets: list[str], clocks: frozenset[str], period: float
-) -> tuple[dict[str, float], list[str]]:
-    counts: dict[str, int] = {}
-    words: list[str] = []
-    whole = 0
-    for line in printed.splitlines():
-        kind, *rest = line.split()
-        if kind == "w":
-            words.append(rest[0])
-        elif kind == "n":
-            counts[nets[int(rest[0])]] = int(rest[1])
-        elif kind == "t":
-            whole = int(rest[0])
-    if not whole:
+def _transitions(dump: Path) -> Counter[str]:
+    """Count the changes of each net in a value change dump that ends in ``$dumpoff``."""
+    names: dict[bytes, str] = {}
+    with dump.open("rb") as file:
+        for line in file:
+            if line.startswith(b"$var"):
+                _, _, width, code, name, *_ = line.split()
+                if width == b"1":
+                    names[code] = name.decode()
+            elif line.startswith(b"$dumpvars"):
+                break
+        for line in file:
+            if line.startswith(b"$end"):
+                break
+        # A change is a line of the new value and the net's code.
+        counted = Counter(map(itemgetter(slice(1, -1)), file))
+    if not counted:
         raise RuntimeError("the simulation did not reach its end")
-    cycles = whole * FEMTO / period
-    transitions = {net: count / cycles for net, count in counts.items()}
-    return transitions | dict.fromkeys(clocks, 2.0), words
+    # At $dumpoff every net is dumped once more, as undefined.
+    return Counter({name: max(0, counted[code] - 1) for code, name in names.items()})

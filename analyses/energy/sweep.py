@@ -1,0 +1,143 @@
+"""Energy and area of the ternary element against lanes, accumulator, zeros and zero gating.
+
+One CSV file and one figure for each, measured on the Liberty library that is given, with the
+settings of ``bitnet-hw measure``. Each sweep runs at one clock period of its own.
+
+Exit codes are those of ``bitnet-hw``: 4 if one output word is wrong, 2 for a library that cannot be
+used, 3 if Yosys is missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import matplotlib as mpl
+from bitnet_hw.rtl.family import make_spec
+from matplotlib.figure import Figure
+
+from bitnet_hw.documents import whole_file
+from bitnet_hw.errors import BitnetHwError
+from bitnet_hw.measure.library import Library, read_library
+from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
+from bitnet_hw.measure.stimuli import Stimuli
+
+ZEROS = (0.0, 0.17, 0.33, 0.5, 0.66)
+LANES = (1, 2, 4, 8, 16, 32, 64)
+ACCUMULATORS = (21, 24, 28, 32)
+
+Point = tuple[str, float, Measurement]
+
+
+class Sweep(NamedTuple):
+    """One figure: what varies, and its points as (series, x, measurement)."""
+
+    name: str
+    title: str
+    label: str
+    points: Callable[[Library], list[Point]]
+
+
+def _lanes(library: Library) -> list[Point]:
+    found = measure([Variant(make_spec("ternary", lanes=n)) for n in LANES], library, Settings())
+    return [("ternary", n, one) for n, one in zip(LANES, found, strict=True)]
+
+
+def _accumulators(library: Library) -> list[Point]:
+    variants = [Variant(make_spec("ternary", lanes=8, acc_bits=n)) for n in ACCUMULATORS]
+    found = measure(variants, library, Settings())
+    return [("ternary, 8 lanes", n, one) for n, one in zip(ACCUMULATORS, found, strict=True)]
+
+
+def _zeros(library: Library) -> list[Point]:
+    points: list[Point] = []
+    variants = [Variant(make_spec("ternary", lanes=8, zero_gating=g)) for g in (False, True)]
+    for zeros in ZEROS:
+        plain, gated = measure(variants, library, Settings(stimuli=Stimuli(zeros=zeros)))
+        points += [("no gating", zeros, plain), ("zero gating", zeros, gated)]
+    return sorted(points, key=lambda point: point[0])
+
+
+SWEEPS = (
+    Sweep("lanes", "A wider element shares its accumulator and control", "lanes", _lanes),
+    Sweep("accumulator", "Width of the accumulator", "bits", _accumulators),
+    Sweep("zeros", "Zeros among the weights, with and without gating", "share of zeros", _zeros),
+)
+
+
+def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> None:
+    """Draw energy above and area below."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    energy, area = figure.subplots(2, 1, sharex=True)
+    for series in dict.fromkeys(name for name, _, _ in points):
+        own = [(x, one) for name, x, one in points if name == series]
+        xs = [x for x, _ in own]
+        energy.errorbar(
+            xs,
+            [one.energy * 1e15 for _, one in own],
+            [one.spread * 1e15 for _, one in own],
+            marker="o",
+            capsize=3,
+            label=series,
+        )
+        area.plot(xs, [one.area / one.lanes for _, one in own], marker="o", label=series)
+    if sweep.name == "lanes":
+        area.set_xscale("log", base=2)
+    energy.set(ylabel="fJ an operation", title=f"{sweep.title}\n{library.name}, pre-layout")
+    area.set(ylabel="um2 a lane", xlabel=sweep.label)
+    for axes in (energy, area):
+        axes.set_ylim(bottom=0)
+    energy.legend()
+    with mpl.rc_context({"svg.hashsalt": "bitnet-hw"}):
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+@click.command(help=__doc__)
+@click.option("--liberty", type=click.Path(path_type=Path), required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("reproduced-energy"))
+@click.option("--only", type=click.Choice([sweep.name for sweep in SWEEPS]))
+def main(liberty: Path, output: Path, only: str | None) -> None:
+    """Run the sweeps."""
+    library = read_library(liberty)
+    for sweep in SWEEPS:
+        if only is not None and sweep.name != only:
+            continue
+        points = sweep.points(library)
+        rows = [
+            {
+                "series": series,
+                sweep.label: x,
+                "fj_per_op": round(one.energy * 1e15, 4),
+                "spread_fj": round(one.spread * 1e15, 4),
+                "combinational_fj": round(one.combinational * 1e15, 4),
+                "um2_per_op": round(one.area / one.lanes, 4),
+                "period_ps": round(one.period * 1e12, 1),
+                "words_checked": one.words_checked,
+            }
+            for series, x, one in points
+        ]
+        with (
+            whole_file(output / f"{sweep.name}.csv", force=True) as path,
+            path.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        with whole_file(output / f"{sweep.name}.svg", force=True) as path:
+            draw(sweep, points, library, path)
+        click.echo(f"{output / sweep.name}.csv and .svg: {len(rows)} points")
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BitnetHwError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
