@@ -308,7 +308,8 @@ def test_a_published_range_is_the_band() -> None:
 
 def test_tables_are_found_by_name_alias_and_file() -> None:
     assert load_table("7nm") is load_table("jouppi-2021-7nm")
-    assert [table.short_name for table in builtin_tables().values()] == ["45nm", "7nm"]
+    published = [table for table in builtin_tables().values() if not table.macs]
+    assert [table.short_name for table in published] == ["45nm", "7nm"]
     path = FOLDER / "jouppi-2021-7nm.yaml"
     assert load_table(str(path)) == load_table("7nm")
     with pytest.raises(InputError, match="unknown energy table '8nm'; did you mean '7nm'"):

@@ -116,6 +116,7 @@ def _print(group: list[Estimate], size: int | None) -> None:
         row("energy a token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
         row("multiplications", *(quantity(e.mul_j, "J", 4) for e in group)),
         row("additions", *(quantity(e.add_j, "J", 4) for e in group)),
+        row("whole MACs", *(quantity(e.mac_j, "J", 4) for e in group)),
         row("other operations", *(quantity(e.other_j, "J", 4) for e in group)),
     ]
     rows += _memory_rows(group)

@@ -80,6 +80,17 @@ class PriceUse(NamedTuple):
     share: float
 
 
+class SimulatedSaving(NamedTuple):
+    """Savings of one model under three price lists: paper, hardware, and simulated."""
+
+    model: str
+    table: str
+    base: str
+    paper: float
+    hardware: float
+    simulated: float
+
+
 class Unsaved(NamedTuple):
     """How much of an estimate ternary weights cannot act on."""
 
@@ -165,6 +176,27 @@ class Report:
         """Return the savings ratio under the paper convention."""
         base = self.paper_of(self.baseline, table, model)
         return ratio(base, self.paper_of(scheme, table, model)).value
+
+    def simulated_savings(self) -> list[SimulatedSaving]:
+        """Return the subject's savings under paper, hardware and simulated prices, side by side.
+
+        One row a model and a simulated table whose base is in the report too.
+        """
+        names = {table.name: table for table in self.tables}
+        names |= {alias: table for table in self.tables for alias in table.aliases}
+        return [
+            SimulatedSaving(
+                model.name,
+                table.short_name,
+                names[table.base].short_name,
+                self.paper_saving(self.subject, names[table.base], model),
+                self.saving(self.subject, names[table.base], model).value,
+                self.saving(self.subject, table, model).value,
+            )
+            for table in self.tables
+            if table.macs and table.base in names
+            for model in self.models
+        ]
 
     def headline(self, model: ModelSpec, table: EnergyTable) -> str:
         """Return one sentence with the energy a token, the ratio, its range and its conditions."""
@@ -443,6 +475,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         },
         "sharing": [point._asdict() for point in report.sharing],
         "tornado": [one._asdict() for one in report.tornado],
+        "simulated": [one._asdict() for one in report.simulated_savings()],
         "unsaved": [one._asdict() for one in report.unsaved],
         "excluded": list(EXCLUDED),
         "prices": [price_row(use) for use in report.prices],

