@@ -1,0 +1,159 @@
+"""Number formats by value: is a float matrix ternary, or integers times a scale?
+
+A model computes in floats whatever it emulates: a straight-through BitLinear multiplies by
+``w + (q - w)``, whose magnitudes differ from the scale by rounding; a quantised activation is an
+integer times a scale. So the format that hardware would need is read off the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .record import Operand
+
+#: Relative to the largest magnitude: what counts as zero, and as the scale. The straight-through
+#: form in bf16 stays well within it; Gaussian weights fall outside with 90 % of their values.
+TOLERANCE = 2e-2
+#: Weights that share a scale in group-quantised files.
+GROUP = 256
+#: More values than scales by at least this number: fewer agree by chance.
+_EVIDENCE = 8
+_BLOCK_ELEMENTS = 1 << 20
+_SAMPLE_ROWS = 8
+
+Floats = NDArray[np.floating]
+#: (start, stop, step) -> those rows of a matrix, as float32 or float64.
+Rows = Callable[[slice], Floats]
+
+
+def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
+    """Return a matrix as ternary or binary, where its values are.
+
+    They are if every magnitude lies within 2 % of zero or of the scale, relative to the scale:
+    the largest magnitude of the matrix, of the row, or of the group of 256 along the row.
+
+    Parameters
+    ----------
+    rows : callable
+        Gives rows of the (count, k) matrix, whose rows are the outputs.
+    count, k : int
+        Outputs and reduction length.
+
+    Returns
+    -------
+    Operand or None
+        With the non-zero weights of each row; None for any other matrix, for one too small to
+        tell, and for one of zeros alone, which has no scale.
+    """
+    if count * k < 1 + _EVIDENCE:
+        return None
+    sample = np.abs(rows(_spread(count)))
+    top = float(sample.max())
+    if top == 0:
+        top = max(float(np.abs(rows(block)).max()) for block in _blocks(count, k))
+    if not 0 < top < np.inf:
+        return None
+    groups = [group for group in (0, k, GROUP) if not group or k % group == 0]
+    groups = [group for group in groups if not group or count * k - count * k // group >= _EVIDENCE]
+    groups = [group for group in groups if _fits(sample, group, top, 2 * TOLERANCE)]
+    non_zeros = []
+    negatives = positives = 0
+    for block in _blocks(count, k):
+        values = rows(block)
+        magnitudes = np.abs(values)
+        # A wider scale that fails leaves the narrower ones; rows that it held pass those too.
+        while groups and not _fits(magnitudes, groups[0], top, TOLERANCE):
+            groups.pop(0)
+        if not groups:
+            return None
+        used = magnitudes > 0.5 * _scales(magnitudes, groups[0], top)
+        non_zeros.append(np.count_nonzero(used.reshape(len(values), k), axis=1))
+        negatives += int(np.count_nonzero(values < 0))
+        positives += int(np.count_nonzero(values > 0))
+    found = np.concatenate(non_zeros).astype(np.int64)
+    full = int(found.sum()) == count * k
+    return Operand("binary" if full and negatives and positives else "ternary", 1, found)
+
+
+def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
+    """Return a matrix as int4 or int8, where its values are integers times a scale.
+
+    The scale is 1, or such that the largest magnitude of the row, or of what is looked at, becomes
+    127, 128, 7 or 8: what absmax quantisers leave. A value may miss its integer by what two
+    roundings of the array's type explain. Eight rows, spread evenly, are looked at.
+
+    Parameters
+    ----------
+    rows : callable
+        Gives rows of the matrix, each of which has one scale.
+    count : int
+        Rows.
+    roundoff : float
+        Unit roundoff of the array's own type.
+
+    Returns
+    -------
+    Operand or None
+        None where no such grid fits, or a random one would fit as well.
+    """
+    if not count:
+        return None
+    values = rows(_spread(count)).astype(np.float64)
+    magnitudes = np.abs(values)
+    top = float(magnitudes.max(initial=0.0))
+    if not 0 < top < np.inf:
+        return None
+    if top <= 128 and np.array_equal(values, np.rint(values)) and values.size > _EVIDENCE:
+        low, high = float(values.min()), float(values.max())
+        small = low >= -8 and high < 8
+        return Operand("int4" if small else "int8", int(top))
+    row_tops = magnitudes.max(axis=1, keepdims=True)
+    for largest, name in ((127, "int8"), (128, "int8"), (7, "int4"), (8, "int4")):
+        for tops in (row_tops, top):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                codes = np.nan_to_num(magnitudes / tops * largest)
+            if _on_grid(codes, roundoff, largest):
+                return Operand(name, largest)
+    return None
+
+
+def _on_grid(codes: Floats, roundoff: float, largest: int) -> bool:
+    """Whether numbers are integers, within roundings, more surely than chance would have it."""
+    inner = codes[(codes > 0.25) & (codes < largest - 0.25)]
+    allowed = 1e-3 + 3 * roundoff * inner
+    if not bool((np.abs(inner - np.rint(inner)) <= allowed).all()):
+        return False
+    if bool(((codes > 0) & (codes <= 0.25)).any()):
+        return False
+    # A random number passes with probability 2 x allowed: below 1 in a billion over all of them.
+    return float(np.log(np.minimum(2 * allowed, 1)).sum()) < log(1e-9)
+
+
+def _fits(magnitudes: Floats, group: int, top: float, tolerance: float) -> bool:
+    grouped = magnitudes if not group else magnitudes.reshape(-1, group)
+    scale = _scales(grouped, group, top)
+    # One comparison: the distance to the middle is half the scale at both ends.
+    distance = np.abs(grouped - 0.5 * scale)
+    within = bool((distance >= (0.5 - tolerance) * scale).all())
+    return within and bool((distance <= (0.5 + tolerance) * scale).all())
+
+
+def _scales(magnitudes: Floats, group: int, top: float) -> Floats | float:
+    if not group:
+        return top
+    width = magnitudes.shape[-1]
+    tops = magnitudes.reshape(-1, group).max(axis=1, keepdims=True)
+    return tops if width == group else np.repeat(tops, group).reshape(magnitudes.shape)
+
+
+def _spread(count: int) -> slice:
+    return slice(0, count, -(-count // _SAMPLE_ROWS))
+
+
+def _blocks(count: int, k: int) -> list[slice]:
+    step = max(_BLOCK_ELEMENTS // k, 1)
+    return [slice(start, min(start + step, count), 1) for start in range(0, count, step)]
