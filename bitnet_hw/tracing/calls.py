@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -13,6 +13,7 @@ from .modules import Frame, ModuleStack
 from .record import Place, TracedTally
 from .storage import Storages
 
+_T = TypeVar("_T")
 _FORMATS = {
     torch.float64: "fp64",
     torch.float32: "fp32",
@@ -56,7 +57,7 @@ class Declared(NamedTuple):
         return _matching(self.activations, scope)
 
 
-def _matching[T](patterns: Mapping[str, T], scope: str) -> T | None:
+def _matching(patterns: Mapping[str, _T], scope: str) -> _T | None:
     return next((value for key, value in patterns.items() if fnmatchcase(scope, key)), None)
 
 

@@ -20,7 +20,7 @@ FREE = frozenset(
     new_empty_strided new_full new_ones new_zeros one_hot ones ones_like pixel_shuffle
     repeat repeat_interleave resize roll scalar_tensor scatter select_scatter set slice_scatter
     split_with_sizes_copy stack take tril tril_indices triu triu_indices unfold view_copy zero zeros
-    zeros_like _assert_async _assert_scalar _to_copy_none is_same_size where masked_fill abs neg
+    zeros_like _assert_async _assert_scalar is_same_size where masked_fill abs neg
     """.split()
 )
 

@@ -9,7 +9,7 @@ import torch
 
 from . import values
 from .calls import Call, Count, format_of
-from .formulas import product_role, times, vector_function
+from .formulas import product_role, vector_function
 from .record import Operand, Place
 
 

@@ -109,8 +109,8 @@ def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
         return None
     if top <= 128 and np.array_equal(values, np.rint(values)) and values.size > _EVIDENCE:
         low, high = float(values.min()), float(values.max())
-        small = low >= -8 and high < 8
-        return Operand("int4" if small else "int8", int(top))
+        name, bound = ("int4", 8) if low >= -8 and high < 8 else ("int8", 128)
+        return Operand(name, bound if -low == bound or high == bound else bound - 1)
     row_tops = magnitudes.max(axis=1, keepdims=True)
     for largest, name in ((127, "int8"), (128, "int8"), (7, "int4"), (8, "int4")):
         for tops in (row_tops, top):
