@@ -17,17 +17,18 @@ from .array_counts import Site, count_dot, count_einsum, count_index, count_inne
 from .record import TracedTally
 
 #: Functions of numpy that compute nothing.
-_FREE = frozenset(
-    """
-    append array2string array_repr array_split array_str atleast_1d atleast_2d atleast_3d
-    broadcast_arrays broadcast_to can_cast common_type concatenate copy copyto delete diag diagonal
-    dsplit dstack empty_like expand_dims flip fliplr flipud full_like hsplit hstack imag insert
-    iscomplexobj isrealobj matrix_transpose may_share_memory meshgrid min_scalar_type moveaxis ndim
-    ones_like pad place put put_along_axis putmask ravel real repeat reshape resize result_type roll
-    rollaxis rot90 shape shares_memory size split squeeze stack swapaxes take take_along_axis tile
-    transpose tril triu unstack vsplit vstack where zeros_like
-    """.split()
-)
+_FREE = frozenset({
+    "append", "array2string", "array_repr", "array_split", "array_str", "atleast_1d",
+    "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "can_cast", "common_type",
+    "concatenate", "copy", "copyto", "delete", "diag", "diagonal", "dsplit", "dstack",
+    "empty_like", "expand_dims", "flip", "fliplr", "flipud", "full_like", "hsplit", "hstack",
+    "imag", "insert", "iscomplexobj", "isrealobj", "matrix_transpose", "may_share_memory",
+    "meshgrid", "min_scalar_type", "moveaxis", "ndim", "ones_like", "pad", "place", "put",
+    "put_along_axis", "putmask", "ravel", "real", "repeat", "reshape", "resize", "result_type",
+    "roll", "rollaxis", "rot90", "shape", "shares_memory", "size", "split", "squeeze", "stack",
+    "swapaxes", "take", "take_along_axis", "tile", "transpose", "tril", "triu", "unstack",
+    "vsplit", "vstack", "where", "zeros_like",
+})  # fmt: skip
 _DOTS = {"dot": count_dot, "inner": count_inner}
 
 
@@ -142,7 +143,7 @@ class TracedArray(np.ndarray[Any, Any]):
             tally.site(fixed).unknown(f"numpy.{name}")
         return _mark(result, tally, fixed)
 
-    def dot(self, other: ArrayLike, out: Any = None) -> Any:  # type: ignore[override]  # noqa: ANN401  numpy has overloads
+    def dot(self, other: ArrayLike, out: Any = None) -> Any:  # noqa: ANN401  numpy has overloads
         """Return the product, counted: numpy's own method bypasses the protocols."""
         return np.dot(self, other, out)
 

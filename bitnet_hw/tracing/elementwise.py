@@ -11,18 +11,19 @@ from .calls import Call, Count, format_of
 from .formulas import ELEMENTWISE, REDUCTIONS, reduction, times, vector_function
 
 #: Operators that compute nothing: copies, rearrangements, look-ups, constants.
-FREE = frozenset(
-    """
-    _local_scalar_dense _reshape_alias _unsafe_view _unsafe_index alias_copy arange cat clone
-    constant_pad_nd contiguous copy detach diag_embed embedding empty empty_like empty_permuted
-    empty_strided expand_copy eye fill flip full full_like gather index index_copy index_fill
-    index_put index_select item lift lift_fresh linspace masked_scatter masked_select new_empty
-    new_empty_strided new_full new_ones new_zeros one_hot ones ones_like pixel_shuffle
-    repeat repeat_interleave resize roll scalar_tensor scatter select_scatter set slice_scatter
-    split_with_sizes_copy stack take tril tril_indices triu triu_indices unfold view_copy zero zeros
-    zeros_like _assert_async _assert_scalar is_same_size where masked_fill abs neg
-    """.split()
-)
+FREE = frozenset({
+    "_assert_async", "_assert_scalar", "_local_scalar_dense", "_reshape_alias", "_unsafe_index",
+    "_unsafe_view", "abs", "alias_copy", "arange", "cat", "clone", "constant_pad_nd",
+    "contiguous", "copy", "detach", "diag_embed", "embedding", "empty", "empty_like",
+    "empty_permuted", "empty_strided", "expand_copy", "eye", "fill", "flip", "full",
+    "full_like", "gather", "index", "index_copy", "index_fill", "index_put", "index_select",
+    "is_same_size", "item", "lift", "lift_fresh", "linspace", "masked_fill", "masked_scatter",
+    "masked_select", "neg", "new_empty", "new_empty_strided", "new_full", "new_ones",
+    "new_zeros", "one_hot", "ones", "ones_like", "pixel_shuffle", "repeat", "repeat_interleave",
+    "resize", "roll", "scalar_tensor", "scatter", "select_scatter", "set", "slice_scatter",
+    "split_with_sizes_copy", "stack", "take", "tril", "tril_indices", "triu", "triu_indices",
+    "unfold", "view_copy", "where", "zero", "zeros", "zeros_like",
+})  # fmt: skip
 
 _ALIASES = {
     "and": "bitwise_and",

@@ -25,7 +25,7 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    count : callable, optional
+    counter : callable, optional
         Counts a call; None for an operator that only moves data.
     view : bool
         Whether the result shares its input's storage and nothing is computed.
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
         Whether it changes one of its inputs.
     """
 
-    count: Count | None = None
+    counter: Count | None = None
     view: bool = False
     decompose: bool = False
     writes: bool = False
@@ -76,7 +76,7 @@ class _Tracer(TorchDispatchMode):
         self._context = context
         self._plans: dict[Any, Plan] = {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, ARG002  torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401  torch's own signature
         """Run one operator, then count it."""
         kwargs = kwargs or {}
         plan = self._plans.get(func)
@@ -92,9 +92,9 @@ class _Tracer(TorchDispatchMode):
         inputs = tensors_of((*args, *kwargs.values()) if kwargs else args)
         outputs = tensors_of((result,))
         fixed = context.storages.update(inputs, outputs, plan.writes)
-        if plan.count is not None:
+        if plan.counter is not None:
             frame = context.modules.top
-            plan.count(Call(context, func, args, kwargs, inputs, outputs, frame, fixed))
+            plan.counter(Call(context, func, args, kwargs, inputs, outputs, frame, fixed))
         elif outputs and context.storages.probabilities(inputs):
             context.storages.mark_probabilities(outputs[0])
         return result

@@ -1,4 +1,4 @@
-"""Number formats by value: is a float matrix ternary, or integers times a scale?
+"""Number formats by value: ternary matrices and scaled integers among floats.
 
 A model computes in floats whatever it emulates: a straight-through BitLinear multiplies by
 ``w + (q - w)``, whose magnitudes differ from the scale by rounding; a quantised activation is an
@@ -22,8 +22,9 @@ TOLERANCE = 2e-2
 GROUP = 256
 #: More values than scales by at least this number: fewer agree by chance.
 _EVIDENCE = 8
-_BLOCK_ELEMENTS = 1 << 20
+_BLOCK_ELEMENTS = 1 << 17  # a block and its like stay in a core's cache
 _SAMPLE_ROWS = 8
+_FEW = 64
 
 Floats = NDArray[np.floating]
 #: (start, stop, step) -> those rows of a matrix, as float32 or float64.
@@ -59,24 +60,29 @@ def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
         return None
     groups = [group for group in (0, k, GROUP) if not group or k % group == 0]
     groups = [group for group in groups if not group or count * k - count * k // group >= _EVIDENCE]
-    groups = [group for group in groups if _fits(sample, group, top, 2 * TOLERANCE)]
+    for part in (sample[:1], sample):  # most matrices fail in their first row
+        groups = [group for group in groups if _fits(part, group, top, 2 * TOLERANCE)]
     non_zeros = []
-    negatives = positives = 0
     for block in _blocks(count, k):
-        values = rows(block)
-        magnitudes = np.abs(values)
+        magnitudes = np.abs(rows(block))
         # A wider scale that fails leaves the narrower ones; rows that it held pass those too.
         while groups and not _fits(magnitudes, groups[0], top, TOLERANCE):
             groups.pop(0)
         if not groups:
             return None
         used = magnitudes > 0.5 * _scales(magnitudes, groups[0], top)
-        non_zeros.append(np.count_nonzero(used.reshape(len(values), k), axis=1))
-        negatives += int(np.count_nonzero(values < 0))
-        positives += int(np.count_nonzero(values > 0))
+        non_zeros.append(np.count_nonzero(used, axis=1))
     found = np.concatenate(non_zeros).astype(np.int64)
-    full = int(found.sum()) == count * k
-    return Operand("binary" if full and negatives and positives else "ternary", 1, found)
+    binary = int(found.sum()) == count * k and _both_signs(rows, count, k)
+    return Operand("binary" if binary else "ternary", 1, found)
+
+
+def _both_signs(rows: Rows, count: int, k: int) -> bool:
+    lows, highs = zip(
+        *((float(part.min()), float(part.max())) for part in map(rows, _blocks(count, k))),
+        strict=True,
+    )
+    return min(lows) < 0 < max(highs)
 
 
 def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
@@ -112,22 +118,29 @@ def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
         name, bound = ("int4", 8) if low >= -8 and high < 8 else ("int8", 128)
         return Operand(name, bound if -low == bound or high == bound else bound - 1)
     row_tops = magnitudes.max(axis=1, keepdims=True)
+    per_row = magnitudes / np.where(row_tops, row_tops, 1)
     for largest, name in ((127, "int8"), (128, "int8"), (7, "int4"), (8, "int4")):
-        for tops in (row_tops, top):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                codes = np.nan_to_num(magnitudes / tops * largest)
-            if _on_grid(codes, roundoff, largest):
+        for shares in (per_row, magnitudes / top):
+            few = shares[0, :_FEW] * largest  # enough to refuse what is on no grid
+            if not bool((np.abs(few - np.rint(few)) <= _allowed(few, roundoff)).all()):
+                continue
+            if _on_grid(shares * largest, roundoff, largest):
                 return Operand(name, largest)
     return None
 
 
+def _allowed(codes: Floats, roundoff: float) -> Floats:
+    """Return how far from an integer two roundings may have moved a code."""
+    moved: Floats = 1e-3 + 3 * roundoff * codes
+    return moved
+
+
 def _on_grid(codes: Floats, roundoff: float, largest: int) -> bool:
     """Whether numbers are integers, within roundings, more surely than chance would have it."""
-    inner = codes[(codes > 0.25) & (codes < largest - 0.25)]
-    allowed = 1e-3 + 3 * roundoff * inner
-    if not bool((np.abs(inner - np.rint(inner)) <= allowed).all()):
-        return False
-    if bool(((codes > 0) & (codes <= 0.25)).any()):
+    inner = codes[(codes > 0) & (codes < largest - 0.25)]
+    allowed = _allowed(inner, roundoff)
+    nearest = np.rint(inner)
+    if not bool((nearest > 0).all() and (np.abs(inner - nearest) <= allowed).all()):
         return False
     # A random number passes with probability 2 x allowed: below 1 in a billion over all of them.
     return float(np.log(np.minimum(2 * allowed, 1)).sum()) < log(1e-9)
@@ -136,8 +149,11 @@ def _on_grid(codes: Floats, roundoff: float, largest: int) -> bool:
 def _fits(magnitudes: Floats, group: int, top: float, tolerance: float) -> bool:
     grouped = magnitudes if not group else magnitudes.reshape(-1, group)
     scale = _scales(grouped, group, top)
-    # One comparison: the distance to the middle is half the scale at both ends.
+    # The distance to the middle is half the scale at both ends.
     distance = np.abs(grouped - 0.5 * scale)
+    if isinstance(scale, float):
+        low, high = float(distance.min()), float(distance.max())
+        return (0.5 - tolerance) * scale <= low and high <= (0.5 + tolerance) * scale
     within = bool((distance >= (0.5 - tolerance) * scale).all())
     return within and bool((distance <= (0.5 + tolerance) * scale).all())
 
