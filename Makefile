@@ -23,12 +23,13 @@ lint: $(VENV)/.dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy analyses benchmarks
 
 bench: $(VENV)/.all.stamp
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 reproduce: $(VENV)/.bench.stamp
-	$(BIN)/python analyses/reproduce.py -o reproduced
+	$(BIN)/python analyses/reproduce.py -o reproduced --force
 
 clean:
 	rm -rf $(VENV) build *.egg-info

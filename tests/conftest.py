@@ -8,8 +8,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bitnet_hw.cli import main
+
+# A loaded machine is slow, which says nothing of the code; a landing build should not draw lots.
+settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("here")
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from ..formats import CODECS
-from ..memory import Footprint, footprint, largest_batch, parse_capacity
+from ..memory import Footprint, footprint, kv_cache_bytes, largest_batch, parse_capacity
 from ..model import ModelSpec, load_model
-from ..scheme import Scheme
+from ..scheme import Scheme, load_scheme
 from ..units import quantity
 from ..workload import Scenario
 from .options import (
@@ -21,6 +21,11 @@ from .options import (
 )
 from .output import Column, numbers, print_csv, print_json, print_table
 
+#: Version of the JSON form: an object with the footprints and the KV cache by format and context.
+SCHEMA = 1
+
+_KV_FORMATS = ("fp16", "int8", "int4", "int3")
+_KV_CONTEXTS = (512, 1024, 2048, 4096, 8192, 32_768, 131_072)
 _FIELDS = ("weights", "lm_head", "embedding", "norms_and_biases", "kv_cache", "activations")
 
 
@@ -45,16 +50,18 @@ def command(
 ) -> None:
     """Show the bytes of weights, embeddings, KV cache and activations.
 
-    CONFIGS are as for `bitnet-hw estimate`. Gains and biases take the elementwise format.
+    CONFIGS are as for `bitnet-hw estimate`. Gains and biases take the elementwise format. A second
+    table shows the KV cache of one sequence by format and context.
     """
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
-    scenario = build_scenario("hardware", given)
+    scenario = build_scenario("hardware", given, models)
     size = parse_capacity(capacity) if capacity else None
     rows = [_row(model, one, scenario, size) for model in models for one in stored]
+    caches = [_kv_row(model, context) for model in models for context in _contexts(model)]
     if form == "json":
-        print_json(rows)
+        print_json({"schema": SCHEMA, "footprints": rows, "kv_cache": caches})
     elif form == "csv":
         print_csv(rows)
     else:
@@ -70,6 +77,28 @@ def command(
             for row in rows
         ]  # fmt: skip
         print_table(columns, table)
+        cells = (
+            [row["model"], row["context"], *(quantity(row[name], "B") for name in _KV_FORMATS)]
+            for row in caches
+        )
+        headings: list[str | Column] = [
+            "KV cache of one sequence",
+            *numbers("context", *_KV_FORMATS),
+        ]
+        print_table(headings, cells)
+
+
+def _contexts(model: ModelSpec) -> list[int]:
+    longest = model.max_position_embeddings or max(_KV_CONTEXTS)
+    return [context for context in _KV_CONTEXTS if context <= longest] or [longest]
+
+
+def _kv_row(model: ModelSpec, context: int) -> dict[str, Any]:
+    scheme = load_scheme("fp16")
+    found = {
+        form: kv_cache_bytes(model, scheme.with_kv_cache(form), context) for form in _KV_FORMATS
+    }
+    return {"model": model.name, "context": context} | {k: round(v) for k, v in found.items()}
 
 
 def _in_every_codec(scheme: Scheme) -> list[Scheme]:

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from .. import catalogue
+from ..errors import InputError
 from ..model import ModelSpec, load_model
-from .output import Column, print_json, print_table
+from .output import Column, print_json, print_table, print_yaml
 
 _COLUMNS = (
     Column("name"),
@@ -25,12 +26,18 @@ _COLUMNS = (
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str | None, as_json: bool) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     """List the catalogue of models, or show one.
 
     NAME is a catalogue name, a YAML file, or a Hugging Face config.json or its folder. Parameters
     are computed from the dimensions: every weight, gain and bias, a tied LM head once.
     """
+    if as_yaml:
+        if name is None:
+            raise InputError("--yaml needs the name of a model")
+        print_yaml("models", name)
+        return
     if name is not None:
         _show(load_model(name), as_json=as_json)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import click
@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..estimate import default_scenario
 from ..formats import CODECS, find_codec
 from ..hardware import DEFAULT_HARDWARE, Hardware, load_hardware
+from ..model import ModelSpec
 from ..scaling import scale_table
 from ..scheme import Scheme, load_scheme
 from ..workload import Attention, LmHead, Scenario
@@ -98,7 +99,9 @@ def table_options(function: Any) -> Any:  # noqa: ANN401
     )(function)  # fmt: skip
 
 
-def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
+def build_scenario(
+    convention: Convention, given: dict[str, Any], models: Iterable[ModelSpec]
+) -> Scenario:
     """Return the scenario that the options say.
 
     Parameters
@@ -107,6 +110,8 @@ def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
         Its defaults fill what is not said.
     given : mapping
         The values of `scenario_options`, by parameter name; None where not given.
+    models : iterable of ModelSpec
+        Their learned positions bound the default length.
 
     Raises
     ------
@@ -118,7 +123,7 @@ def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
         raise InputError(f"--{phases[0]} and --{phases[1]} exclude each other; give one")
     if (given["prompt"] is None) != (given["generate"] is None):
         raise InputError("a request needs both --prompt P and --generate G")
-    base = default_scenario(convention)
+    base = default_scenario(convention, *models)
     phase = phases[0] if phases else None
     length: dict[str, Any] = {}
     if phase == "prefill":

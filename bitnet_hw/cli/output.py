@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import click
 
+from .. import catalogue
+
 
 @dataclass(frozen=True)
 class Column:
@@ -111,6 +113,11 @@ def print_csv(rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+
+
+def print_yaml(kind: str, name: str) -> None:
+    """Print the file of a catalogue entry, which a user can copy and change."""
+    click.echo(catalogue.path_of(kind, name).read_text(encoding="utf-8"), nl=False)
 
 
 def numbers(*titles: str) -> list[Column]:

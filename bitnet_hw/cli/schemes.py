@@ -9,19 +9,26 @@ import click
 
 from .. import catalogue
 from ..documents import choices
+from ..errors import InputError
 from ..scheme import LinearFormats, LinearRole, Scheme, load_scheme
-from .output import Column, print_json, print_table
+from .output import Column, print_json, print_table, print_yaml
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str | None, as_json: bool) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     """List the schemes, or show one.
 
     NAME is a catalogue name or a YAML file. A scheme says which number format every operand and
     accumulator of every role has; the shipped ones are examples to copy.
     """
+    if as_yaml:
+        if name is None:
+            raise InputError("--yaml needs the name of a scheme")
+        print_yaml("schemes", name)
+        return
     if name is not None:
         _show(load_scheme(name), as_json=as_json)
         return

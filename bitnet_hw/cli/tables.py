@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..energy import (
+    FOLDER,
     DramPrices,
     EnergyTable,
     Expansions,
@@ -54,8 +55,13 @@ def command(context: click.Context, as_json: bool) -> None:
 @command.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(name: str, as_json: bool) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+def show(name: str, as_json: bool, as_yaml: bool) -> None:
     """Show one table with its citations: a name, an alias or a file."""
+    if as_yaml:
+        path = FOLDER / f"{load_table(name).name}.yaml"
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
+        return
     if name in (_DRAM, load_dram_prices().name):
         _show_dram(load_dram_prices(), as_json)
     elif name in (_EXPANSIONS, load_expansions().name):

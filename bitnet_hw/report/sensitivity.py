@@ -114,8 +114,8 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     )
     vary(
         f"KV cache ({other.scheme.attention.kv_cache})",
-        ("fp16", schemes(lambda scheme: _with_kv(scheme, "fp16"))),
-        ("int4", schemes(lambda scheme: _with_kv(scheme, "int4"))),
+        ("as operands", schemes(lambda s: s.with_kv_cache(s.attention.operand))),
+        ("int4", schemes(lambda s: s.with_kv_cache("int4"))),
     )
     if "ternary" in other.scheme.linear.weight:
         vary(
@@ -195,12 +195,6 @@ def _again(of: Estimate, **changes: Any) -> Estimate:  # noqa: ANN401  arguments
     return estimate(of.model, convention=of.convention, **(arguments | changes))
 
 
-def _with_kv(scheme: Scheme, form: str) -> Scheme:
-    operand = scheme.attention.operand
-    stored = form if form.startswith("int") else operand
-    return _revalidated(scheme, attention={**scheme.attention.model_dump(), "kv_cache": stored})
-
-
 def _with_int8_head(scheme: Scheme) -> Scheme:
     head = {
         "weight": "int8",
@@ -209,8 +203,4 @@ def _with_int8_head(scheme: Scheme) -> Scheme:
         "codec": "int8",
         "quantiser": "absmax",
     }
-    return _revalidated(scheme, lm_head=head)
-
-
-def _revalidated(scheme: Scheme, **changes: Any) -> Scheme:  # noqa: ANN401  any field of Scheme
-    return Scheme.model_validate(scheme.model_dump(exclude_unset=True) | changes)
+    return Scheme.model_validate(scheme.model_dump(exclude_unset=True) | {"lm_head": head})

@@ -66,6 +66,14 @@ def test_estimate_json_is_a_list_by_model_scheme_and_table(run: Run) -> None:
             "attention": "causal",
             "lm_head": "last",
         }
+        assert sum(one["operations_j"].values()) == pytest.approx(sum(one["roles_j"].values()))
+        moved = sum(row["energy_j"] for row in one["traffic"])
+        assert moved == pytest.approx(one["memory_j"])
+    # The KV cache is read whole and one position is written.
+    cache = {
+        row["level"]: row["bytes"] for row in found[1]["traffic"] if row["content"] == "kv-cache"
+    }
+    assert cache["dram"] == 30 * 2 * 640 * (2048 + 1) * 2
     # 2,084,044,800 weights at 2 bits, and one FP16 scale for each of 210 matrices.
     assert found[1]["weight_bytes"] == 2_084_044_800 // 4 + 210 * 2
     assert found[0]["weight_bytes"] == 2_084_044_800 * 2
@@ -115,7 +123,12 @@ def test_a_codec_changes_the_schemes_that_it_fits(run: Run) -> None:
 
 
 def test_footprint_shows_every_ternary_codec(run: Run) -> None:
-    rows = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
+    found = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
+    rows = found["footprints"]
+    # Two times 30 layers of 5 heads of 128 at two bytes, or at one with a two-byte scale a vector.
+    cache = next(row for row in found["kv_cache"] if row["context"] == 2048)
+    assert cache["fp16"] == 2048 * 2 * 30 * 5 * 128 * 2
+    assert cache["int8"] == 2048 * 2 * 30 * 5 * (128 + 2)
     codecs = {row["codec"]: row for row in rows if row["scheme"] == "bitnet-b1.58"}
     assert set(codecs) == {"2bit", "base3", "entropy"}
     assert codecs["entropy"]["weights_bytes"] < codecs["base3"]["weights_bytes"]
@@ -145,8 +158,8 @@ def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> Non
     machine.write_text(
         "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"
         "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
-        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\n"
+        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\ndram_static_w: 0.5\n"
     )
     result = run("estimate", MODEL, "--hardware", machine, "--energy-table", "7nm", "--json")
     for one in json.loads(result.out):
-        assert one["static_j"] == pytest.approx(2.0 * one["latency_s"])
+        assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])

@@ -41,6 +41,20 @@ def test_one_model_from_a_huggingface_folder(capsys: Capture, tmp_path: Path) ->
     assert "124,439,808" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", ["models", "schemes", "hardware"])
+def test_a_shipped_file_can_be_copied_and_read_back(
+    capsys: Capture, tmp_path: Path, kind: str
+) -> None:
+    for name in catalogue.names(kind):
+        assert main([kind, name, "--yaml"]) == 0
+        copy = tmp_path / f"{name}.yaml"
+        copy.write_text(capsys.readouterr().out)
+        assert main([kind, str(copy), "--json"]) == 0
+        again = capsys.readouterr().out
+        assert main([kind, name, "--json"]) == 0
+        assert capsys.readouterr().out == again
+
+
 def test_schemes(capsys: Capture) -> None:
     assert main(["schemes"]) == 0
     lines = capsys.readouterr().out.splitlines()
