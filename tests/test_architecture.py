@@ -22,7 +22,7 @@ LAYERS = (
     ("scheme", "huggingface", "bitlinear"),
     ("model", "hardware"),
     ("workload", "tally"),
-    ("trace", "checkpoint", "rtl"),
+    ("tracing", "checkpoint", "rtl"),
     ("counting",),
     ("energy",),
     ("scaling", "memory", "measure"),
@@ -51,8 +51,8 @@ CONFINED = {
     "markupsafe": {"report"},
     "matplotlib": {"report"},
     "amaranth": {"rtl"},
-    "torch": {"trace"},
-    "transformers": {"trace"},
+    "torch": {"tracing"},
+    "transformers": {"tracing"},
     "safetensors": {"checkpoint"},
 }
 

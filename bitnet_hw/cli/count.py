@@ -30,14 +30,36 @@ SCHEMA = 1
 
 
 @click.command()
-@click.argument("config")
+@click.argument("config", required=False)
+@click.option(
+    "--trace",
+    metavar="MODULE:CALLABLE",
+    help="Count a running PyTorch model instead: the function returns (model, inputs).",
+)
+@click.option("--strict", is_flag=True, help="With --trace: refuse operators without a formula.")
+@click.option(
+    "--weight-zeros",
+    multiple=True,
+    metavar="PATTERN=Z",
+    help="With --trace, on the meta device: ternary weights of these modules, Z of them zero.",
+)
+@click.option(
+    "--activations",
+    multiple=True,
+    metavar="PATTERN=FORMAT",
+    help="With --trace, on the meta device: format of what meets those weights.",
+)
 @click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
 @convention_option
 @scenario_options
 @machine_options
 @output_options
 def command(
-    config: str,
+    config: str | None,
+    trace: str | None,
+    strict: bool,
+    weight_zeros: tuple[str, ...],
+    activations: tuple[str, ...],
     scheme: str,
     convention: Convention,
     codec: str | None,
@@ -54,6 +76,16 @@ def command(
     config.json or its folder.
     """
     form = output_form(as_json, as_csv)
+    if trace is not None:
+        from .traced import count_traced, refuse_closed_form_options
+
+        refuse_closed_form_options(click.get_current_context())
+        count_traced(trace, form, SCHEMA, strict, weight_zeros, activations)
+        return
+    if strict or weight_zeros or activations:
+        raise InputError("--strict, --weight-zeros and --activations need --trace")
+    if config is None:
+        raise InputError("count needs a CONFIG, or --trace MODULE:CALLABLE")
     model = load_model(config)
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:

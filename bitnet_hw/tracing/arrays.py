@@ -134,6 +134,7 @@ class TracedArray(np.ndarray[Any, Any]):
             return super().__array_function__(func, types, args, kwargs)
         if name in _COUNTED:
             result = func(*_plain(args), **{key: _plain(value) for key, value in kwargs.items()})
+            tally.calls += 1
             _COUNTED[name](tally.site(fixed), name, args, result)
             return _mark(result, tally, fixed)
         # Most functions are written in ufuncs and other functions, which report themselves.

@@ -65,6 +65,12 @@ def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
     non_zeros = []
     for block in _blocks(count, k):
         magnitudes = np.abs(rows(block))
+        if not groups[:1] or groups[0] == 0:
+            at_top = magnitudes == top
+            rest = np.count_nonzero(magnitudes) - np.count_nonzero(at_top)
+            if groups and not rest:  # exactly, and at less than half the cost of within 2 %
+                non_zeros.append(np.count_nonzero(at_top, axis=1))
+                continue
         # A wider scale that fails leaves the narrower ones; rows that it held pass those too.
         while groups and not _fits(magnitudes, groups[0], top, TOLERANCE):
             groups.pop(0)
@@ -82,7 +88,7 @@ def _both_signs(rows: Rows, count: int, k: int) -> bool:
         *((float(part.min()), float(part.max())) for part in map(rows, _blocks(count, k))),
         strict=True,
     )
-    return min(lows) < 0 < max(highs)
+    return bool(min(lows) < 0 < max(highs))
 
 
 def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
