@@ -195,6 +195,19 @@ def count_inner(site: Site, a: Array, b: Array, stored: Sequence[bool]) -> None:
     count_rows(site, a, b, stored, (a.size // k) * (b.size // k))
 
 
+def count_tensordot(site: Site, a: Array, b: Array, axes: Any, stored: Sequence[bool]) -> None:  # noqa: ANN401  a number or two lists
+    """Count ``np.tensordot``."""
+    if isinstance(axes, int):
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    first, second = ([axes_of] if isinstance(axes_of, int) else [*axes_of] for axes_of in axes)
+    k = prod(a.shape[axis] for axis in first)
+    rows = [
+        np.moveaxis(array, summed, range(-len(summed), 0)).reshape(-1, max(k, 1))
+        for array, summed in ((a, first), (b, second))
+    ]
+    count_inner(site, rows[0], rows[1], stored)
+
+
 def count_einsum(site: Site, subscripts: Any, operands: list[Array], stored: list[bool]) -> None:  # noqa: ANN401  a list in numpy's other calling form
     """Count ``np.einsum`` of one or two operands without repeated or elided indices."""
     spec = subscripts.replace(" ", "") if isinstance(subscripts, str) else "..."

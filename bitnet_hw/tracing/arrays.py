@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .array_counts import Site, count_dot, count_einsum, count_index, count_inner, count_ufunc
+from .array_counts import (
+    Site,
+    count_dot,
+    count_einsum,
+    count_index,
+    count_inner,
+    count_tensordot,
+    count_ufunc,
+)
 from .record import TracedTally
 
 #: Functions of numpy that compute nothing.
@@ -135,7 +143,7 @@ class TracedArray(np.ndarray[Any, Any]):
         if name in _COUNTED:
             result = func(*_plain(args), **{key: _plain(value) for key, value in kwargs.items()})
             tally.calls += 1
-            _COUNTED[name](tally.site(fixed), name, args, result)
+            _COUNTED[name](tally.site(fixed), name, args, kwargs, result)
             return _mark(result, tally, fixed)
         # Most functions are written in ufuncs and other functions, which report themselves.
         before = tally.calls, len(tally.unknown)
@@ -206,22 +214,28 @@ def _mark(result: Any, tally: ArrayTally, fixed: bool) -> Any:  # noqa: ANN401  
     return result
 
 
-def _dot(site: Site, name: str, args: Any, _result: Any) -> None:  # noqa: ANN401  any function's
+def _dot(site: Site, name: str, args: Any, _kwargs: Any, _result: Any) -> None:  # noqa: ANN401  any function's
     first, second = (np.asarray(_plain(value)) for value in args[:2])
     if name == "vdot":
         first, second, name = first.reshape(-1), second.reshape(-1), "inner"
     _DOTS[name](site, first, second, [_is_stored(value) for value in args[:2]])
 
 
-def _einsum(site: Site, _name: str, args: Any, _result: Any) -> None:  # noqa: ANN401
+def _einsum(site: Site, _name: str, args: Any, _kwargs: Any, _result: Any) -> None:  # noqa: ANN401
     operands = [np.asarray(_plain(value)) for value in args[1:]] if len(args) > 1 else []
     count_einsum(site, args[0], operands, [_is_stored(value) for value in args[1:]])
 
 
-def _index(site: Site, name: str, args: Any, result: Any) -> None:  # noqa: ANN401
+def _index(site: Site, name: str, args: Any, _kwargs: Any, result: Any) -> None:  # noqa: ANN401
     count_index(site, name, np.asarray(_plain(args[0])), int(np.size(result)))
 
 
-_COUNTED: dict[str, Callable[[Site, str, Any, Any], None]] = {
-    "dot": _dot, "inner": _dot, "vdot": _dot, "einsum": _einsum, "argmax": _index, "argmin": _index,
+def _tensordot(site: Site, _name: str, args: Any, kwargs: Any, _result: Any) -> None:  # noqa: ANN401
+    first, second = (np.asarray(_plain(value)) for value in args[:2])
+    axes = args[2] if len(args) > 2 else kwargs.get("axes", 2)
+    count_tensordot(site, first, second, axes, [_is_stored(value) for value in args[:2]])
+
+
+_COUNTED: dict[str, Callable[[Site, str, Any, Any, Any], None]] = {
+    "dot": _dot, "inner": _dot, "vdot": _dot, "einsum": _einsum, "argmax": _index, "argmin": _index, "tensordot": _tensordot,
 }  # fmt: skip

@@ -14,10 +14,13 @@ from ..errors import InputError
 from ..formats import parse_format
 from .calls import Call, Context, Count, Declared
 from .elementwise import FREE, elementwise_count
-from .modules import ModuleStack
+from .modules import OUTSIDE, ModuleStack
 from .products import PRODUCTS
 from .record import TracedTally
 from .storage import Storages, tensors_of
+
+#: What ``torch.tensor([1.0, 2.0])`` calls.
+_LITERALS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
 
 
 class Plan(NamedTuple):
@@ -33,12 +36,15 @@ class Plan(NamedTuple):
         Whether PyTorch itself writes it out in other operators.
     writes : bool
         Whether it changes one of its inputs.
+    literal : bool
+        Whether its input is no tensor that anything computed, but numbers in the code.
     """
 
     counter: Count | None = None
     view: bool = False
     decompose: bool = False
     writes: bool = False
+    literal: bool = False
 
 
 @contextmanager
@@ -89,11 +95,16 @@ class _Tracer(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
         context = self._context
+        frame = context.modules.top
         inputs = tensors_of((*args, *kwargs.values()) if kwargs else args)
         outputs = tensors_of((result,))
-        fixed = context.storages.update(inputs, outputs, plan.writes)
+        fixed = context.storages.update(
+            () if plan.literal else inputs,
+            outputs,
+            writes=plan.writes,
+            constants=frame.path != OUTSIDE,
+        )
         if plan.counter is not None:
-            frame = context.modules.top
             plan.counter(Call(context, func, args, kwargs, inputs, outputs, frame, fixed))
         elif outputs and context.storages.probabilities(inputs):
             context.storages.mark_probabilities(outputs[0])
@@ -103,6 +114,8 @@ class _Tracer(TorchDispatchMode):
 def _plan(func: Any) -> Plan:  # noqa: ANN401  an OpOverload or a higher-order operator
     if not isinstance(func, torch._ops.OpOverload):
         return Plan(_note_unknown)
+    if func in _LITERALS:
+        return Plan(literal=True)
     if func.is_view:
         return Plan(view=True)
     writes = func._schema.is_mutable

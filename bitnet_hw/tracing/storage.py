@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -32,14 +32,17 @@ def storage_of(tensor: torch.Tensor) -> int:
 class Storages:
     """Storages by where their content comes from.
 
-    A storage is *fixed* if its content is the same for every input: a parameter, a buffer, another
-    tensor that a module holds, what a factory made (``arange``, ``zeros``), or computed from fixed
-    ones alone. What the model is given from outside is not. Storages are known by their address;
-    since every new tensor passes through `update`, an address that is used again is known anew.
+    A storage is *fixed* if its content is the same for every input: a parameter, whatever is
+    written to it; a buffer or another tensor that a module holds; what a factory (``arange``,
+    ``zeros``) makes while a module runs; and what is computed from fixed ones alone. What the
+    model is given from outside is not, nor what is made outside every module. Storages are known by
+    their address; since every new tensor passes through `update`, an address that is used again is
+    known anew.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._fixed = {storage_of(tensor) for tensor in _held(model)}
+        self._parameters = {storage_of(tensor) for tensor in model.parameters()}
+        self._fixed = self._parameters | {storage_of(tensor) for tensor in _held(model)}
         self._probabilities: set[int] = set()
         self._operands: dict[int, dict[Hashable, Operand]] = {}
 
@@ -47,18 +50,27 @@ class Storages:
         """Whether a tensor's content is the same for every input."""
         return storage_of(tensor) in self._fixed
 
-    def update(self, inputs: list[torch.Tensor], outputs: list[torch.Tensor], writes: bool) -> bool:
+    def update(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        *,
+        writes: bool,
+        constants: bool,
+    ) -> bool:
         """Take in the result of an operator, and return whether it is fixed.
 
         Parameters
         ----------
-        inputs, outputs : list of Tensor
+        inputs, outputs : sequence of Tensor
             The operator's.
         writes : bool
             Whether it writes to an input.
+        constants : bool
+            Whether what is made of no tensor is a constant.
         """
         known = {storage_of(tensor) for tensor in inputs}
-        fixed = known <= self._fixed
+        fixed = known <= self._fixed if known else constants
         for output in outputs:
             key = storage_of(output)
             if key in known and not writes:
@@ -67,7 +79,7 @@ class Storages:
             self._probabilities.discard(key)
             if fixed:
                 self._fixed.add(key)
-            else:
+            elif key not in self._parameters:
                 self._fixed.discard(key)
         return fixed
 
@@ -88,7 +100,6 @@ class Storages:
 
 def _held(model: torch.nn.Module) -> Iterator[torch.Tensor]:
     """Yield every tensor that a model's modules hold, registered or not."""
-    yield from model.parameters()
     yield from model.buffers()
     for module in model.modules():
         for value in vars(module).values():
