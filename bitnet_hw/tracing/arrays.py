@@ -237,5 +237,6 @@ def _tensordot(site: Site, _name: str, args: Any, kwargs: Any, _result: Any) -> 
 
 
 _COUNTED: dict[str, Callable[[Site, str, Any, Any, Any], None]] = {
-    "dot": _dot, "inner": _dot, "vdot": _dot, "einsum": _einsum, "argmax": _index, "argmin": _index, "tensordot": _tensordot,
+    "dot": _dot, "inner": _dot, "vdot": _dot, "einsum": _einsum, "tensordot": _tensordot,
+    "argmax": _index, "argmin": _index,
 }  # fmt: skip
