@@ -185,10 +185,10 @@ def test_ternary_additions_are_the_closed_forms_where_zeros_are_spread_evenly(
     model, known = ternary_model("autobitlinear-offline", torch.float32)
     for path in known:
         weight = model.get_submodule(path).weight
+        row = torch.tensor([1.0, -1.0, 0.0, 1.0]).repeat(weight.shape[1] // 4)
         with torch.no_grad():
-            weight.copy_(
-                torch.tensor([1.0, -1.0, 0.0, 1.0]).repeat(len(weight), weight.shape[1] // 4)
-            )
+            for target in weight:
+                target.copy_(row[torch.randperm(len(row))])
     ids = torch.randint(3, 128, (BATCH, TOKENS))
     with torch.no_grad(), bitnet_hw.trace(model, strict=True) as tally:
         model(ids)
