@@ -65,10 +65,10 @@ def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
     non_zeros = []
     for block in _blocks(count, k):
         magnitudes = np.abs(rows(block))
-        if not groups[:1] or groups[0] == 0:
+        if groups and groups[0] == 0:
             at_top = magnitudes == top
-            rest = np.count_nonzero(magnitudes) - np.count_nonzero(at_top)
-            if groups and not rest:  # exactly, and at less than half the cost of within 2 %
+            if np.count_nonzero(at_top) == np.count_nonzero(magnitudes != 0):
+                # Exactly ternary, which costs half of what a check within 2 % does.
                 non_zeros.append(np.count_nonzero(at_top, axis=1))
                 continue
         # A wider scale that fails leaves the narrower ones; rows that it held pass those too.
