@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -22,12 +23,19 @@ settings.register_profile(
 settings.load_profile("here")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], str]:
-    """Return a function that gives a tool's path, or skips; in CI a missing tool is a failure."""
+    """Return a function that finds a tool, or skips; in CI a missing tool is a failure.
+
+    A tool is a program on PATH, or ``python:name`` for the module of an extra.
+    """
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        if name.startswith("python:"):
+            spec = importlib.util.find_spec(name.removeprefix("python:"))
+            path = spec.origin if spec is not None else None
+        else:
+            path = shutil.which(name)
         if path is not None:
             return path
         reason = f"{name} is not installed"
