@@ -23,7 +23,7 @@ from .kernels import (
     zero_fields,
 )
 from .packed import CodeCounter, Totals, count_stream, fits_by_line, sparsity_of
-from .source import Bytes, Source
+from .source import CHUNK, LINE_CHUNK, Bytes, Source
 
 Warn = Callable[[str], None]
 
@@ -149,7 +149,9 @@ def _tq2_0(source: Source, tensor: GgufTensor, rows: int, columns: int, sparsity
     row_zeros, planes = np.zeros(rows if by_line else 0, np.int64), np.zeros((4, width), np.int64)
     done = 0
     unit = _TQ2_BYTES * (blocks if by_line else 1)
-    for start, chunk in source.chunks(tensor.offset, tensor.bytes, unit):
+    for start, chunk in source.chunks(
+        tensor.offset, tensor.bytes, unit, LINE_CHUNK if by_line else CHUNK
+    ):
         block = chunk.reshape(-1, _TQ2_BYTES)
         scales.add(
             np.ascontiguousarray(block[:, _TQ2_CODES:]).view(np.uint16)[:, 0], start + _TQ2_CODES

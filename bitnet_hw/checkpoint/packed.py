@@ -9,7 +9,7 @@ import numpy as np
 
 from .census import Sparsity
 from .kernels import Ints, Words, count_codes, plane_sums, zero_fields
-from .source import CHUNK, Bytes, Source
+from .source import CHUNK, LINE_CHUNK, Bytes, Source
 
 #: A matrix with longer rows is counted as one stream, without sparsity.
 MAX_ROW_BYTES = 1 << 20
@@ -121,7 +121,7 @@ def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int])
     row_zeros = np.zeros((4, rows), np.int64)
     column_zeros = np.zeros((4, padded), np.int64)
     done = 0
-    for start, chunk in source.chunks(offset, rows * width, unit=width):
+    for start, chunk in source.chunks(offset, rows * width, width, LINE_CHUNK):
         block = chunk.reshape(-1, width)
         if padded > width:
             block = np.pad(block, ((0, 0), (0, padded - width)))

@@ -17,6 +17,9 @@ Bytes = npt.NDArray[np.uint8]
 #: Bytes that a kernel takes at a time: its temporaries then stay in a core's second-level cache.
 CHUNK = 256 << 10
 
+#: The same where zeros are summed by row and column: the sums want many rows at once.
+LINE_CHUNK = 1 << 20
+
 #: Mapped pages count as the process's memory until they are given back.
 _RELEASE = 16 << 20
 
@@ -73,12 +76,14 @@ class Source:
         found = np.frombuffer(self._map, np.uint8, size, offset)
         return found if found.ctypes.data % 8 == 0 else found.copy()
 
-    def chunks(self, offset: int, size: int, unit: int = 8) -> Iterator[tuple[int, Bytes]]:
-        """Yield (offset, bytes) of about `CHUNK` bytes each, in whole units.
+    def chunks(
+        self, offset: int, size: int, unit: int = 8, about: int = CHUNK
+    ) -> Iterator[tuple[int, Bytes]]:
+        """Yield (offset, bytes) of about so many bytes each, in whole units.
 
         The caller must not keep a chunk: its pages are given back once it has passed.
         """
-        step = max(1, CHUNK // unit) * unit
+        step = max(1, about // unit) * unit
         kept = offset
         for start in range(offset, offset + size, step):
             if start - kept >= _RELEASE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,8 +17,10 @@ from .options import (
     build_hardware,
     build_scenario,
     build_schemes,
+    checkpoint_option,
     convention_option,
     machine_options,
+    measure_zeros,
     output_form,
     output_options,
     scenario_options,
@@ -34,6 +37,7 @@ SCHEMA = 1
 @convention_option
 @scenario_options
 @machine_options
+@checkpoint_option
 @output_options
 def command(
     config: str,
@@ -43,6 +47,7 @@ def command(
     hardware: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    checkpoint: Path | None,
     as_json: bool,
     as_csv: bool,
     **given: Any,  # noqa: ANN401  the scenario options
@@ -57,7 +62,7 @@ def command(
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
-    chosen = schemes[0]
+    chosen = measure_zeros(schemes, checkpoint, model)[0]
     if float_accumulator is not None:
         if convention == "paper":
             raise InputError(
@@ -95,10 +100,15 @@ def command(
         _print(tally, chosen)
 
 
-def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float] | None:
+def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float | str] | None:
     if not scheme.add_only:
         return None
-    return {**tally.add_only._asdict(), "weight_zeros_assumed": scheme.linear.weight_zeros}
+    key = "weight_zeros_measured" if scheme.weight_zeros_from else "weight_zeros_assumed"
+    return {
+        **tally.add_only._asdict(),
+        key: scheme.linear.weight_zeros,
+        "weight_zeros_basis": scheme.weight_zeros_basis,
+    }
 
 
 def _print(tally: OpTally, scheme: Scheme) -> None:
@@ -121,9 +131,10 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
     if scheme.add_only:
         work = tally.add_only
         zeros = scheme.linear.weight_zeros
+        basis = scheme.weight_zeros_basis if scheme.weight_zeros_from else "assumed, not measured"
         click.echo(
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "
-            f"({zeros:.3g} of the weights zero: assumed, not measured)"
+            f"({zeros:.3g} of the weights zero: {basis})"
         )
