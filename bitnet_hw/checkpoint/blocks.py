@@ -148,10 +148,8 @@ def _tq2_0(source: Source, tensor: GgufTensor, rows: int, columns: int, sparsity
     scales = _Scales(source, tensor.name, _TQ2_BYTES)
     row_zeros, planes = np.zeros(rows if by_line else 0, np.int64), np.zeros((4, width), np.int64)
     done = 0
-    unit = _TQ2_BYTES * (blocks if by_line else 1)
-    for start, chunk in source.chunks(
-        tensor.offset, tensor.bytes, unit, LINE_CHUNK if by_line else CHUNK
-    ):
+    unit, about = (_TQ2_BYTES * blocks, LINE_CHUNK) if by_line else (_TQ2_BYTES, CHUNK)
+    for start, chunk in source.chunks(tensor.offset, tensor.bytes, unit, about):
         block = chunk.reshape(-1, _TQ2_BYTES)
         scales.add(
             np.ascontiguousarray(block[:, _TQ2_CODES:]).view(np.uint16)[:, 0], start + _TQ2_CODES

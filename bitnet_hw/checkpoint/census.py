@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..scheme import LinearRole
 from .roles import role_of
 
 
@@ -181,9 +182,9 @@ class Census:
         """Share of the ternary weights that is zero; None without any."""
         return self.zeros / self.weights if self.weights else None
 
-    def zeros_by_role(self) -> dict[str, float]:
+    def zeros_by_role(self) -> dict[LinearRole, float]:
         """Return the share of zeros of each role that the tensors' names tell."""
-        counts: dict[str, list[int]] = {}
+        counts: dict[LinearRole, list[int]] = {}
         for matrix in self.ternary:
             role = role_of(matrix.name)
             if role is not None and matrix.weights:

@@ -57,6 +57,8 @@ class Source:
                 self._map = (
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
                 )
+        except InputError:
+            raise
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
         except ValueError as error:  # a NUL in the name; a file that shrinks meanwhile
