@@ -192,8 +192,8 @@ def packed_row(source: Source, offset: int, packed: tuple[int, int], row: int) -
 def fits_by_line(shape: tuple[int, int]) -> bool:
     """Return whether the counters of a matrix of bytes stay within a few times the matrix."""
     rows, width = shape
-    wide, tall = rows < 16 and width > 1 << 16, width < 16 and rows > 1 << 16
-    return 0 < width <= MAX_ROW_BYTES and not wide and not tall
+    counters = 4 * 8 * (rows + width)  # four planes of int64 by row and by byte
+    return 0 < width <= MAX_ROW_BYTES and counters <= max(16 << 20, 4 * rows * width)
 
 
 def sparsity_of(totals: Totals, rows: int, columns: int) -> tuple[Sparsity | None, Sparsity | None]:

@@ -171,12 +171,8 @@ def read_index(path: Path) -> dict[str, list[str]]:
         raise source.fault("no weight_map; an index maps each tensor to its file")
     shards: dict[str, list[str]] = {}
     for name, file in weight_map.items():
-        if (
-            not isinstance(file, str)
-            or not file
-            or PurePosixPath(file).name != file
-            or "\\" in file
-        ):
+        is_plain = isinstance(file, str) and file.isprintable() and "\\" not in file
+        if not is_plain or not file or PurePosixPath(file).name != file:
             raise source.fault(
                 f"{shorten(file)} is no plain file name beside the index", tensor=name
             )

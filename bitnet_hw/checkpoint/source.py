@@ -18,7 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 CHUNK = 256 << 10
 
 #: The same where zeros are summed by row and column: the sums want many rows at once.
-LINE_CHUNK = 1 << 20
+LINE_CHUNK = 4 << 20
 
 #: Mapped pages count as the process's memory until they are given back.
 _RELEASE = 16 << 20
