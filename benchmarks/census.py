@@ -96,7 +96,7 @@ def main() -> None:
     size = int(sys.argv[1] if len(sys.argv) > 1 else 256) << 20
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        for kind, small in (("hf-packed", 1), ("TQ2_0", 4), ("TQ1_0", 4)):
+        for kind, small in (("hf-packed", 1), ("TQ2_0", 2), ("TQ1_0", 2)):
             path = Path(folder) / kind
             if kind == "hf-packed":
                 path = path.with_suffix(".safetensors")

@@ -30,6 +30,8 @@ Warn = Callable[[str], None]
 _BLOCK = 256
 _TQ2_CODES, _TQ2_BYTES = 64, 66
 _TQ1_FIVES, _TQ1_FOURS, _TQ1_BYTES = 48, 4, 54
+#: Copied as one item a block, which is three times as quick as byte by byte.
+_TQ2_BLOCK = np.dtype([("codes", "V64"), ("scale", "<u2")])
 #: Values that a pair code of TL1 (3a + b + 4) and a triple code of TL2 (|9a + 3b + c|) may have.
 _PAIR_CODES, _TRIPLE_CODES = 9, 14
 
@@ -150,15 +152,13 @@ def _tq2_0(source: Source, tensor: GgufTensor, rows: int, columns: int, sparsity
     done = 0
     unit, about = (_TQ2_BYTES * blocks, LINE_CHUNK) if by_line else (_TQ2_BYTES, CHUNK)
     for start, chunk in source.chunks(tensor.offset, tensor.bytes, unit, about):
-        block = chunk.reshape(-1, _TQ2_BYTES)
-        scales.add(
-            np.ascontiguousarray(block[:, _TQ2_CODES:]).view(np.uint16)[:, 0], start + _TQ2_CODES
-        )
+        blocks_here = chunk.view(_TQ2_BLOCK)
+        scales.add(np.ascontiguousarray(blocks_here["scale"]), start + _TQ2_CODES)
 
         def locate(place: int, start: int = start) -> int:
             return start + place // _TQ2_CODES * _TQ2_BYTES + place % _TQ2_CODES
 
-        words = counter.add(np.ascontiguousarray(block[:, :_TQ2_CODES]).reshape(-1), locate)
+        words = counter.add(np.ascontiguousarray(blocks_here["codes"]).view(np.uint8), locate)
         if by_line:
             fields = zero_fields(words).reshape(-1, width // 8)
             row_zeros[done : done + len(fields)] = plane_sums(fields, 1).sum(axis=0)
@@ -183,7 +183,7 @@ def _tq1_0(
     column_zeros = np.zeros(columns if by_line else 0, np.int64)
     done = 0
     unit = _TQ1_BYTES * (blocks if by_line else 1)
-    for start, chunk in source.chunks(tensor.offset, tensor.bytes, unit):
+    for start, chunk in source.chunks(tensor.offset, tensor.bytes, unit, LINE_CHUNK):
         block = chunk.reshape(-1, _TQ1_BYTES)
         # Counting every byte in place and taking the few others off is quicker than a copy.
         fives.add(chunk)

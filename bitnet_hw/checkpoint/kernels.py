@@ -102,6 +102,10 @@ def _fold(values: Words, times: int, axis: int) -> Words:
     return total
 
 
+#: Bytes that a histogram of pairs, and one of single bytes, takes at a time.
+_PAIRED, _SINGLE = 1 << 19, 1 << 16
+
+
 class Histogram:
     """How often each byte stands in a stream, in pairs of bytes: half the work of single ones."""
 
@@ -111,12 +115,14 @@ class Histogram:
 
     def add(self, data: npt.NDArray[np.uint8]) -> None:
         """Count the bytes of an array."""
-        even = data.size // 2 * 2
-        if even < 1 << 14:  # too few to be worth 65,536 counters
-            self._bytes += np.bincount(data, minlength=1 << 8)
-            return
-        self._pairs += np.bincount(data[:even].view(np.uint16), minlength=1 << 16)
-        self._bytes += np.bincount(data[even:], minlength=1 << 8)
+        # Pieces whose integers stay in the cache; few bytes are not worth 65,536 counters.
+        piece = _PAIRED if data.size >= _PAIRED // 2 else _SINGLE
+        for start in range(0, data.size, piece):
+            part = data[start : start + piece]
+            if piece == _PAIRED and part.size % 2 == 0:
+                self._pairs += np.bincount(part.view(np.uint16), minlength=1 << 16)
+            else:
+                self._bytes += np.bincount(part, minlength=1 << 8)
 
     def counts(self) -> Ints:
         """Return the count of each byte, (256,)."""
