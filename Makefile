@@ -22,13 +22,17 @@ test-all: $(VENV)/.all.stamp
 lint: $(VENV)/.dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+# setuptools maps rtl/ and energy_tables/ into the package, which mypy does not follow.
+	rm -rf build/types && mkdir -p build/types
+	cp -r bitnet_hw analyses benchmarks pyproject.toml build/types
+	cp -r rtl energy_tables build/types/bitnet_hw
+	cd build/types && $(abspath $(BIN))/mypy && $(abspath $(BIN))/mypy analyses benchmarks
 
 bench: $(VENV)/.all.stamp
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 reproduce: $(VENV)/.bench.stamp
-	$(BIN)/python analyses/reproduce.py -o reproduced
+	$(BIN)/python analyses/reproduce.py -o reproduced --force
 
 clean:
 	rm -rf $(VENV) build *.egg-info
@@ -52,5 +56,5 @@ $(VENV)/.bench.stamp: $(SOURCES) | $(BIN)/python
 # torch first: a range that it satisfies then fetches no other build.
 $(VENV)/.all.stamp: $(SOURCES) | $(BIN)/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet -e '.[dev,torch,fpga,bench]'
+	$(BIN)/pip install --quiet -e '.[dev,torch,gguf,fpga,bench]'
 	touch $@

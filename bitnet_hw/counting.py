@@ -12,7 +12,7 @@ from pydantic import Field
 from . import catalogue
 from .documents import Record, choices, read, validate
 from .errors import InputError
-from .formats import Kind, parse_format
+from .formats import Format, Kind, parse_format
 from .hardware import Hardware, load_hardware
 from .model import ModelSpec
 from .scheme import AttentionFormats, LinearFormats, Scheme
@@ -65,6 +65,24 @@ def check_convention(convention: str, scenario: Scenario) -> None:
                 f"--lm-head {scenario.lm_head} contradicts --convention paper, "
                 "which counts no LM head"
             )
+
+
+def accumulating_in(scheme: Scheme, accumulator: str | None, convention: Convention) -> Scheme:
+    """Return a scheme with its 16-bit float sums accumulated as asked; None leaves it as it is.
+
+    Raises
+    ------
+    InputError
+        If a format is asked for under the paper convention, which fixes the operands' own.
+    """
+    if accumulator is None:
+        return scheme
+    if convention == "paper":
+        raise InputError(
+            f"--float-accumulator {accumulator} contradicts --convention paper, "
+            "which fixes FP16 sums"
+        )
+    return scheme.with_float_accumulator(accumulator)
 
 
 def count(
@@ -157,7 +175,7 @@ class _Counter(ABC):
     def note_macs(self, op: Gemm | AttentionProduct, act: str, weight: str, acc: str) -> None:
         self.tally.mac_counts[MacKey(op.scope, op.role, act, weight, acc)] += op.macs
 
-    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: int) -> None:
+    def note_add_only(self, op: Gemm, formats: LinearFormats, slots: float) -> None:
         outputs = op.m * op.p * op.repeat
         terms = op.n * (1 - formats.weight_zeros)
         work = AddOnlyWork(outputs * max(terms - 1, 0), outputs * terms, outputs * slots)
@@ -175,14 +193,19 @@ class _PaperCounter(_Counter):
         outputs = op.m * op.p * op.repeat
         key = Key(op.scope, op.role, "mul", act.name)
         if weight.add_only:
-            self.tally.add(key._replace(operation="ternary-add"), outputs * (op.n - 1))
+            adder = _paper_adder(act)
+            width = "" if adder == act.name else adder
+            adds = key._replace(operation="ternary-add", accumulator=width)
+            self.tally.add(adds, outputs * (op.n - 1))
             self.note_add_only(op, formats, op.n)
         else:
             # Widths that differ are multiplied at the wider one; a dequantised weight is a float.
-            self.tally.add(key, op.macs)
-            adds = key._replace(operation="add", accumulator=act.name)
+            form = weight.name if act.kind is weight.kind and weight.bits > act.bits else act.name
+            self.tally.add(key._replace(format=form), op.macs)
+            adder = _paper_adder(parse_format(form))
+            adds = key._replace(operation="add", format=form, accumulator=adder)
             self.tally.add(adds, outputs * (op.n - 1))
-        self.note_macs(op, act.name, weight.name, act.name)
+        self.note_macs(op, act.name, weight.name, adder)
         if formats.hadamard:
             self.hadamard(op)
         form = self.scheme.elementwise
@@ -199,8 +222,16 @@ class _PaperCounter(_Counter):
         self.tally.add(Key(op.scope, op.role, "mul", form), op.macs)
         # One (S x h)(h x S) product for QK^T, not one a head: its n is the query width.
         alone = op.pairs if op.role == "attention-score" else op.queries * width
-        self.tally.add(Key(op.scope, op.role, "add", form, form), op.macs - alone)
-        self.note_macs(op, form, form, form)
+        adder = _paper_adder(formats.operand_format)
+        self.tally.add(Key(op.scope, op.role, "add", form, adder), op.macs - alone)
+        self.note_macs(op, form, form, adder)
+
+
+def _paper_adder(form: Format) -> str:
+    """Return the adder that the papers price: FP16 for half floats, never narrower than INT8."""
+    if form.kind is Kind.FLOAT:
+        return "fp16" if form.bits == 16 else form.name
+    return "int8" if form.bits < 8 else form.name
 
 
 class _HardwareCounter(_Counter):
@@ -231,7 +262,7 @@ class _HardwareCounter(_Counter):
                 op, adder, act.name, bits, accumulator, round(outputs * chunks * active)
             )
             if weight.add_only:
-                self.note_add_only(op, formats, chunks * self.hardware.lanes)
+                self.note_add_only(op, formats, chunks * self.hardware.lanes * active)
         self._around(op, formats)
 
     def _around(self, op: Gemm, formats: LinearFormats) -> None:
@@ -251,7 +282,8 @@ class _HardwareCounter(_Counter):
         scoring = op.role == "attention-score"
         # QK^T reduces over head_dim, AV over the context.
         outputs = (op.pairs if scoring else op.queries * op.head_dim) * op.heads
-        longest = op.head_dim if scoring else op.step.contexts.last
+        last = op.step.contexts.last
+        longest = op.head_dim if scoring else min(last, op.window or last)
         accumulator = formats.accumulator_format(longest)
         weight = operand.name if formats.dequantises else stored.name
         self._products(op, operand.name, weight, op.macs, accumulator)

@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -356,3 +357,53 @@ def write_text(path: str | Path, text: str, *, force: bool = False) -> None:
     """Write a text file whole, or not at all; see :func:`whole_file`."""
     with whole_file(path, force=force) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> Iterator[Path]:
+    """Let a caller write a folder's files, which appear together or not at all.
+
+    Parameters
+    ----------
+    folder : str or path
+        The folder; made if it is not there.
+    landmark : str
+        A file that is always among those written: where it stands, the folder is taken.
+    force : bool
+        Replace the files of an earlier call; others are left alone.
+
+    Yields
+    ------
+    Path
+        A temporary folder beside it, whose files are moved when the block ends without an error.
+
+    Raises
+    ------
+    InputError
+        If the folder is taken and `force` is not given, is a file, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder")
+    if (folder / landmark).exists() and not force:
+        raise InputError(
+            f"{folder}: holds {landmark} already; give --force to replace it, or another folder"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: cannot be written: the folder is not writable")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    try:
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            if path.is_file():
+                target = folder / path.relative_to(temporary)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -273,7 +273,10 @@ class EnergyTable(Record):
 
     def _find(self, operation: Operation, form: str, accumulator: str) -> Price:
         if operation in ("add", "ternary-add"):
-            return self._primitive("add", accumulator or form)
+            width = accumulator or form
+            # A table may know what choosing the sign costs beside the adder.
+            own = self._listed.get((operation, width))
+            return own or self._primitive("add", width)
         if operation == "mul":
             return self._primitive("mul", form)
         if (operation, form) in self._listed:
@@ -292,7 +295,11 @@ class EnergyTable(Record):
             for number, text, price in (
                 (rule.mul, "mul", self._primitive("mul", form) if rule.mul else None),
                 (rule.add, "add", self._primitive("add", form) if rule.add else None),
-                (rule.int8_add, "int8 add", self._primitive("add", "int8")),
+                (
+                    rule.int8_add,
+                    "int8 add",
+                    self._primitive("add", "int8") if rule.int8_add else None,
+                ),
             )
             if number and price is not None
         ]
@@ -338,7 +345,7 @@ class EnergyTable(Record):
             )
         (below, low, low_fmt), (above, high, high_fmt) = known[at - 1], known[at]
         if above == size:
-            return high
+            return high.times(1, f"{operation} of {form}: {high_fmt} has the same {what}")
         share = (size - below) / (above - below)
         lines = [low.pj * size / below, high.pj * size / above]
         value = low.pj + share * (high.pj - low.pj)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from .counting import Convention, count
+from .counting import Convention, accumulating_in, count
 from .energy import EnergyTable, PricedRow, price_tally
 from .errors import InputError
 from .hardware import Hardware, load_hardware
@@ -29,6 +29,7 @@ SCHEMA = 1
 
 LINEAR_ROLES = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 ATTENTION_ROLES = ("attention-score", "attention-value")
+_SCALE_ROLES = ("quantise", "rescale", "dequantise", "hadamard")
 
 
 class Band(NamedTuple):
@@ -115,27 +116,24 @@ class Estimate:
         """Total energy with its band, J."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         static = self.static_j or 0.0
-        return Band(
-            self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static,
-            sum(row.low_joules for row in rows) + static,
-            sum(row.high_joules for row in rows) + static,
-        )
+        value = self.mul_j + self.add_j + self.other_j + (self.memory_j or 0.0) + static
+        low = sum(row.low_joules for row in rows) + static
+        high = sum(row.high_joules for row in rows) + static
+        # The sums differ in their order, so that without a range rounding could part them.
+        return Band(value, min(low, value), max(high, value))
 
     @property
     def derived_share(self) -> float:
         """Share of the energy that rests on derived prices."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         derived = sum(row.joules for row in rows if row.price.kind == "derived")
-        return derived / self.energy.value if self.energy.value else 0.0
+        return min(1.0, derived / self.energy.value) if self.energy.value else 0.0
 
     @property
     def boundaries(self) -> frozenset[str]:
         """Boundaries of the prices that the matrix products rest on."""
-        return frozenset(
-            row.price.boundary
-            for row in self.arithmetic
-            if row.key.operation in ("mul", "add", "ternary-add")
-        )
+        products = {*LINEAR_ROLES, *ATTENTION_ROLES, "lm-head"}
+        return frozenset(row.price.boundary for row in self.arithmetic if row.key.role in products)
 
     @property
     def energy_per_token(self) -> Band:
@@ -143,11 +141,12 @@ class Estimate:
         tokens = self.scenario.new_tokens
         return Band(*(value / tokens for value in self.energy))
 
-    def arithmetic_by_role(self) -> dict[str, float]:
-        """Return the energy of operations by role, J."""
+    def arithmetic_by(self, field: Literal["role", "operation"]) -> dict[str, float]:
+        """Return the energy of operations by role or by operation, J."""
         sums: dict[str, float] = {}
         for row in self.arithmetic:
-            sums[row.key.role] = sums.get(row.key.role, 0.0) + row.joules
+            name = row.key.role if field == "role" else row.key.operation
+            sums[name] = sums.get(name, 0.0) + row.joules
         return sums
 
     def parts(self) -> dict[str, float]:
@@ -174,6 +173,12 @@ class Estimate:
             sums[key] = (size + moved.row.bytes, joules + moved.joules)
         return sums
 
+    def _traffic(self) -> list[dict[str, Any]]:
+        return [
+            {"level": level, "content": content, "bytes": round(size), "energy_j": joules}
+            for (level, content), (size, joules) in self.memory_by_level().items()
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-1.json."""
         time = self.time
@@ -195,6 +200,9 @@ class Estimate:
             "other_j": self.other_j,
             "memory_j": self.memory_j,
             "static_j": self.static_j,
+            "operations_j": self.arithmetic_by("operation"),
+            "roles_j": self.arithmetic_by("role"),
+            "traffic": None if self.memory is None else self._traffic(),
             "derived_share": self.derived_share,
             "energy_per_token_j": self.energy_per_token.value,
             "latency_s": time.seconds if time else None,
@@ -211,6 +219,8 @@ class Estimate:
         """Return the JSON form without nesting, for CSV; what a phase does not use is None."""
         row = self.as_dict()
         scenario = row.pop("scenario")
+        for nested in ("operations_j", "roles_j", "traffic"):
+            del row[nested]
         keys = ("phase", "tokens", "context", "prompt", "generate")
         return {**row, **dict.fromkeys(keys), **scenario}
 
@@ -221,8 +231,14 @@ class Estimate:
         Arithmetic of the projections and the FFN with their scales, and every memory access that
         these products make. The rest is the share that ternary weights cannot save.
         """
-        roles = {*LINEAR_ROLES, "quantise", "rescale", "dequantise", "hadamard"}
-        arithmetic = sum(row.joules for row in self.arithmetic if row.key.role in roles)
+        # Scales of an integer KV cache or LM head stand in scopes of their own.
+        scopes = {mac.scope for mac in self.tally.mac_counts if mac.role in LINEAR_ROLES}
+        roles = {*LINEAR_ROLES, *_SCALE_ROLES}
+        arithmetic = sum(
+            row.joules
+            for row in self.arithmetic
+            if row.key.role in roles and row.key.scope in scopes
+        )
         moved = (row.joules for row in self.memory or [] if row.row.role in LINEAR_ROLES)
         return arithmetic + sum(moved)
 
@@ -250,7 +266,7 @@ PARTS = (
 )
 _ARITHMETIC_PART = (
     dict.fromkeys(LINEAR_ROLES, "linears")
-    | dict.fromkeys(("quantise", "rescale", "dequantise", "hadamard"), "scales and quantisers")
+    | dict.fromkeys(_SCALE_ROLES, "scales and quantisers")
     | dict.fromkeys((*ATTENTION_ROLES, "softmax"), "attention")
     | {"lm-head": "LM head", "embedding": "LM head"}
 )
@@ -304,18 +320,15 @@ def estimate(
     MissingPriceError
         If the table leaves something unpriced.
     """
-    scenario = scenario or default_scenario(convention)
+    scenario = scenario or default_scenario(convention, model)
     hardware = hardware or load_hardware()
-    if float_accumulator is not None:
-        if convention == "paper":
-            raise InputError(
-                f"--float-accumulator {float_accumulator} contradicts --convention paper, "
-                "which accumulates in the operands' own format"
-            )
-        scheme = scheme.with_float_accumulator(float_accumulator)
+    scheme = accumulating_in(scheme, float_accumulator, convention)
     tally = count(model, scenario, scheme, convention, hardware)
     saving = hardware.weight_zero_saving if convention == "hardware" else 0.0
-    scales = {role: 1 - saving * scheme.formats(role).weight_zeros for role in LINEAR_ROLES}
+    scales = {
+        role: 1 - saving * scheme.formats(role).weight_zeros
+        for role in (*LINEAR_ROLES, "lm-head", "embedding")
+    }
     arithmetic = price_tally(tally, table, scales if saving else None)
     memory: list[PricedTraffic] | None = None
     time: Timing | None = None
@@ -338,11 +351,21 @@ def estimate(
     )
 
 
-def default_scenario(convention: Convention) -> Scenario:
-    """Return what is asked where nobody says: the papers' 512 tokens, or one token at 2048."""
+def default_scenario(convention: Convention, *models: ModelSpec) -> Scenario:
+    """Return what is asked where nobody says.
+
+    The papers' forward pass over 512 tokens, or the decode of one token at context 2048; fewer
+    where one of the models has fewer learned positions.
+    """
+    limits = [
+        model.max_position_embeddings
+        for model in models
+        if model.positions == "learned" and model.max_position_embeddings is not None
+    ]
     if convention == "paper":
-        return Scenario("prefill", tokens=512, attention="full", lm_head="none")
-    return Scenario("decode", context=2048)
+        tokens = min([512, *limits])
+        return Scenario("prefill", tokens=tokens, attention="full", lm_head="none")
+    return Scenario("decode", context=min([2048, *limits]))
 
 
 def ratio(baseline: Estimate, other: Estimate) -> Band:
@@ -354,13 +377,23 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     Raises
     ------
     InputError
-        If the two rest on different tables, conventions or price boundaries, which no single
-        ratio bridges.
+        If the two differ in more than their scheme, or rest on different price boundaries, which
+        no single ratio bridges.
     """
     if baseline.table.name != other.table.name or baseline.convention != other.convention:
         raise InputError(
             f"a ratio needs one energy table and one convention, found {baseline.table.name} "
             f"({baseline.convention}) and {other.table.name} ({other.convention})"
+        )
+    if (baseline.model, baseline.scenario) != (other.model, other.scenario):
+        raise InputError(
+            f"a ratio needs one model and one scenario, found {baseline.model.name} "
+            f"({baseline.scenario.describe()}) and {other.model.name} ({other.scenario.describe()})"
+        )
+    if baseline.hardware != other.hardware:
+        raise InputError(
+            f"a ratio needs one machine, found {baseline.hardware.name} and {other.hardware.name} "
+            "with other sizes"
         )
     if baseline.boundaries != other.boundaries:
         raise InputError(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from . import catalogue
-from .documents import Record, read, validate
+from .documents import Record, read, validate, wrong_value
 
 Count = Annotated[int, Field(gt=0, le=1 << 20)]
 Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
@@ -45,7 +45,8 @@ class Hardware(Record):
     capacity_bytes : int, optional
         DRAM size, for the largest batch.
     static_w, dram_static_w : float, optional
-        Static power of the logic and of the DRAM, W. Absent means unknown, and the energy says so.
+        Static power of the logic and of the DRAM, W; both or none. Absent means unknown, and the
+        energy says so.
     weight_zero_saving : float
         Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
     skips_inactive_weights : bool
@@ -69,6 +70,14 @@ class Hardware(Record):
     dram_static_w: Watts | None = None
     weight_zero_saving: Annotated[float, Field(ge=0, le=1)] = 0.0
     skips_inactive_weights: bool = False
+
+    @model_validator(mode="after")
+    def _both_powers_or_none(self) -> Self:
+        if (self.static_w is None) != (self.dram_static_w is None):
+            absent = "static_w" if self.static_w is None else "dram_static_w"
+            present = "dram_static_w" if self.static_w is None else "static_w"
+            raise wrong_value(present, f"needs {absent} beside it; 0 where there is none")
+        return self
 
     def macs_per_second(self) -> float:
         """Return the peak rate, rows x lanes x clock."""

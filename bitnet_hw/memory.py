@@ -37,7 +37,7 @@ class Footprint:
     weights : float
         Projections and FFN as the scheme stores them, scales included.
     lm_head : float
-        LM head; 0 where it is the embedding table.
+        LM head; 0 where it is the embedding table, stored alike.
     embedding : float
         Token and learned position embeddings, a tied LM head among them.
     norms_and_biases : float
@@ -45,7 +45,8 @@ class Footprint:
     kv_cache : float
         Keys and values of the whole batch at the longest context.
     activations : float
-        Peak: the largest sum of one operator's input, its output and the residual stream.
+        Peak: the largest sum of one operator's input, its output, what waits for it (the gate),
+        and the residual stream.
     """
 
     weights: float
@@ -109,11 +110,15 @@ def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint
     scenario.checked(model)
     embedding = model.embedding_parameters * find_codec(scheme.embedding).bits / 8
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
+    # A tied head that is stored another way than the embedding is a copy of its own.
+    shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
     form = parse_format(scheme.elementwise)
     widest = max(
         (
-            op.m * (op.n * _input_bits(op, scheme) + op.p * _output_bits(op, scheme))
+            op.m * (op.n * _input_bits(op, scheme) + op.p * output_bits(op, scheme))
             + op.m * model.hidden_size * form.bits
+            # The gate's output waits for the up projection's.
+            + (op.m * op.p * form.bits if op.role == "ffn-up" and model.gated else 0)
             for op in operators(model, scenario)
             if isinstance(op, Gemm)
         ),
@@ -121,7 +126,7 @@ def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint
     )
     return Footprint(
         weights=weight_bytes(model, scheme),
-        lm_head=0.0 if model.tie_word_embeddings else head,
+        lm_head=0.0 if shared else head,
         embedding=embedding,
         norms_and_biases=model.norm_and_bias_parameters * form.bits / 8,
         kv_cache=kv_cache_bytes(model, scheme, scenario.last_position, scenario.batch),
@@ -155,7 +160,7 @@ def _input_bits(op: Gemm, scheme: Scheme) -> int:
     return scheme.formats(op.role).activation_format.bits
 
 
-def _output_bits(op: Gemm | AttentionProduct, scheme: Scheme) -> int:
+def output_bits(op: Gemm | AttentionProduct, scheme: Scheme) -> int:
     """Return the format in which a result is written: that of the operand it becomes next."""
     if op.role in ("qkv", "attention-score"):
         return scheme.attention.operand_format.bits
@@ -192,8 +197,7 @@ def traffic(
     found : iterable of Operator
         The operators of the model, from `bitnet_hw.workload.operators`.
     """
-    head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
-    resident = weight_bytes(model, scheme) + head <= hardware.weight_buffer_bytes
+    resident = _streamed_bytes(model, scheme) <= hardware.weight_buffer_bytes
     rows: list[Traffic] = []
     for op in found:
         if isinstance(op, Gemm):
@@ -203,6 +207,13 @@ def traffic(
         elif isinstance(op, AttentionProduct):
             rows.extend(_attention_traffic(op, model, scheme, hardware))
     return rows
+
+
+def _streamed_bytes(model: ModelSpec, scheme: Scheme) -> float:
+    """Return the bytes of every matrix that a token passes, the LM head among them."""
+    e, h, stored = model.embedding_size, model.hidden_size, scheme.lm_head.stored
+    around = 2 * stored.matrix_bytes(e, h) if e != h else 0.0
+    return weight_bytes(model, scheme) + stored.matrix_bytes(e, model.vocab_size) + around
 
 
 def _embedding_traffic(model: ModelSpec, scheme: Scheme, first: Gemm) -> Traffic:
@@ -217,7 +228,7 @@ def _gemm_traffic(
     op: Gemm, scheme: Scheme, hardware: Hardware, resident: bool
 ) -> Iterator[Traffic]:
     formats = scheme.formats(op.role)
-    in_bits, out_bits = formats.activation_format.bits, _output_bits(op, scheme)
+    in_bits, out_bits = formats.activation_format.bits, output_bits(op, scheme)
     token_bits = op.n * in_bits + op.p * out_bits
     block = _tokens_in_buffer(op.m, token_bits, hardware)
     stored = formats.stored.matrix_bytes(op.n, op.p) * op.repeat
@@ -264,7 +275,7 @@ def _attention_traffic(
     else:
         reads = op.pairs * -(-op.head_dim // hardware.rows)
         writes = op.queries * op.head_dim
-    moved = (reads * operand_bits + writes * _output_bits(op, scheme)) * op.heads
+    moved = (reads * operand_bits + writes * output_bits(op, scheme)) * op.heads
     yield Traffic(op.scope, op.role, "activation-sram", "activations", moved / 8)
 
 
@@ -275,7 +286,7 @@ def _keys_read(op: AttentionProduct, block: int) -> int:
         positions = step.contexts.pairs(op.window)
     else:
         blocks = -(-step.tokens // block)
-        seen = step.tokens if op.window is None else min(step.tokens, op.window + block)
+        seen = step.tokens if op.window is None else min(step.tokens, op.window + block - 1)
         positions = blocks * seen * step.passes
     return positions * op.batch * op.layers
 

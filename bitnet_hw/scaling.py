@@ -68,7 +68,8 @@ def scale_table(table: EnergyTable, request: str) -> EnergyTable:
         data = entry.model_dump(exclude_none=True)
         was = f"{data[next(iter(keys))]:g} pJ"
         data |= {key: data[key] * factor for key in keys if key in data}
-        return data | {"kind": "derived", "formula": formula.format(was=was)}
+        before = f" [{entry.formula}]" if entry.formula else ""
+        return data | {"kind": "derived", "formula": formula.format(was=was) + before}
 
     target_nm = re.sub(r"\D", "", ends[1][0])
     return EnergyTable.model_validate(

@@ -7,10 +7,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from . import catalogue
-from .documents import Record, read, validate
+from .documents import Record, read, validate, wrong_value
 from .errors import InputError
 from .formats import CODECS, Codec, Format, Kind, accumulator_bits, find_codec, parse_format
 
@@ -98,8 +98,8 @@ class LinearFormats(Record):
 
     @property
     def rescales(self) -> bool:
-        """Whether the integer sum is multiplied by scales before it is used."""
-        return self.activation_format.kind is Kind.INTEGER
+        """Whether the sum is multiplied by the scales of weights or activations before use."""
+        return self.activation_format.kind is Kind.INTEGER or self.weight_format.add_only
 
     def term_max(self) -> int:
         """Return the largest magnitude of one product, for the accumulator's width."""
@@ -221,13 +221,28 @@ class Scheme(Record):
     published: bool = False
     weight_zeros_from: str = ""
 
+    @field_validator("embedding")
+    @classmethod
+    def _check_embedding(cls, embedding: str) -> str:
+        return find_codec(embedding).name
+
+    @field_validator("elementwise")
+    @classmethod
+    def _check_elementwise(cls, elementwise: str) -> str:
+        if parse_format(elementwise).kind is not Kind.FLOAT:
+            raise ValueError(f"must be a float format, found {elementwise}")
+        return elementwise
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        find_codec(self.embedding)
-        if parse_format(self.elementwise).kind is not Kind.FLOAT:
-            raise ValueError(f"elementwise must be a float format, found {self.elementwise}")
         for role in self.overrides:
-            self.formats(role)
+            try:
+                self.formats(role)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                key = ".".join(("overrides", role, *map(str, problem["loc"])))
+                message = problem["msg"].removeprefix("Value error, ")
+                raise wrong_value(key, message) from None
         return self
 
     @cached_property
@@ -294,7 +309,7 @@ class Scheme(Record):
         overrides = data.setdefault("overrides", {})
         for role, fraction in (by_role or {}).items():
             overrides.setdefault(role, {})["weight_zeros"] = fraction
-        return self._validated(data)
+        return self._rebuilt(data)
 
     def with_kv_cache(self, form: str) -> Scheme:
         """Return the scheme with another KV cache: an integer format, or that of the operands."""
@@ -303,7 +318,13 @@ class Scheme(Record):
         return Scheme.model_validate(data)
 
     def with_float_accumulator(self, accumulator: str) -> Scheme:
-        """Return the scheme with every 16-bit float sum accumulated in another format."""
+        """Return the scheme with every 16-bit float sum accumulated in another format.
+
+        Raises
+        ------
+        InputError
+            If such sums cannot be accumulated in it.
+        """
 
         def changed(accumulates: str, operand: Format) -> str:
             is_half = operand.kind is Kind.FLOAT and operand.bits == 16
@@ -312,10 +333,13 @@ class Scheme(Record):
         data = self.model_dump(exclude_unset=True)
         for key, formats in (("linear", self.linear), ("lm_head", self.lm_head)):
             data[key]["accumulator"] = changed(formats.accumulator, formats.activation_format)
+        for role, override in data.get("overrides", {}).items():
+            formats = self.formats(role)
+            override["accumulator"] = changed(formats.accumulator, formats.activation_format)
         data["attention"]["accumulator"] = changed(
             self.attention.accumulator, self.attention.operand_format
         )
-        return Scheme.model_validate(data)
+        return self._rebuilt(data)
 
     def _changed(self, **changes: str | float) -> Scheme:
         data = self.model_dump(exclude_unset=True)
@@ -323,13 +347,13 @@ class Scheme(Record):
         for override in data.get("overrides", {}).values():
             for key in changes:
                 override.pop(key, None)
-        return self._validated(data)
+        return self._rebuilt(data)
 
-    def _validated(self, data: dict[str, Any]) -> Scheme:
+    def _rebuilt(self, data: dict[str, Any]) -> Scheme:
         try:
             return Scheme.model_validate(data)
-        except ValueError as error:
-            message = str(error).split("Value error, ")[-1].split(" [type=")[0]
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InputError(f"scheme {self.name}: {message}") from None
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from ..counting import Convention, count
+from ..counting import Convention, accumulating_in, count
 from ..errors import InputError
+from ..formats import Kind
 from ..model import load_model
 from ..scheme import Scheme
 from ..tally import OpTally
@@ -62,15 +63,9 @@ def command(
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
-    chosen = measure_zeros(schemes, checkpoint, model)[0]
-    if float_accumulator is not None:
-        if convention == "paper":
-            raise InputError(
-                f"--float-accumulator {float_accumulator} contradicts --convention paper, "
-                "which accumulates in the operands' own format"
-            )
-        chosen = chosen.with_float_accumulator(float_accumulator)
-    scenario = build_scenario(convention, given)
+    measured = measure_zeros(schemes, checkpoint, model)[0]
+    chosen = accumulating_in(measured, float_accumulator, convention)
+    scenario = build_scenario(convention, given, [model])
     machine = build_hardware(convention, hardware, lanes)
     tally = count(model, scenario, chosen, convention, machine)
     used_lanes = machine.lanes if convention == "hardware" else None
@@ -131,10 +126,16 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
     if scheme.add_only:
         work = tally.add_only
         zeros = scheme.linear.weight_zeros
+        ternary = scheme.linear.weight_format.kind is Kind.TERNARY
         basis = scheme.weight_zeros_basis if scheme.weight_zeros_from else "assumed, not measured"
+        of_zeros = (
+            f"{zeros:.3g} of the weights zero: {basis}"
+            if ternary
+            else "binary weights have no zeros"
+        )
         click.echo(
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "
-            f"({zeros:.3g} of the weights zero: {basis})"
+            f"({of_zeros})"
         )

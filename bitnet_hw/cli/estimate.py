@@ -69,7 +69,7 @@ def command(
     models = [load_model(config) for config in configs]
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     tables = build_tables(energy_tables, scale_node)
-    scenario = build_scenario(convention, given)
+    scenario = build_scenario(convention, given, models)
     machine = build_hardware(convention, hardware, lanes)
     size = parse_capacity(capacity) if capacity else machine.capacity_bytes
     found = [
@@ -136,17 +136,16 @@ def _print(group: list[Estimate], size: int | None) -> None:
 def _memory_rows(group: list[Estimate]) -> list[list[str]]:
     levels = [each.memory_by_level() for each in group]
     keys = dict.fromkeys(key for level in levels for key in level)
-    return [
-        [
-            f"{level}: {content}",
-            *(quantity(of.get((level, content), (0, 0))[1], "J", 4) for of in levels),
-        ]
-        for level, content in keys
-    ]
+
+    def cell(of: dict[tuple[str, str], tuple[float, float]], key: tuple[str, str]) -> str:
+        size, joules = of.get(key, (0.0, 0.0))
+        return f"{quantity(joules, 'J', 4)}, {quantity(size, 'B')}"
+
+    return [[f"{key[0]}: {key[1]}", *(cell(of, key) for of in levels)] for key in keys]
 
 
 def _roles(group: list[Estimate]) -> list[list[str]]:
-    by_role = [each.arithmetic_by_role() for each in group]
+    by_role = [each.arithmetic_by("role") for each in group]
     roles = dict.fromkeys(role for roles in by_role for role in roles)
     return [
         [f"role {role}", *(quantity(of.get(role, 0.0), "J", 4) for of in by_role)] for role in roles

@@ -25,7 +25,7 @@ from .output import Column, numbers, print_csv, print_json, print_table
 SCHEMA = 1
 
 _KV_FORMATS = ("fp16", "int8", "int4", "int3")
-_KV_CONTEXTS = (512, 2048, 8192, 32_768, 131_072)
+_KV_CONTEXTS = (512, 1024, 2048, 4096, 8192, 32_768, 131_072)
 _FIELDS = ("weights", "lm_head", "embedding", "norms_and_biases", "kv_cache", "activations")
 
 
@@ -56,7 +56,7 @@ def command(
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
-    scenario = build_scenario("hardware", given)
+    scenario = build_scenario("hardware", given, models)
     size = parse_capacity(capacity) if capacity else None
     rows = [_row(model, one, scenario, size) for model in models for one in stored]
     caches = [_kv_row(model, context) for model in models for context in _contexts(model)]
@@ -81,7 +81,10 @@ def command(
             [row["model"], row["context"], *(quantity(row[name], "B") for name in _KV_FORMATS)]
             for row in caches
         )
-        headings = ["KV cache of one sequence", *numbers("context", *_KV_FORMATS)]
+        headings: list[str | Column] = [
+            "KV cache of one sequence",
+            *numbers("context", *_KV_FORMATS),
+        ]
         print_table(headings, cells)
 
 

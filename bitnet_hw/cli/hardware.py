@@ -32,7 +32,7 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
         print_table(("key", Column("value", long="wrap")), shown)
     else:
         sizes = numbers("R", "L", "T", "clock", "buffers", "bandwidth", "capacity")
-        columns = ["name", *sizes, "DRAM", Column("description", long="wrap")]
+        columns: list[str | Column] = ["name", *sizes, "DRAM", Column("description", long="wrap")]
         print_table(columns, (_row(machine) for machine in machines))
 
 

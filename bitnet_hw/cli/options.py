@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +110,9 @@ def table_options(function: Any) -> Any:  # noqa: ANN401
     )(function)  # fmt: skip
 
 
-def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
+def build_scenario(
+    convention: Convention, given: dict[str, Any], models: Iterable[ModelSpec]
+) -> Scenario:
     """Return the scenario that the options say.
 
     Parameters
@@ -119,6 +121,8 @@ def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
         Its defaults fill what is not said.
     given : mapping
         The values of `scenario_options`, by parameter name; None where not given.
+    models : iterable of ModelSpec
+        Their learned positions bound the default length.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def build_scenario(convention: Convention, given: dict[str, Any]) -> Scenario:
         raise InputError(f"--{phases[0]} and --{phases[1]} exclude each other; give one")
     if (given["prompt"] is None) != (given["generate"] is None):
         raise InputError("a request needs both --prompt P and --generate G")
-    base = default_scenario(convention)
+    base = default_scenario(convention, *models)
     phase = phases[0] if phases else None
     length: dict[str, Any] = {}
     if phase == "prefill":

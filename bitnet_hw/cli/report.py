@@ -69,7 +69,7 @@ def command(
     if float_accumulator is not None:
         schemes = [one.with_float_accumulator(float_accumulator) for one in schemes]
     tables = build_tables(energy_tables, scale_node)
-    scenario = build_scenario("hardware", given)
+    scenario = build_scenario("hardware", given, models)
     if scenario.attention != "causal" and scenario.phase == "decode":
         raise InputError("--attention full says nothing of a decode; give --prefill S beside it")
     machine = build_hardware("hardware", hardware, lanes)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..counting import elementwise_functions
 from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
 from ..errors import InputError
-from ..estimate import LINEAR_ROLES, Band, Estimate, default_scenario, estimate, ratio
+from ..estimate import LINEAR_ROLES, Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
@@ -191,6 +191,27 @@ class Report:
             f"{_zeros(self.subject)}{static}."
         )
 
+    def behind(self, model: ModelSpec, table: EnergyTable) -> list[str]:
+        """Return what lies behind the headline: the ratio of the linears, arithmetic, bytes."""
+        base, of = (self.hardware_of(s, table, model) for s in (self.baseline, self.subject))
+        linears = [one.parts()["linears"] for one in (base, of)]
+        moved = [sum(row.row.bytes for row in one.memory or [] if row.row.level == "dram")
+                 for one in (base, of)]  # fmt: skip
+        dram = sum(row.joules for row in of.memory or [] if row.row.level == "dram")
+        serial = of.hardware.model_copy(update={"lanes": 1})
+        alone = estimate(model, of.scheme, table, of.scenario, "hardware", serial)
+        tokens = of.scenario.new_tokens
+        lanes, one_lane = (quantity(one.parts()["linears"] / tokens, "J") for one in (of, alone))
+        return [
+            "The products of the projections and the FFN alone save "
+            f"{times(linears[0] / linears[1])} (adder trees of L = {of.hardware.lanes} lanes: "
+            f"{lanes} a token; one accumulation a term, L = 1: {one_lane}).",
+            f"All arithmetic of the token saves {times(base.arithmetic_j / of.arithmetic_j)}: "
+            "attention and the LM head keep their formats.",
+            f"The bytes from DRAM shrink {times(moved[0] / moved[1])}, and DRAM costs "
+            f"{times(dram / of.arithmetic_j)} what all arithmetic costs.",
+        ]
+
 
 def _zeros(scheme: Scheme) -> str:
     """Return what the headline says of zeros among the weights, if anything does."""
@@ -288,12 +309,7 @@ def build_report(
 
 
 def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware) -> Estimate:
-    scenario = default_scenario("paper")
-    # A model with fewer learned positions than the papers' 512 tokens takes what it has.
-    if model.positions == "learned" and model.max_position_embeddings is not None:
-        tokens = min(scenario.tokens, model.max_position_embeddings)
-        scenario = scenario._replace(tokens=tokens)
-    return estimate(model, scheme, table, scenario, "paper", hardware)
+    return estimate(model, scheme, table, convention="paper", hardware=hardware)
 
 
 def _sizes(
@@ -385,8 +401,8 @@ def _prices(estimates: list[Estimate]) -> list[PriceUse]:
 
 
 def cited_sources(report: Report) -> list[Source]:
-    """Return the works that the prices stand in, each once."""
-    found = {use.price.source.cite(): use.price.source for use in report.prices}
+    """Return the works that the prices stand in, each once for every place it was read in."""
+    found = {(s.cite(), s.read_in): s for s in (use.price.source for use in report.prices)}
     return list(found.values())
 
 
@@ -398,7 +414,7 @@ def bibtex(report: Report) -> str:
         f"  version = {{{report.version}}},\n"
         "}"
     ]
-    for source in cited_sources(report):
+    for source in {source.cite(): source for source in cited_sources(report)}.values():
         first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
         key = f"{first.lower()}{source.year}"
         lines = [

@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..documents import whole_folder
 from ..energy import load_expansions
-from ..errors import InputError
 from ..units import percent, quantity, times
-from .content import EXCLUDED, Report, as_dict, bibtex, price_row
+from .content import EXCLUDED, Report, as_dict, bibtex, cited_sources, price_row
 from .figures import PLOTS, Plot, drawn
 from .style import in_style
 
@@ -59,43 +56,10 @@ def write_report(
         If a report stands there and `force` is not given, or the folder cannot be written.
     """
     folder = Path(folder)
-    say = progress or (lambda _text: None)
-    _check_target(folder, force)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    try:
-        _write_all(report, temporary, say)
-        return _move(temporary, folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_target(folder: Path, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder for the report")
-    if (folder / PAGE).exists() and not force:
-        raise InputError(
-            f"{folder}: holds a report already; give --force to replace it, or another folder"
-        )
-    present = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path())
-    if not os.access(present, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: cannot be written: {present} is not writable")
-
-
-def _move(temporary: Path, folder: Path) -> list[Path]:
-    written = []
-    for path in sorted(temporary.rglob("*")):
-        if path.is_file():
-            target = folder / path.relative_to(temporary)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-            written.append(target)
-    return written
+    with whole_folder(folder, PAGE, force=force) as temporary:
+        _write_all(report, temporary, progress or (lambda _text: None))
+        names = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
+    return [folder / name for name in sorted(names)]
 
 
 def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None:
@@ -174,5 +138,6 @@ def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
         pictures=pictures,
         excluded=EXCLUDED,
         expansions=load_expansions(),
+        sources=cited_sources(report),
         bibtex=bibtex(report),
     )

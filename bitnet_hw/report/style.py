@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 #: Width of one column of a two-column paper, inches.
 COLUMN_WIDTH = 3.5
@@ -50,3 +52,34 @@ _STYLE: Any = {
 def in_style() -> AbstractContextManager[None]:
     """Return a context in which figures are drawn and written in this style."""
     return mpl.rc_context(_STYLE)
+
+
+def panels(number: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:  # noqa: ANN401
+    """Return a figure of one column with panels above each other, `height` inches each."""
+    figure = Figure(figsize=(COLUMN_WIDTH, height * number))
+    axes = figure.subplots(number, 1, squeeze=False, **options)
+    return figure, list(axes[:, 0])
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    """Put the legend of one panel under the whole figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def row_title(axes: Axes, row: int, text: str) -> None:
+    """Write what a horizontal bar is above it: a tick label would eat the column's width."""
+    axes.annotate(
+        text,
+        (0, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(2, 7),
+        textcoords="offset points",
+        va="center",
+        fontsize=6.3,
+    )
+
+
+def plain(value: float, _position: object = None) -> str:
+    """Return a tick's label as people write numbers, powers of ten included."""
+    return f"{value:g}"

@@ -66,6 +66,14 @@ def test_estimate_json_is_a_list_by_model_scheme_and_table(run: Run) -> None:
             "attention": "causal",
             "lm_head": "last",
         }
+        assert sum(one["operations_j"].values()) == pytest.approx(sum(one["roles_j"].values()))
+        moved = sum(row["energy_j"] for row in one["traffic"])
+        assert moved == pytest.approx(one["memory_j"])
+    # The KV cache is read whole and one position is written.
+    cache = {
+        row["level"]: row["bytes"] for row in found[1]["traffic"] if row["content"] == "kv-cache"
+    }
+    assert cache["dram"] == 30 * 2 * 640 * (2048 + 1) * 2
     # 2,084,044,800 weights at 2 bits, and one FP16 scale for each of 210 matrices.
     assert found[1]["weight_bytes"] == 2_084_044_800 // 4 + 210 * 2
     assert found[0]["weight_bytes"] == 2_084_044_800 * 2
@@ -150,8 +158,8 @@ def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> Non
     machine.write_text(
         "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"
         "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
-        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\n"
+        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\ndram_static_w: 0.5\n"
     )
     result = run("estimate", MODEL, "--hardware", machine, "--energy-table", "7nm", "--json")
     for one in json.loads(result.out):
-        assert one["static_j"] == pytest.approx(2.0 * one["latency_s"])
+        assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])

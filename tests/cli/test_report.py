@@ -66,6 +66,20 @@ def test_the_headline_names_its_conditions(report: Path) -> None:
     assert sentence.count(". ") == 0
 
 
+def test_what_lies_behind_the_headline_on_the_golden_case(run: Run, tmp_path: Path) -> None:
+    arguments = ("--lanes", 1, "--float-accumulator", "fp16", "--energy-table", "7nm")
+    folder = tmp_path / "golden"
+    result = run(
+        "report", MODEL, "--scheme", "fp16,bitnet-b1.58", *arguments, "--hardware", "server",
+        "-o", folder,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    page = (folder / "report.md").read_text()
+    # By hand from the prices: linears 1.042 mJ against 0.039, bytes 4.98 GB against 1.34.
+    assert "save 26.7×" in page
+    assert "shrink 3.73×" in page
+
+
 def test_the_chain_starts_at_the_published_ratio_and_multiplies_out(report: Path) -> None:
     content = json.loads((report / "report.json").read_text())
     links = content["chain"]["jouppi-2021-7nm"]

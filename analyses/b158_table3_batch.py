@@ -1,0 +1,217 @@
+"""BitNet b1.58, Table 3: what the batches and throughputs of the 70B models need to come out.
+
+This is a fit, not a prediction: the paper prints neither KV format, nor runtime memory, nor what
+bounds the speed, so the analysis solves for them and says which values are possible.
+
+Shapes: LLaMA 2 70B, 8192 x 80, FFN 28672, 8 key/value heads (an assumption: the paper names a size
+only), fp16 against bitnet-b1.58 at 2 bits a weight, 512 positions, two A100 of 80 GB (1e9 bytes).
+Convention: hardware, for traffic and time.
+
+Memory: parameters + fixed + batch x (KV cache + runtime) fills the memory; one sequence more does
+not fit. Two batches give the two unknowns, `fixed` and the bytes of a sequence, as ranges. Speed: a
+decode step takes batch / throughput seconds; LLaMA's gives the DRAM bandwidth, BitNet's, whose
+bytes would take a third of the time, gives the rate of arithmetic (MAC/s).
+
+Tolerance: both batches exact and both throughputs to 0.1 percent, put back into the memory and
+timing models with the middle of each range; the two ratios that the paper prints to their digits.
+The analysis fails where the fit leaves what is physically possible: negative memory, or more than
+the GPUs' peaks. Known misses: none.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import permutations
+from typing import NamedTuple
+
+from bitnet_hw.counting import count
+from bitnet_hw.errors import MismatchError
+from bitnet_hw.hardware import Hardware
+from bitnet_hw.memory import footprint, kv_cache_bytes, traffic
+from bitnet_hw.model import load_model
+from bitnet_hw.scheme import AttentionFormats, Scheme, load_scheme
+from bitnet_hw.timing import timing
+from bitnet_hw.workload import Scenario, operators
+from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance, run
+
+MODEL = "bitnet-b1.58-70b"
+GPUS = 2
+POSITIONS = 512
+#: The table's columns, and the scheme that each is.
+COLUMNS = {"llama": "fp16", "bitnet": "bitnet-b1.58"}
+KV_FORMATS = ("fp16", "int8", "int4")
+GB = 1e9
+#: On-chip memory of a GPU holds the activations of a batch, and none of the weights.
+L2_BYTES = 40_000_000
+
+
+class Fit(NamedTuple):
+    """Ranges of the two unknowns of memory, bytes."""
+
+    fixed: tuple[float, float]
+    sequence: tuple[float, float]
+
+    def middle(self) -> tuple[float, float]:
+        """Return the middle of both ranges."""
+        return sum(self.fixed) / 2, sum(self.sequence) / 2
+
+
+def fit_memory(room: dict[str, float], batch: dict[str, int], step: int) -> Fit:
+    """Return which fixed bytes and which bytes a sequence give both batches.
+
+    Parameters
+    ----------
+    room : mapping
+        Column -> bytes that the parameters leave.
+    batch : mapping
+        Column -> the largest batch that fits.
+    step : int
+        The next batch that was tried is this much larger, and does not fit.
+
+    Raises
+    ------
+    MismatchError
+        If no non-negative values do.
+    """
+
+    def sequence(fixed: float) -> tuple[float, float]:
+        """Return the least and the most that a sequence may take beside some fixed bytes."""
+        least = max((room[c] - fixed) / (batch[c] + step) for c in room)
+        most = min((room[c] - fixed) / batch[c] for c in room)
+        return least, most
+
+    # The range ends at nothing fixed, or where one column is full to the brim and the other one
+    # step short of its next batch.
+    ends = [0.0]
+    for full, short in permutations(room, 2):
+        a, b = batch[full], batch[short] + step
+        if a != b:
+            ends.append((room[full] * b - room[short] * a) / (b - a))
+    possible = [f for f in ends if f >= 0 and 0 < sequence(f)[0] <= sequence(f)[1] * (1 + 1e-12)]
+    if not possible:
+        raise MismatchError("no non-negative memory explains both batches")
+    low, high = min(possible), max(possible)
+    return Fit((low, high), (sequence(high)[0], sequence(low)[1]))
+
+
+def with_kv(scheme: Scheme, kv: str) -> Scheme:
+    """Return a scheme with another KV cache."""
+    attention = AttentionFormats(operand="fp16", kv_cache=kv, accumulator="fp32")
+    return scheme.model_copy(update={"attention": attention})
+
+
+def compare(published: Published) -> Findings:
+    """Solve for what the table leaves out, and put it back."""
+    model = load_model(MODEL)
+    schemes = {column: load_scheme(name) for column, name in COLUMNS.items()}
+    batch = {c: int(published[f"b1.58.table3.{c}.batch"].number) for c in COLUMNS}
+    throughput = {c: published[f"b1.58.table3.{c}.throughput"].number for c in COLUMNS}
+    peak = {
+        k: GPUS * published[f"a100.{k}"].number for k in ("memory", "bandwidth", "fp16", "int8")
+    }
+    capacity = peak["memory"] * GB
+    one = Scenario("decode", context=POSITIONS)
+    parameters = {c: footprint(model, s, one).parameters for c, s in schemes.items()}
+    room = {c: capacity - parameters[c] for c in COLUMNS}
+    fit = fit_memory(room, batch, step=1)
+    fixed, sequence = fit.middle()
+
+    def machine(bandwidth: float, macs_per_s: float) -> Hardware:
+        return Hardware(
+            name="two A100, fitted",
+            rows=128,
+            lanes=128,
+            tokens=1,
+            clock_hz=macs_per_s / 128**2,
+            activation_buffer_bytes=GPUS * L2_BYTES,
+            weight_buffer_bytes=GPUS * L2_BYTES,
+            dram="HBM2",
+            bandwidth_bytes_per_s=bandwidth,
+            efficiency=1.0,
+        )
+
+    moved, macs, seconds = {}, {}, {}
+    for c, scheme in schemes.items():
+        scenario = one._replace(batch=batch[c])
+        rows = traffic(model, scheme, operators(model, scenario), machine(1.0, 1.0))
+        moved[c] = sum(row.bytes for row in rows if row.level == "dram")
+        macs[c] = count(model, scenario, scheme).macs
+        seconds[c] = batch[c] / throughput[c]
+    bandwidth = moved["llama"] / seconds["llama"]
+    macs_per_s = macs["bitnet"] / seconds["bitnet"]
+    # An FP16 peak of n TFLOPS is n / 2 TMAC/s, an INT8 peak of n TOPS likewise.
+    shares = {
+        "DRAM bandwidth of LLaMA": bandwidth / (peak["bandwidth"] * GB),
+        "INT8 arithmetic of BitNet": macs_per_s / (peak["int8"] / 2 * 1e12),
+    }
+    for what, share in shares.items():
+        if not 0 < share <= 1:
+            raise MismatchError(f"{what} would be {share:.2f} of the GPUs' peak")
+
+    fitted = machine(bandwidth, macs_per_s)
+    comparisons = []
+    for c, scheme in schemes.items():
+        fits = int((room[c] - fixed) // sequence)
+        figure = published[f"b1.58.table3.{c}.batch"]
+        comparisons.append(Comparison.of(figure, f"batch, {c} 70B", fits, EXACT, fitted=True))
+        time = timing(model, scheme, one._replace(batch=fits), fitted)
+        figure = published[f"b1.58.table3.{c}.throughput"]
+        name, rate = f"throughput, {c} 70B", fits / time.seconds
+        tolerance = Tolerance("relative", 0.001)
+        comparisons.append(Comparison.of(figure, name, rate, tolerance, fitted=True))
+    for what, values in (("batch", batch), ("throughput", throughput)):
+        figure = published[f"b1.58.table3.{what}.ratio"]
+        ours = values["bitnet"] / values["llama"]
+        comparisons.append(Comparison.of(figure, f"{what}, ratio as printed", ours))
+
+    readings = [(f"{step} more does not fit", fit_memory(room, batch, step)) for step in (1, 16)]
+    memory = Table(
+        f"Memory, GB of {capacity / GB:g}: what both batches need at once",
+        ("batch is the largest of its kind:", "fixed", "up to", "a sequence", "up to"),
+        [(text, *(x / GB for x in (*f.fixed, *f.sequence))) for text, f in readings],
+    )
+    kv_rows = []
+    for heads in (model.num_key_value_heads, model.num_attention_heads):
+        spec = model.model_copy(update={"num_key_value_heads": heads})
+        for kv in KV_FORMATS:
+            cache = kv_cache_bytes(spec, with_kv(schemes["bitnet"], kv), POSITIONS)
+            rest = sequence - cache
+            possible = "yes" if rest >= 0 else "no: a sequence has not so much"
+            kv_rows.append((kv, heads, cache / GB, rest / GB, possible))
+    kv_table = Table(
+        f"KV cache of a sequence, and the runtime memory beside it, of {sequence / GB:.3f} GB",
+        ("KV format", "key/value heads", "KV cache, GB", "runtime, GB", "possible"),
+        kv_rows,
+    )
+    speed = Table(
+        "Speed: a decode step at the published batch",
+        ("", "ms", "DRAM, GB", "TB/s", "of peak", "TMAC/s", "of FP16 peak", "of INT8 peak"),
+        [
+            (
+                f"{c} 70B",
+                1e3 * seconds[c],
+                moved[c] / GB,
+                moved[c] / seconds[c] / 1e12,
+                moved[c] / seconds[c] / (peak["bandwidth"] * GB),
+                macs[c] / seconds[c] / 1e12,
+                macs[c] / seconds[c] / (peak["fp16"] / 2 * 1e12),
+                macs[c] / seconds[c] / (peak["int8"] / 2 * 1e12),
+            )
+            for c in COLUMNS
+        ],
+    )
+    by_bytes = throughput["bitnet"] * seconds["bitnet"] * bandwidth / moved["bitnet"]
+    notes = [
+        f"Reproduces with: FP16 KV cache of {model.num_key_value_heads} heads, {fixed / GB:.1f} GB "
+        f"fixed and {sequence / GB:.3f} GB a sequence, {bandwidth / 1e12:.2f} TB/s from DRAM, "
+        f"{macs_per_s / 1e12:.0f} TMAC/s. Four numbers fitted to four: not a prediction.",
+        f"At LLaMA's bandwidth alone BitNet would reach {by_bytes:.0f} tokens/s: the published "
+        f"{throughput['bitnet']:.0f} are bound by arithmetic or overhead, not by bytes.",
+        "Both batches are multiples of 16; if batches were tried in steps of 16, nothing fixed is "
+        "needed.",
+    ]
+    return Findings(comparisons, [memory, kv_table, speed], notes)
+
+
+if __name__ == "__main__":
+    sys.exit(run(__file__, __doc__, compare))

@@ -1,0 +1,450 @@
+"""What every analysis shares: published figures, comparisons with a verdict, and their output.
+
+A script of this folder compares what a work printed with what bitnet-hw computes. It hands
+:func:`run` its docstring and a function from :class:`Published` to :class:`Findings`; the rest, the
+table on the terminal, ``--json``, the exit code, is the same for all.
+
+Exit codes: 0, every comparison is within its tolerance or a known miss; 4, one is not, or a known
+miss has gone or moved; 2, bad input; 3, a tool that the analysis needs is not installed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import click
+from pydantic import Field
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from bitnet_hw.documents import Record, read, validate
+from bitnet_hw.energy import Source
+from bitnet_hw.errors import BitnetHwError, InputError, MismatchError, unknown_name
+
+FOLDER = Path(__file__).resolve().parent / "published"
+
+#: A known miss whose computed value changes by more than this share has become another miss.
+MISS_DRIFT = 0.005
+
+Verdict = Literal["ok", "fitted", "known miss", "FAIL"]
+Cell = str | float | int
+
+
+class KnownMiss(Record):
+    """A published figure that is known not to come out.
+
+    Attributes
+    ----------
+    ours : float
+        What comes out instead, in the figure's unit.
+    why : str
+        What is known about it.
+    """
+
+    ours: float
+    why: Annotated[str, Field(min_length=1)]
+
+
+class Figure(Record):
+    """One published number.
+
+    Attributes
+    ----------
+    id : str
+        What scripts ask for.
+    value : str
+        The number as printed: its digits say how precise it is.
+    unit : str
+        Its unit; ``x`` for a ratio.
+    source : str
+        Key of the file's `sources`.
+    locator : str
+        Where in that work.
+    confidence : str
+        How the number was read, where that was not simply in the work itself.
+    known_miss : KnownMiss, optional
+        Why it does not come out.
+    """
+
+    id: str
+    value: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+    unit: str
+    source: str
+    locator: str
+    confidence: str = ""
+    known_miss: KnownMiss | None = None
+
+    @property
+    def number(self) -> float:
+        """The value as a number."""
+        return float(self.value)
+
+
+class FigureFile(Record):
+    """A file of published figures."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    sources: dict[str, Source]
+    figures: list[Figure]
+
+
+class Published:
+    """The published figures of a folder, by id.
+
+    Parameters
+    ----------
+    folder : path
+        Its YAML files are read.
+
+    Raises
+    ------
+    InputError
+        If a file is not valid, an id stands twice, or a source is missing.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._figures: dict[str, Figure] = {}
+        self._sources: dict[str, Source] = {}
+        self._used: dict[str, None] = {}
+        for path in sorted(folder.glob("*.yaml")):
+            file = validate(FigureFile, read(path))
+            self._sources |= file.sources
+            for figure in file.figures:
+                if figure.id in self._figures:
+                    raise InputError(f"{path}: figure {figure.id!r} stands twice")
+                if figure.source not in file.sources:
+                    raise InputError(
+                        f"{path}: {figure.id}: "
+                        f"{unknown_name('source', figure.source, file.sources)}"
+                    )
+                self._figures[figure.id] = figure
+
+    def __getitem__(self, name: str) -> Figure:
+        """Return a figure, and note its source as used."""
+        if name not in self._figures:
+            raise unknown_name("published figure", name, self._figures)
+        figure = self._figures[name]
+        self._used[figure.source] = None
+        return figure
+
+    def citations(self) -> list[str]:
+        """Return the works whose figures were asked for."""
+        sources = [self._sources[key] for key in self._used]
+        return [s.cite() + (f" (read in {s.read_in})" if s.read_in else "") for s in sources]
+
+
+class Tolerance(NamedTuple):
+    """How far ours may lie from the published figure.
+
+    Attributes
+    ----------
+    kind : str
+        ``digits``: rounds to the printed digits. ``relative``: a share of the published value.
+        ``absolute``: in the figure's unit. ``exact``: equal to a part in 1e9.
+    amount : float
+        As the kind needs it.
+    """
+
+    kind: Literal["digits", "relative", "absolute", "exact"]
+    amount: float = 0.0
+
+    def holds(self, printed: str, ours: float) -> bool:
+        """Return whether ours is within it of a printed number."""
+        published = float(printed)
+        allowed = {
+            "digits": 0.5 * 10.0 ** -len(printed.partition(".")[2]),
+            "relative": self.amount * abs(published),
+            "absolute": self.amount,
+            "exact": 0.0,
+        }[self.kind]
+        return abs(ours - published) <= allowed + 1e-9 * abs(published)
+
+    def __str__(self) -> str:
+        """Return it as tables show it."""
+        return {
+            "digits": "printed digits",
+            "relative": f"{100 * self.amount:g} %",
+            "absolute": f"± {self.amount:g}",
+            "exact": "exact",
+        }[self.kind]
+
+
+DIGITS = Tolerance("digits")
+EXACT = Tolerance("exact")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published figure beside ours.
+
+    Attributes
+    ----------
+    name : str
+        What is compared.
+    printed : str
+        The published number, or what follows from printed ones, with its digits.
+    ours : float
+        What comes out.
+    unit, locator : str
+        Unit of both, and where the published one stands.
+    tolerance : Tolerance
+        How far apart they may be.
+    known_miss : KnownMiss or None
+        Set where they are known to disagree.
+    fitted : bool
+        Whether ours was made to agree, which confirms nothing but the fit itself.
+    """
+
+    name: str
+    printed: str
+    ours: float
+    unit: str
+    locator: str
+    tolerance: Tolerance
+    known_miss: KnownMiss | None = None
+    fitted: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        figure: Figure,
+        name: str,
+        ours: float,
+        tolerance: Tolerance = DIGITS,
+        *,
+        fitted: bool = False,
+    ) -> Comparison:
+        """Compare ours with a published figure."""
+        known = figure.known_miss
+        return cls(name, figure.value, ours, figure.unit, figure.locator, tolerance, known, fitted)
+
+    @property
+    def published(self) -> float:
+        """The published number."""
+        return float(self.printed)
+
+    @property
+    def ratio(self) -> float:
+        """Ours over published."""
+        return self.ours / self.published
+
+    @property
+    def verdict(self) -> Verdict:
+        """``ok``, ``fitted``, ``known miss``, or ``FAIL``."""
+        return self._judgement[0]
+
+    @property
+    def remark(self) -> str:
+        """Why it misses or fails; empty where it is ok."""
+        return self._judgement[1]
+
+    @property
+    def _judgement(self) -> tuple[Verdict, str]:
+        within = self.tolerance.holds(self.printed, self.ours)
+        miss = self.known_miss
+        if miss is None:
+            if not within:
+                return "FAIL", "outside the tolerance"
+            return ("fitted", "by construction") if self.fitted else ("ok", "")
+        if within:
+            return "FAIL", "a known miss has disappeared: strike it from the published figures"
+        if abs(self.ours - miss.ours) > MISS_DRIFT * abs(miss.ours):
+            return "FAIL", f"a known miss has moved: it was {miss.ours:g}"
+        return "known miss", miss.why
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "name": self.name,
+            "published": self.published,
+            "printed": self.printed,
+            "ours": self.ours,
+            "ratio": self.ratio,
+            "unit": self.unit,
+            "locator": self.locator,
+            "tolerance": str(self.tolerance),
+            "verdict": self.verdict,
+            "remark": self.remark,
+        }
+
+
+@dataclass(frozen=True)
+class Table:
+    """What an analysis shows beside its comparisons, without a verdict."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "title": self.title,
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+        }
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an analysis found.
+
+    Attributes
+    ----------
+    comparisons : list of Comparison
+        What decides the exit code.
+    tables : list of Table
+        What else there is to see.
+    notes : list of str
+        One sentence each.
+    reference : str
+        Whose figures ours stand beside, where they are not published ones.
+    """
+
+    comparisons: list[Comparison]
+    tables: list[Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reference: str = "published"
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many comparisons have a verdict."""
+        return sum(c.verdict == verdict for c in self.comparisons)
+
+
+Compare = Callable[[Published], Findings]
+
+
+def run(script: str, doc: str | None, compare: Compare, args: list[str] | None = None) -> int:
+    """Run an analysis as a command.
+
+    Parameters
+    ----------
+    script : str
+        ``__file__`` of the analysis.
+    doc : str
+        Its docstring: the first line is the title.
+    compare : callable
+        Computes and compares.
+    args : list of str, optional
+        The arguments; those of the process when absent.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    name = Path(script).stem
+    title, _, description = inspect.cleandoc(doc or name).partition("\n")
+
+    @click.command(help=doc, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @click.option(
+        "--published", "folder", metavar="FOLDER", default=FOLDER, show_default="published/",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Read the published figures from another folder.",
+    )  # fmt: skip
+    def command(as_json: bool, folder: Path) -> None:
+        published = Published(folder)
+        findings = compare(published)
+        failed = [c for c in findings.comparisons if c.verdict == "FAIL"]
+        if as_json:
+            text = json.dumps(
+                {
+                    "schema": 1,
+                    "analysis": name,
+                    "title": title,
+                    "description": description.strip(),
+                    "verdict": "FAIL" if failed else "ok",
+                    "sources": published.citations(),
+                    "reference": findings.reference,
+                    "comparisons": [c.as_dict() for c in findings.comparisons],
+                    "tables": [table.as_dict() for table in findings.tables],
+                    "notes": findings.notes,
+                },
+                indent=1,
+            )
+            click.echo(text)
+        else:
+            _show(title, published.citations(), findings)
+        if failed:
+            first = failed[0]
+            raise MismatchError(
+                f"{len(failed)} of {len(findings.comparisons)} comparisons fail; first "
+                f"{first.name}: {findings.reference} {first.printed}, ours {first.ours:g} "
+                f"{first.unit} (tolerance {first.tolerance}): {first.remark}"
+            )
+
+    try:
+        command.main(args=args, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        return _fail(name, error.format_message(), 2)
+    except click.Abort:
+        return _fail(name, "interrupted", 130)
+    except BitnetHwError as error:
+        return _fail(name, str(error), error.exit_code)
+    return 0
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    click.echo(f"{name}: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def shown(value: Cell) -> str:
+    """Return a cell as text: a float at four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+_STYLES: dict[Verdict, str] = {
+    "ok": "green",
+    "fitted": "cyan",
+    "known miss": "yellow",
+    "FAIL": "bold red",
+}
+
+
+def _show(title: str, citations: list[str], findings: Findings) -> None:
+    on_terminal = sys.stdout.isatty()
+    # A pipe has no width of its own: wide enough that no line is folded.
+    console = Console(width=None if on_terminal else 200, highlight=False)
+    frame = box.SIMPLE_HEAD if on_terminal else None
+    console.print(f"[bold]{escape(title)}[/]")
+    for citation in citations:
+        console.print(escape(citation), style="dim")
+    if findings.comparisons:
+        table = RichTable(box=frame, pad_edge=False)
+        for column in ("", findings.reference, "ours", "ratio"):
+            table.add_column(column, justify="right" if column else "left")
+        for column in ("unit", "tolerance", "verdict"):
+            table.add_column(column, no_wrap=True)
+        for c in findings.comparisons:
+            printed = c.printed if len(c.printed) <= 8 else shown(c.published)
+            cells = [c.name, printed, shown(c.ours), f"{c.ratio:.4f}", c.unit]
+            cells.append(str(c.tolerance))
+            verdict = f"[{_STYLES[c.verdict]}]{c.verdict}[/]"
+            table.add_row(*map(escape, cells), verdict)
+        console.print(table)
+        for c in findings.comparisons:
+            if c.remark:
+                console.print(f"[{_STYLES[c.verdict]}]{c.verdict}[/]: {escape(c.name)}: {c.remark}")
+    for extra in findings.tables:
+        console.print(f"\n{escape(extra.title)}")
+        table = RichTable(box=frame, pad_edge=False)
+        for i, column in enumerate(extra.columns):
+            numeric = any(not isinstance(row[i], str) for row in extra.rows)
+            table.add_column(escape(column), justify="right" if numeric else "left")
+        for row in extra.rows:
+            table.add_row(*(escape(shown(cell)) for cell in row))
+        console.print(table)
+    for note in findings.notes:
+        console.print(f"- {escape(note)}")
+    counts = ((n, v) for v in _STYLES if (n := findings.count(v)))
+    console.print(", ".join(f"[{_STYLES[v]}]{n} {v}[/]" for n, v in counts))

@@ -1,0 +1,171 @@
+"""Run every analysis and write one page.
+
+Each analysis of this folder runs as a command of its own, as a reader would run it. Written:
+``index.html``, self-contained, and ``results.json``, what each analysis printed with ``--json``.
+
+Exit codes: 0, all hold; 4, a comparison is outside its tolerance, or an analysis broke down. One
+that needs a tool which is not installed is listed as not run and does not count.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bitnet_hw.documents import whole_folder
+from bitnet_hw.errors import BitnetHwError, MismatchError, ToolMissingError
+from comparison import shown
+
+FOLDER = Path(__file__).resolve().parent
+NOT_ANALYSES = {"comparison", "reproduce"}
+PAGE = "index.html"
+#: Version of ``results.json``.
+SCHEMA = 1
+TIME_LIMIT_S = 600
+
+#: The strip of ratios: the pixels it takes, and the ratios at its ends.
+STRIP_WIDTH, STRIP_LOW, STRIP_HIGH = 600, 0.8, 1.25
+
+
+def scripts() -> list[Path]:
+    """Return the analyses, in the order of their names."""
+    return [path for path in sorted(FOLDER.glob("*.py")) if path.stem not in NOT_ANALYSES]
+
+
+def run_analysis(script: Path) -> dict[str, Any]:
+    """Run one analysis, and return what it printed, or why it printed nothing.
+
+    Parameters
+    ----------
+    script : path
+        The analysis.
+
+    Returns
+    -------
+    dict
+        Its JSON, with ``verdict`` one of ``ok``, ``FAIL`` and ``not run``, and ``error``, the line
+        that it printed on standard error where it did not end well.
+    """
+    command = [sys.executable, str(script), "--json"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+        )
+        said = done.stderr.strip().splitlines()
+        code, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired:
+        said, code, output = [f"no answer in {TIME_LIMIT_S} s"], 1, ""
+    error = said[-1] if code and said else ""
+    try:
+        found: dict[str, Any] = json.loads(output)
+    except ValueError:
+        found = {
+            "analysis": script.stem,
+            "title": script.stem,
+            "description": "",
+            "sources": [],
+            "comparisons": [],
+            "tables": [],
+            "notes": [],
+            "reference": "published",
+            "verdict": "FAIL",
+        }
+    if code == ToolMissingError.exit_code:
+        found["verdict"] = "not run"
+    elif code:
+        found["verdict"] = "FAIL"
+    return found | {"error": error}
+
+
+def strip_place(ratio: float) -> float:
+    """Return where a ratio stands on the strip, in pixels; the ends hold what lies beyond."""
+    inside = min(max(ratio, STRIP_LOW), STRIP_HIGH)
+    return 10 + (STRIP_WIDTH - 20) * (inside - STRIP_LOW) / (STRIP_HIGH - STRIP_LOW)
+
+
+def render(results: list[dict[str, Any]], version: str) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    environment.globals["place"] = strip_place
+    counts = {
+        verdict: sum(c["verdict"] == verdict for r in results for c in r["comparisons"])
+        for verdict in ("ok", "fitted", "known miss", "FAIL")
+    }
+    template = environment.get_template("reproduced.html.j2")
+    return template.render(results=results, version=version, counts=counts, width=STRIP_WIDTH)
+
+
+@click.command(
+    help=inspect.getdoc(sys.modules[__name__]),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("reproduced"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the page goes.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier page.")
+def main(output: Path, force: bool) -> None:
+    """Run, write, and say what failed."""
+    from importlib.metadata import version
+
+    results: list[dict[str, Any]] = []
+    own_version = version("bitnet-hw")
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with (
+        whole_folder(output, PAGE, force=force) as temporary,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task("", total=len(scripts()))
+        for script in scripts():
+            progress.update(task, description=script.stem)
+            results.append(run_analysis(script))
+            progress.advance(task)
+        everything = {"schema": SCHEMA, "version": own_version, "analyses": results}
+        text = json.dumps(everything, indent=1)
+        (temporary / "results.json").write_text(text + "\n", encoding="utf-8")
+        page = render(results, own_version)
+        (temporary / PAGE).write_text(page, encoding="utf-8")
+    for result in results:
+        verdicts = [c["verdict"] for c in result["comparisons"]]
+        kinds = [f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)]
+        detail = ", ".join(kinds) or result["error"]
+        click.echo(f"{result['verdict']:8} {result['analysis']:26} {detail}")
+    click.echo(f"{output / PAGE}")
+    failed = [r["analysis"] for r in results if r["verdict"] == "FAIL"]
+    if failed:
+        raise MismatchError(f"{len(failed)} of {len(results)} analyses fail: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except BitnetHwError as problem:
+        click.echo(f"reproduce: error: {problem}", err=True)
+        sys.exit(problem.exit_code)

@@ -1,0 +1,89 @@
+"""``bitnet-hw export``: a workload and its prices as input files of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from ..estimate import estimate
+from ..export import README, write_zigzag
+from ..model import load_model
+from .options import (
+    build_hardware,
+    build_scenario,
+    build_schemes,
+    build_tables,
+    machine_options,
+    scenario_options,
+    table_options,
+)
+
+
+@click.command()
+@click.argument("config")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["zigzag"]),
+    default="zigzag",
+    show_default=True,
+    help="The tool that reads the files.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Where the files go.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier export.")
+@click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
+@table_options
+@scenario_options
+@machine_options
+def command(
+    config: str,
+    form: str,
+    output: Path,
+    force: bool,
+    scheme: str,
+    energy_tables: str,
+    scale_node: str | None,
+    codec: str | None,
+    hardware: str | None,
+    lanes: int | None,
+    float_accumulator: str | None,
+    **given: Any,  # noqa: ANN401  the scenario options
+) -> None:
+    """Write a workload and its prices for another tool.
+
+    For ZigZag: loop nests, an accelerator whose unit_energy and memory costs are those of our
+    tables for the scheme's formats, a mapping, and a README on how to run them. CONFIG is a
+    catalogue name (see `bitnet-hw models`), a YAML file of ours, or a Hugging Face config.json or
+    its folder. One pass: --decode CONTEXT, or --prefill S with --attention full.
+    """
+    source = click.get_current_context().get_parameter_source("energy_tables")
+    if source is click.core.ParameterSource.DEFAULT:
+        energy_tables = "7nm"
+    schemes, tables = build_schemes(scheme, codec), build_tables(energy_tables, scale_node)
+    for what, number in (("scheme", len(schemes)), ("energy table", len(tables))):
+        if number > 1:
+            raise InputError(f"export takes one {what}, found {number}")
+    model = load_model(config)
+    of = estimate(
+        model,
+        schemes[0],
+        tables[0],
+        build_scenario("hardware", given, [model]),
+        "hardware",
+        build_hardware("hardware", hardware, lanes),
+        float_accumulator,
+    )
+    groups = write_zigzag(of, output, force=force)
+    click.echo(
+        f"{output}: {len(groups)} kinds of MAC for {form}; {output / README} says how to run"
+    )

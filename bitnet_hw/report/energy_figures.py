@@ -1,0 +1,231 @@
+"""Figures of energy: what `Report` holds in joules, drawn and said in words."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..estimate import PARTS, Estimate
+from ..units import percent, quantity
+from .content import Report
+from .style import (
+    COLOURS,
+    COLUMN_WIDTH,
+    HATCHES,
+    LINES,
+    MARKERS,
+    legend_below,
+    panels,
+    plain,
+)
+
+#: Colour and hatch of each part: arithmetic in the palette's cool half, memory in its warm one.
+_PART_STYLES = dict(
+    zip(
+        PARTS,
+        (
+            (COLOURS[0], ""),
+            (COLOURS[5], "///"),
+            (COLOURS[2], ""),
+            (COLOURS[3], "xxx"),
+            (COLOURS[7], ""),
+            (COLOURS[6], ""),
+            (COLOURS[4], ""),
+            (COLOURS[1], "..."),
+            (COLOURS[1], "\\\\\\"),
+            (COLOURS[4], "///"),
+            ("#000000", ""),
+        ),
+        strict=True,
+    )
+)
+
+
+def _stack(axes: Axes, estimates: list[Estimate], parts: list[str], scale: float) -> None:
+    names = [of.scheme.name for of in estimates]
+    bottoms = [0.0] * len(estimates)
+    for part in parts:
+        colour, hatch = _PART_STYLES[part]
+        heights = [of.parts()[part] / of.scenario.new_tokens * scale for of in estimates]
+        axes.bar(
+            names,
+            heights,
+            bottom=bottoms,
+            label=part,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0.3,
+            width=0.65,
+        )
+        bottoms = [a + b for a, b in zip(bottoms, heights, strict=True)]
+    axes.grid(visible=False, axis="x")
+
+
+def _total_band(axes: Axes, estimates: list[Estimate], scale: float) -> None:
+    bands = [of.energy_per_token for of in estimates]
+    axes.errorbar(
+        [of.scheme.name for of in estimates],
+        [band.value * scale for band in bands],
+        yerr=[
+            [(band.value - band.low) * scale for band in bands],
+            [(band.high - band.value) * scale for band in bands],
+        ],
+        fmt="none",
+        ecolor="black",
+        elinewidth=0.7,
+        capsize=2,
+    )
+
+
+def draw_parts(report: Report) -> Figure:
+    """Draw `parts`."""
+    tables = report.tables
+    figure = Figure(figsize=(COLUMN_WIDTH, 4.6))
+    grid = figure.subplots(2, len(tables), squeeze=False)
+    for column, table in enumerate(tables):
+        estimates = [report.hardware_of(scheme, table) for scheme in report.schemes]
+        shown = [p for p in PARTS if any(of.parts()[p] > 0 for of in estimates)]
+        arithmetic = [p for p in shown if not p.startswith(("DRAM", "SRAM", "static"))]
+        _stack(grid[0][column], estimates, shown, 1e3)
+        _total_band(grid[0][column], estimates, 1e3)
+        _stack(grid[1][column], estimates, arithmetic, 1e3)
+        grid[0][column].set_title(f"{table.short_name}: everything")
+        grid[1][column].set_title("arithmetic alone")
+        for row in grid:
+            row[column].tick_params(axis="x", rotation=30)
+    for row in grid:
+        row[0].set_ylabel("mJ a token")
+    legend_below(figure, grid[0][0], 2)
+    return figure
+
+
+def say_parts(report: Report) -> str:
+    """Say `parts` in words."""
+    table = report.tables[0]
+    sentences = []
+    for scheme in report.schemes:
+        of = report.hardware_of(scheme, table)
+        tokens = of.scenario.new_tokens
+        parts = sorted(of.parts().items(), key=lambda item: -item[1])[:4]
+        said = ", ".join(f"{name} {quantity(joules / tokens, 'J')}" for name, joules in parts)
+        sentences.append(f"{scheme.name}: {said}")
+    return f"Energy a token by part at {table.short_name}. " + "; ".join(sentences) + "."
+
+
+def draw_sharing(report: Report) -> Figure:
+    """Draw `sharing`."""
+    figure, rows = panels(2, 2.2, sharex=True)
+    for axes, phase in zip(rows, ("decode", "prefill"), strict=True):
+        for i, scheme in enumerate((report.baseline.name, report.subject.name)):
+            mine = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
+            tokens = [point.tokens for point in mine]
+            for j, (what, values) in enumerate(
+                (
+                    ("total", [point.total_j for point in mine]),
+                    ("DRAM", [point.dram_j for point in mine]),
+                    ("linears' arithmetic", [point.linear_arithmetic_j for point in mine]),
+                )
+            ):
+                axes.plot(
+                    tokens,
+                    [value * 1e3 for value in values],
+                    LINES[j],
+                    color=COLOURS[i],
+                    marker=MARKERS[i] if j == 0 else "",
+                    label=f"{scheme}: {what}",
+                )
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter(plain)
+        axes.yaxis.set_major_formatter(plain)
+        axes.set_ylabel("mJ a token")
+    rows[0].set_title(f"decode, sequences side by side ({report.tables[0].short_name})")
+    rows[1].set_title("prefill: tokens of one sequence")
+    rows[1].set_xlabel("tokens that share a weight fetch")
+    legend_below(figure, rows[0], 2)
+    return figure
+
+
+def say_sharing(report: Report) -> str:
+    """Say `sharing` in words."""
+    parts = []
+    for phase in ("decode", "prefill"):
+        for scheme in (report.baseline.name, report.subject.name):
+            mine = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
+            ends = [
+                f"{percent(point.linear_arithmetic_j / point.total_j)} at {point.tokens}"
+                for point in (mine[0], mine[-1])
+            ]
+            parts.append(f"{phase}, {scheme}: {' and '.join(ends)} tokens")
+    return "Share of the energy that the linears' arithmetic takes. " + "; ".join(parts) + "."
+
+
+def draw_operations(report: Report) -> Figure:
+    """Draw `operations`."""
+    figure, rows = panels(len(report.tables), 1.9)
+    kinds = (("multiplications", "mul_j"), ("additions", "add_j"), ("other", "other_j"))
+    for axes, table in zip(rows, report.tables, strict=True):
+        for j, (title, name) in enumerate(kinds):
+            places = [i + (j - 1) * 0.27 for i in range(len(report.schemes))]
+            values = [
+                getattr(of, name) / of.scenario.new_tokens * 1e3
+                for of in (report.hardware_of(scheme, table) for scheme in report.schemes)
+            ]
+            axes.bar(
+                places, values, 0.25, label=title, color=COLOURS[j], hatch=HATCHES[j],
+                edgecolor="white", linewidth=0.3,
+            )  # fmt: skip
+        axes.set_xticks(range(len(report.schemes)), [scheme.name for scheme in report.schemes])
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(plain)
+        axes.tick_params(axis="x", rotation=15)
+        axes.set_ylabel("mJ a token")
+        axes.set_title(f"{table.short_name}: arithmetic")
+        axes.grid(visible=False, axis="x")
+    legend_below(figure, rows[0], 3)
+    return figure
+
+
+def say_operations(report: Report) -> str:
+    """Say `operations` in words."""
+    parts = []
+    for table in report.tables:
+        for scheme in report.schemes:
+            of = report.hardware_of(scheme, table)
+            n = of.scenario.new_tokens
+            parts.append(
+                f"{scheme.name} at {table.short_name}: multiplications "
+                f"{quantity(of.mul_j / n, 'J')}, additions {quantity(of.add_j / n, 'J')}"
+            )
+    return "Arithmetic energy a token. " + "; ".join(parts) + "."
+
+
+def draw_unsaved(report: Report) -> Figure:
+    """Draw `unsaved`."""
+    figure, rows = panels(len(report.tables), 1.7)
+    names = list(dict.fromkeys(name for one in report.unsaved for name in one.parts))
+    for axes, table in zip(rows, report.tables, strict=True):
+        shares = [one for one in report.unsaved if one.table == table.short_name]
+        left = [0.0] * len(shares)
+        for i, name in enumerate(names):
+            widths = [100 * one.parts.get(name, 0.0) for one in shares]
+            axes.barh(
+                [one.scheme for one in shares], widths, left=left, label=name, color=COLOURS[i],
+                hatch=HATCHES[i], edgecolor="white", linewidth=0.3, height=0.65,
+            )  # fmt: skip
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_title(f"{table.short_name}: energy by what it is spent on")
+        axes.grid(visible=False, axis="y")
+    rows[-1].set_xlabel("percent of the energy a token")
+    legend_below(figure, rows[0], 3)
+    return figure
+
+
+def say_unsaved(report: Report) -> str:
+    """Say `unsaved` in words."""
+    return "Share that ternary weights cannot save. " + "; ".join(
+        f"{one.scheme} at {one.table}: {percent(one.share)}" for one in report.unsaved
+    )

@@ -1,0 +1,230 @@
+"""Figures of savings: what `Report` holds as ratios, drawn and said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..units import quantity, times
+from .content import Report, SizePoint
+from .style import (
+    COLOURS,
+    HATCHES,
+    MARKERS,
+    legend_below,
+    panels,
+    row_title,
+)
+
+
+def _parameters(value: float, _position: object = None) -> str:
+    return quantity(value, "", 2).replace(" ", "")
+
+
+def _size_lines(
+    axes: Axes, points: list[SizePoint], value: Callable[[SizePoint], float], style: str = "-"
+) -> None:
+    for i, scheme in enumerate(dict.fromkeys(point.scheme for point in points)):
+        apart = [point for point in points if point.scheme == scheme and not point.on_curve]
+        axes.plot(
+            [point.parameters for point in apart],
+            [value(point) for point in apart],
+            linestyle="",
+            marker=MARKERS[i],
+            markersize=6,
+            markerfacecolor="none",
+            color=COLOURS[i],
+        )
+        mine = [point for point in points if point.scheme == scheme and point.on_curve]
+        axes.plot(
+            [point.parameters for point in mine],
+            [value(point) for point in mine],
+            style,
+            color=COLOURS[i],
+            marker=MARKERS[i] if style == "-" else "",
+            label=scheme if style == "-" else None,
+            alpha=1 if style == "-" else 0.8,
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(_parameters)
+    axes.xaxis.set_minor_formatter("")
+    axes.yaxis.set_major_formatter(lambda x, _: f"{x:g}×")
+    axes.yaxis.set_minor_formatter(lambda x, _: f"{x:g}×" if str(x)[0] in "25" else "")
+
+
+def draw_energy_savings(report: Report) -> Figure:
+    """Draw `energy-savings`."""
+    figure, rows = panels(len(report.tables), 2.1, sharex=True)
+    for axes, table in zip(rows, report.tables, strict=True):
+        points = [point for point in report.sizes if point.table == table.short_name]
+        _size_lines(axes, points, lambda point: point.hardware_ratio)
+        _size_lines(axes, points, lambda point: point.paper_ratio, "--")
+        axes.set_title(f"{table.short_name}: energy against {report.baseline.name}")
+        axes.set_ylabel("saving")
+    rows[0].plot([], [], "-", color="#444444", label="hardware convention")
+    rows[0].plot([], [], "--", color="#444444", label="paper convention")
+    rows[-1].set_xlabel("parameters")
+    legend_below(figure, rows[0], 2)
+    return figure
+
+
+def say_energy_savings(report: Report) -> str:
+    """Say `energy-savings` in words."""
+    ends = [
+        f"{point.scheme} at {point.table}, {quantity(point.parameters, '')} parameters: "
+        f"{times(point.hardware_ratio)} hardware, {times(point.paper_ratio)} paper"
+        for point in report.sizes
+        if point.scheme == report.subject.name
+    ]
+    return "Savings against model size, a curve a scheme. " + "; ".join(ends) + "."
+
+
+def draw_memory_savings(report: Report) -> Figure:
+    """Draw `memory-savings`."""
+    figure, (axes,) = panels(1, 2.3)
+    points = [point for point in report.sizes if point.table == report.tables[0].short_name]
+    _size_lines(axes, points, lambda point: point.memory_ratio)
+    _size_lines(axes, points, lambda point: point.weights_ratio, "--")
+    axes.plot([], [], "-", color="#444444", label="everything in memory")
+    axes.plot([], [], "--", color="#444444", label="projections and FFN alone")
+    axes.set_title(f"memory against {report.baseline.name}")
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("saving")
+    legend_below(figure, axes, 2)
+    return figure
+
+
+def say_memory_savings(report: Report) -> str:
+    """Say `memory-savings` in words."""
+    last = [point for point in report.sizes if point.model == report.sizes[-1].model]
+    seen = {point.scheme: point for point in last}
+    return "Memory savings against model size. At the largest size: " + "; ".join(
+        f"{name} {times(point.memory_ratio)} in all, {times(point.weights_ratio)} for the weights"
+        for name, point in seen.items()
+    )
+
+
+def draw_chain(report: Report) -> Figure:
+    """Draw `chain`."""
+    figure, rows = panels(len(report.chains), 2.9)
+    for axes, (name, links) in zip(rows, report.chains.items(), strict=True):
+        labels = [link.title for link in links] + ["ratio of the system"]
+        before = 1.0
+        for i, link in enumerate(links):
+            low, high = sorted((before, link.ratio))
+            colour = COLOURS[7] if i == 0 else COLOURS[2] if link.factor >= 1 else COLOURS[4]
+            hatch = "" if i == 0 or link.factor >= 1 else "///"
+            axes.barh(i, high - low, 0.42, left=low, color=colour, hatch=hatch, edgecolor="white")
+            text = times(link.ratio) if i == 0 else f"× {link.factor:.3g}"
+            axes.annotate(
+                text, (high, i), xytext=(2, 0), textcoords="offset points", va="center", fontsize=6
+            )
+            before = link.ratio
+        axes.barh(len(links), before - 1, 0.42, left=1, color=COLOURS[0])
+        axes.annotate(
+            times(before),
+            (before, len(links)),
+            xytext=(2, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6,
+        )
+        for i, label in enumerate(labels):
+            row_title(axes, i, label)
+        axes.set_yticks([])
+        axes.set_ylim(len(links) + 0.5, -0.9)
+        axes.set_xscale("log")
+        axes.set_xlim(1, max(link.ratio for link in links) * 2.2)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
+        table = next(table for table in report.tables if table.name == name)
+        axes.set_title(f"{table.short_name}: {report.subject.name} against {report.baseline.name}")
+    return figure
+
+
+def say_chain(report: Report) -> str:
+    """Say `chain` in words."""
+    links = report.chains[report.tables[0].name]
+    steps = "; ".join(f"{link.title} × {link.factor:.3g}" for link in links[1:])
+    return (
+        f"From {times(links[0].ratio)}, {links[0].title}, to {times(links[-1].ratio)} at "
+        f"{report.tables[0].short_name}, in this order: {steps}."
+    )
+
+
+def draw_conventions(report: Report) -> Figure:
+    """Draw `conventions`."""
+    figure, rows = panels(len(report.tables), 1.8)
+    others = report.schemes[1:]
+    for axes, table in zip(rows, report.tables, strict=True):
+        bars = (
+            ("paper", [report.paper_saving(scheme, table) for scheme in others]),
+            ("hardware", [report.saving(scheme, table).value for scheme in others]),
+        )
+        for j, (title, values) in enumerate(bars):
+            places = [i + (j - 0.5) * 0.4 for i in range(len(others))]
+            drawn_bars = axes.bar(
+                places, values, 0.38, label=title, color=COLOURS[j], hatch=HATCHES[j],
+                edgecolor="white", linewidth=0.3,
+            )  # fmt: skip
+            axes.bar_label(drawn_bars, [times(value) for value in values], fontsize=6)
+        axes.set_xticks(range(len(others)), [scheme.name for scheme in others])
+        axes.set_ylabel("energy saving")
+        axes.set_title(f"{table.short_name}: {report.model.name} against {report.baseline.name}")
+        axes.grid(visible=False, axis="x")
+        axes.margins(y=0.15)
+    legend_below(figure, rows[0], 2)
+    return figure
+
+
+def say_conventions(report: Report) -> str:
+    """Say `conventions` in words."""
+    return "Energy savings by convention. " + "; ".join(
+        f"{scheme.name} at {table.short_name}: paper {times(report.paper_saving(scheme, table))}, "
+        f"hardware {times(report.saving(scheme, table).value)}"
+        for table in report.tables
+        for scheme in report.schemes[1:]
+    )
+
+
+def draw_tornado(report: Report) -> Figure:
+    """Draw `tornado`."""
+    rows = report.tornado
+    figure, (axes,) = panels(1, 0.8 + 0.3 * len(rows))
+    middle = report.saving(report.subject, report.tables[0]).value
+    for i, one in enumerate(rows):
+        low, high = sorted((one.low, one.high))
+        axes.barh(i, high - low, 0.42, left=low, color=COLOURS[5])
+        ends = [(one.low, one.low_text), (one.high, one.high_text)]
+        if one.low > one.high:
+            ends.reverse()
+        for (value, text), side in zip(ends, ("right", "left"), strict=True):
+            axes.annotate(
+                text,
+                (value, i),
+                xytext=(-2 if side == "right" else 2, 0),
+                textcoords="offset points",
+                va="center",
+                ha=side,
+                fontsize=5.5,
+            )
+    axes.axvline(middle, color="#444444", linewidth=0.8)
+    for i, one in enumerate(rows):
+        row_title(axes, i, one.title)
+    axes.set_yticks([])
+    axes.set_ylim(len(rows) - 0.5, -0.9)
+    axes.margins(x=0.2)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
+    axes.set_xlabel(f"saving, {times(middle)} as reported")
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def say_tornado(report: Report) -> str:
+    """Say `tornado` in words."""
+    return "The ratio at two values of each assumption. " + "; ".join(
+        f"{one.title}: {times(one.low)} at {one.low_text}, {times(one.high)} at {one.high_text}"
+        for one in report.tornado
+    )

@@ -1,0 +1,1 @@
+"""Simulators behind one interface; see :mod:`bitnet_hw.rtl.backends.trace`."""

@@ -1,0 +1,196 @@
+"""The control that every processing element shares, around a data path of its own kind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from amaranth import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import wiring
+
+from .pe import PESpec
+
+
+class ProcessingElement(wiring.Component):
+    """Control around a data path: handshakes, marks, the accumulator, the guard on K, counters.
+
+    The whole pipeline advances or holds together: it holds while a sum waits to be taken. Only
+    control is reset; data that no valid mark covers is never used.
+
+    Parameters
+    ----------
+    spec : PESpec
+        What to build.
+    """
+
+    def __init__(self, spec: PESpec) -> None:
+        self.spec = spec
+        super().__init__(spec.signature)
+
+    # What a kind of processing element fills in.
+
+    @abstractmethod
+    def nonzero(self, weight: Value) -> Value:
+        """Return whether a weight code counts as a non-zero term."""
+
+    @abstractmethod
+    def sum_lanes(
+        self,
+        m: Module,
+        act: list[Value],
+        wgt: list[Value],
+        live: list[Value] | None,
+        advance: Value,
+    ) -> tuple[Value, Value | None, int]:
+        """Build the lanes and their tree.
+
+        Parameters
+        ----------
+        m : amaranth.Module
+            Where to build.
+        act, wgt : list of amaranth.Value
+            One operand of each a lane.
+        live : list of amaranth.Value or None
+            With zero gating, which lanes hold this step's operands; the others contribute zero.
+        advance : amaranth.Value
+            Enables every register.
+
+        Returns
+        -------
+        tuple
+            The sum of one step, a carry that belongs to it or None, and the registers passed.
+        """
+
+    @abstractmethod
+    def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:
+        """Build the accumulator's adder."""
+
+    @property
+    def identity(self) -> int:
+        """Bit pattern whose addition changes no number."""
+        return 0
+
+    # What all share.
+
+    def elaborate(self, platform: object) -> Module:  # noqa: ARG002  amaranth's signature
+        """Build the control; the data path comes from the methods above."""
+        m = Module()
+        spec = self.spec
+        step = self.i.payload
+        advance = Signal()
+        accept = Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance),
+            accept.eq(self.i.valid & advance),
+        ]
+        self._guard(m, accept)
+        if spec.counters:
+            self._count(m, accept)
+
+        act = [Value.cast(step.act[lane]) for lane in range(spec.lanes)]
+        wgt = [Value.cast(step.wgt[lane]) for lane in range(spec.lanes)]
+        live: list[Value] | None = None
+        if spec.zero_gating:
+            act, wgt, live = self.gate(m, act, wgt, advance)
+        addend, carry, registers = self.sum_lanes(m, act, wgt, live, advance)
+        depth = registers + int(spec.zero_gating)
+        if depth != spec.depth:
+            raise RuntimeError(f"{spec}: {depth} pipeline registers built, {spec.depth} promised")
+
+        # valid, first, last beside the data, one entry a stage.
+        marks: list[tuple[Value, Value, Value]] = [(self.i.valid, step.first, step.last)]
+        for stage in range(1, depth + 1):
+            valid = Signal(name=f"valid_{stage}")
+            first = Signal(name=f"first_{stage}", reset_less=True)
+            last = Signal(name=f"last_{stage}", reset_less=True)
+            with m.If(advance):
+                m.d.sync += [
+                    register.eq(value)
+                    for register, value in zip((valid, first, last), marks[-1], strict=True)
+                ]
+            marks.append((valid, first, last))
+        valid, first, last = marks[-1]
+
+        shape = spec.sum_shape
+        acc = Signal(shape, reset_less=True)
+        out = Signal(shape, reset_less=True)
+        total = Signal(shape)
+        m.d.comb += self.o.payload.eq(out)
+        if depth == 0:
+            start = Signal(shape)
+            m.d.comb += start.eq(Mux(first, self.identity, acc))
+        else:
+            start = acc
+        m.d.comb += total.eq(self.accumulate(m, start, addend, carry))
+        with m.If(advance):
+            m.d.sync += self.o.valid.eq(valid & last)
+            with m.If(valid):
+                m.d.sync += acc.eq(total)
+                with m.If(last):
+                    m.d.sync += out.eq(total)
+            if depth > 0:
+                # A row's first step enters the stage before the adder: start anew. Done a stage
+                # early it is the registers' own synchronous clear, and costs no gate a bit.
+                with m.If(marks[-2][0] & marks[-2][1]):
+                    m.d.sync += acc.eq(self.identity)
+        return m
+
+    def _guard(self, m: Module, accept: Value) -> None:
+        """Flag a step that its row cannot hold.
+
+        ``full`` is the top bit of a counter that starts at ``2**n - steps_max``, so no
+        comparison is needed. It is also set when no row is open.
+        """
+        step = self.i.payload
+        bits = (self.spec.steps_max - 1).bit_length()
+        start = (1 << bits) - self.spec.steps_max
+        count = Signal(unsigned(bits + 1), init=1 << bits)
+        full = count[-1]
+        with m.If(accept):
+            with m.If(step.first):
+                m.d.sync += count.eq(start + 1)
+            with m.Elif(~full):
+                m.d.sync += count.eq(count + 1)
+            with m.If(step.last):
+                m.d.sync += full.eq(1)
+        with m.If(accept & full & ~step.first):
+            m.d.sync += self.error.eq(1)
+        with m.Elif(self.clear):
+            m.d.sync += self.error.eq(0)
+
+    def _count(self, m: Module, accept: Value) -> None:
+        wgt = self.i.payload.wgt
+        counts = [Value.cast(self.nonzero(wgt[lane])) for lane in range(self.spec.lanes)]
+        while len(counts) > 1:
+            counts = [sum(counts[i + 1 : i + 2], counts[i]) for i in range(0, len(counts), 2)]
+        with m.If(self.clear):
+            m.d.sync += [self.tally.slots.eq(0), self.tally.nonzero.eq(0)]
+        with m.Elif(accept):
+            m.d.sync += [
+                self.tally.slots.eq(self.tally.slots + self.spec.lanes),
+                self.tally.nonzero.eq(self.tally.nonzero + counts[0]),
+            ]
+
+    #: Whether gating holds a lane's weight too. A multiplier must see neither operand move; an
+    #: add-only lane needs the new weight, which is what silences it.
+    gates_weights: bool = False
+
+    def gate(
+        self, m: Module, act: list[Value], wgt: list[Value], advance: Value
+    ) -> tuple[list[Value], list[Value], list[Value]]:
+        """Register the operands, lanes with a zero weight holding theirs."""
+        held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
+        for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
+            load = advance & self.nonzero(w)
+            held[0].append(delayed(m, x, load, f"act_{lane}"))
+            held[1].append(delayed(m, w, load if self.gates_weights else advance, f"wgt_{lane}"))
+            held[2].append(delayed(m, self.nonzero(w), advance, f"live_{lane}"))
+        return held
+
+
+def delayed(m: Module, value: Value, enable: Value, name: str) -> Value:
+    """Return `value` one pipeline stage later, in a register without reset."""
+    register = Signal(value.shape(), name=name, reset_less=True)
+    with m.If(enable):
+        m.d.sync += register.eq(value)
+    return register

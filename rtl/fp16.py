@@ -1,0 +1,224 @@
+"""The FP16 processing element: IEEE 754 products, accumulated in FP16 or FP32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+
+from ..errors import InputError
+from .adder_tree import reduce_tree, register_all
+from .element import ProcessingElement, delayed
+from .floating import FP16, FP32, FloatFormat, add, multiply
+from .pe import AnyArray, CodeArray, PESpec
+
+_ACCUMULATORS: dict[str, tuple[FloatFormat, type[np.floating], type[np.unsignedinteger]]] = {
+    "fp16": (FP16, np.float16, np.uint16),
+    "fp32": (FP32, np.float32, np.uint32),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fp16Spec(PESpec):
+    """A processing element on FP16 operands.
+
+    Every operation rounds once, to nearest even, in this order: the products of a step, a tree
+    of additions over its lanes (neighbours in pairs; an odd one waits for the next level), then
+    one addition to the accumulator, which the first step of a row loads. The accumulator's
+    addition is one cycle, so it sets the clock.
+
+    Attributes
+    ----------
+    accumulate : {"fp32", "fp16"}
+        Format of products' sums. An FP16 product is exact in FP32; in FP16 it is rounded.
+    """
+
+    name: ClassVar[str] = "fp16"
+    multiplies: ClassVar[bool] = True
+
+    accumulate: str = "fp32"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.accumulate not in _ACCUMULATORS:
+            raise InputError(f"accumulate must be fp16 or fp32, found {self.accumulate!r}")
+
+    @property
+    def target(self) -> FloatFormat:
+        """Format of products and sums."""
+        return _ACCUMULATORS[self.accumulate][0]
+
+    @property
+    def act_shape(self) -> Shape:
+        """Bit pattern."""
+        return unsigned(FP16.width)
+
+    @property
+    def wgt_shape(self) -> Shape:
+        """Bit pattern."""
+        return unsigned(FP16.width)
+
+    @property
+    def sum_shape(self) -> Shape:
+        """Bit pattern."""
+        return unsigned(self.target.width)
+
+    def check_activations(self, act: AnyArray) -> None:
+        """Raise `InputError` for a value that FP16 does not hold exactly."""
+        _check_fp16("activations", act)
+
+    def check_weights(self, wgt: AnyArray) -> None:
+        """Raise `InputError` for a value that FP16 does not hold exactly."""
+        _check_fp16("weights", wgt)
+
+    def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
+        """Return the IEEE bit patterns."""
+        return (
+            act.astype(np.float16).view(np.uint16).astype(np.uint64),
+            wgt.astype(np.float16).view(np.uint16).astype(np.uint64),
+        )
+
+    def padding(self) -> tuple[int, int]:
+        """Both +0."""
+        return 0, 0
+
+    def compute(self, act: AnyArray, wgt: AnyArray) -> AnyArray:
+        """Return sums of rows (R, K), rounded step by step as the hardware rounds.
+
+        Shape (R,), float16 or float32.
+        """
+        real = _ACCUMULATORS[self.accumulate][1]
+        rows, k = act.shape
+        steps = self.steps(k)
+        x = np.zeros((rows, steps * self.lanes), dtype=np.float16)
+        w = np.zeros_like(x)
+        x[:, :k], w[:, :k] = act, wgt
+        with np.errstate(all="ignore"):
+            nodes = (x.astype(real) * w.astype(real)).reshape(rows, steps, self.lanes)
+            while nodes.shape[2] > 1:
+                pairs = nodes.shape[2] // 2
+                summed = nodes[:, :, 0 : 2 * pairs : 2] + nodes[:, :, 1 : 2 * pairs : 2]
+                nodes = np.concatenate([summed, nodes[:, :, 2 * pairs :]], axis=2)
+            total = nodes[:, 0, 0].copy()
+            for step in range(1, steps):
+                total += nodes[:, step, 0]
+        return np.asarray(total)
+
+    def decode(self, code: int) -> Any:  # noqa: ANN401  float16 or float32
+        """Return the number of a bit pattern."""
+        _, real, bits = _ACCUMULATORS[self.accumulate]
+        return bits(code).view(real)
+
+    def encode_sum(self, value: Any) -> int:  # noqa: ANN401  float16 or float32
+        """Return the bit pattern of a number."""
+        _, real, bits = _ACCUMULATORS[self.accumulate]
+        return int(real(value).view(bits))
+
+    def agrees(self, got: Any, expected: Any) -> bool:  # noqa: ANN401  float16 or float32
+        """Whether the bits are equal, every NaN counting as one."""
+        if np.isnan(got) or np.isnan(expected):
+            return bool(np.isnan(got) and np.isnan(expected))
+        return bool(got.tobytes() == expected.tobytes())
+
+    def random_operands(
+        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    ) -> tuple[AnyArray, AnyArray]:
+        """Draw Gaussian operands; a share of the weights is zero."""
+        act = rng.standard_normal((rows, k)).astype(np.float16)
+        wgt = rng.standard_normal((rows, k)).astype(np.float16)
+        wgt[rng.random((rows, k)) < zeros] = 0
+        return act, wgt
+
+    def create(self) -> Fp16PE:
+        """Return the hardware."""
+        return Fp16PE(self)
+
+
+class Fp16PE(ProcessingElement):
+    """One multiplier and one adder a lane, in floating point."""
+
+    spec: Fp16Spec
+
+    @property
+    def identity(self) -> int:
+        """-0, the one number whose addition changes nothing, not even +0."""
+        return 1 << (self.spec.target.width - 1)
+
+    def nonzero(self, weight: Value) -> Value:
+        """Neither +0 nor -0."""
+        return weight[:-1].any()
+
+    def gate(
+        self, m: Module, act: list[Value], wgt: list[Value], advance: Value
+    ) -> tuple[list[Value], list[Value], list[Value]]:
+        """Hold magnitudes where the weight is zero and the activation finite.
+
+        Zero times infinity or NaN is NaN, so such a lane runs. Signs always load: they make the
+        sign of the zero product.
+        """
+        held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
+        for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
+            live = self.nonzero(w) | x[FP16.mantissa : -1].all()
+            load = advance & live
+            for values, operand, name in ((held[0], x, "act"), (held[1], w, "wgt")):
+                magnitude = delayed(m, operand[:-1], load, f"{name}_{lane}")
+                sign = delayed(m, operand[-1], advance, f"{name}_sign_{lane}")
+                values.append(Cat(magnitude, sign))
+            held[2].append(delayed(m, live, advance, f"live_{lane}"))
+        return held
+
+    def sum_lanes(
+        self,
+        m: Module,
+        act: list[Value],
+        wgt: list[Value],
+        live: list[Value] | None,
+        advance: Value,
+    ) -> tuple[Value, Value | None, int]:
+        """Build lanes and tree; see the base class."""
+        target = self.spec.target
+        products: list[Value] = []
+        for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
+            product = multiply(m, x, w, FP16, target, f"mul_{lane}")
+            if live is not None:
+                zero = Cat(Const(0, target.width - 1), x[-1] ^ w[-1])
+                gated = Signal(target.width, name=f"gated_{lane}")
+                m.d.comb += gated.eq(Mux(live[lane], product, zero))
+                product = gated
+            products.append(product)
+        registers = 0
+        if self.spec.pipeline:
+            products = register_all(m, products, advance, "product_r")
+            registers = 1
+        root, _, stages = reduce_tree(
+            m,
+            products,
+            (),
+            add=self._add,
+            advance=advance,
+            levels_per_stage=self.spec.pipeline,
+        )
+        return root, None, registers + stages
+
+    def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:  # noqa: ARG002  no carry in floating point
+        """Add with one rounding."""
+        return add(m, acc, addend, self.spec.target, "acc_sum")
+
+    def _add(self, m: Module, left: Value, right: Value, carry: Value | None, name: str) -> Value:  # noqa: ARG002  no carry in floating point
+        return add(m, left, right, self.spec.target, name)
+
+
+def _check_fp16(what: str, values: AnyArray) -> None:
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"{what} must be float16; found dtype {values.dtype}")
+    with np.errstate(all="ignore"):
+        rounded = values.astype(np.float16)
+        bad = ~((rounded == values) | np.isnan(values))
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"{what} must be float16 values; {values[at]} at index {list(at)} is not one "
+            "(round them with .astype(numpy.float16))"
+        )

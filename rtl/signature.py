@@ -1,0 +1,103 @@
+"""The ports that every processing element shares.
+
+A *row* is one dot product of length K. It arrives as ceil(K / L) *steps* of L lanes; the first
+step carries the mark ``first``, the last one ``last``, and the sum leaves as one beat of the
+output stream.
+"""
+
+from __future__ import annotations
+
+from amaranth import Shape
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+#: Wide enough for 2.8e14 lanes' worth of work.
+COUNTER_BITS = 48
+
+
+class StepLayout(data.StructLayout):
+    """Payload of the operand stream: one step of a row.
+
+    Parameters
+    ----------
+    lanes : int
+        L.
+    act_shape, wgt_shape : amaranth.Shape
+        Of one activation and of one weight.
+
+    Members
+    -------
+    act, wgt
+        Arrays of L operands, lane 0 lowest.
+    first, last
+        Marks of a row's first and last step; a row of one step carries both.
+    """
+
+    def __init__(self, lanes: int, act_shape: Shape, wgt_shape: Shape) -> None:
+        super().__init__(
+            {
+                "act": data.ArrayLayout(act_shape, lanes),
+                "wgt": data.ArrayLayout(wgt_shape, lanes),
+                "first": 1,
+                "last": 1,
+            }
+        )
+
+
+class TallyLayout(data.StructLayout):
+    """What the hardware counted since reset or the last ``clear``.
+
+    Members
+    -------
+    slots
+        Executed adder slots: L a step, zeros and padding included.
+    nonzero
+        Terms whose weight was not zero.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"slots": COUNTER_BITS, "nonzero": COUNTER_BITS})
+
+
+class PESignature(wiring.Signature):
+    """Ports of every processing element, so that one can stand where another stood.
+
+    Parameters
+    ----------
+    lanes : int
+        L.
+    act_shape, wgt_shape, sum_shape : amaranth.Shape
+        Of one activation, one weight, and the sum.
+
+    Members
+    -------
+    i : In(stream of StepLayout)
+        Operands. A step is taken in a cycle with ``valid`` and ``ready``.
+    o : Out(stream of sum_shape)
+        One sum a row. ``i.ready`` follows ``o.ready`` within the cycle.
+    clear : In(1)
+        Sets ``error`` and ``tally`` to zero.
+    error : Out(1)
+        A step came that its row cannot hold: K above K_max, or no ``first`` mark before it.
+        Stays until ``clear`` or reset, and is up before the sum of that row leaves.
+    tally : Out(TallyLayout)
+        Zero where the counters were not asked for.
+    """
+
+    def __init__(self, lanes: int, act_shape: Shape, wgt_shape: Shape, sum_shape: Shape) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(StepLayout(lanes, act_shape, wgt_shape))),
+                "o": Out(stream.Signature(sum_shape)),
+                "clear": In(1),
+                "error": Out(1),
+                "tally": Out(TallyLayout()),
+            }
+        )
+
+    def __eq__(self, other: object) -> bool:
+        # Amaranth compares subclasses of its own class by identity unless they say otherwise.
+        return isinstance(other, PESignature) and bool(self.members == other.members)
+
+    def __hash__(self) -> int:
+        return hash(str(self.members))

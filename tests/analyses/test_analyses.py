@@ -1,0 +1,210 @@
+"""Every analysis runs as a reader runs it, and notices when a figure changes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+FOLDER = Path(__file__).parents[2] / "analyses"
+#: Analysis -> a figure that it rests on, and a value that must make it fail.
+FIGURES = {
+    "a48_activated_parameters": ("a4.8.table2.llama.3b.activated", "3.3"),
+    "b158_fig3_left": ("b1.58.fig3.left", "71.5"),
+    "b158_fig3_right": ("b1.58.fig3.right.70b", "42.2"),
+    "b158_table1_memory": ("b1.58.table1.llama.3b.memory", "7.99"),
+    "b158_table3_batch": ("b1.58.table3.bitnet.throughput", "3077"),
+    "bitnet_fig1": ("bitnet.fig1.125m", "8.9"),
+    "bitnet_table1": ("bitnet.table1.13b.fp16.7nm.mul", "2.24"),
+}
+
+
+def _load(name: str) -> ModuleType:
+    """Load a module of the folder, which is no package: its scripts find it beside them."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their own module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+DIGITS = _load("comparison").DIGITS
+HAS_ZIGZAG = importlib.util.find_spec("zigzag") is not None
+
+
+def _script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / f"{name}.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def _one_line(error: str) -> str:
+    lines = error.splitlines()
+    assert len(lines) == 1, error
+    return lines[0]
+
+
+def _published(tmp_path: Path, figure: str, **changes: Any) -> Path:
+    """Copy the published figures, with one of them changed."""
+    folder = tmp_path / "published"
+    shutil.copytree(FOLDER / "published", folder)
+    for path in folder.glob("*.yaml"):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for entry in data["figures"]:
+            if entry["id"] == figure:
+                entry.update(changes)
+                path.write_text(yaml.safe_dump(data), encoding="utf-8")
+                return folder
+    raise AssertionError(f"no figure {figure}")
+
+
+def test_every_analysis_is_tested() -> None:
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"comparison", "reproduce"}
+    assert scripts == {*FIGURES, "zigzag_gemm"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_analysis_holds(name: str) -> None:
+    done = _script(name, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "ok"
+    assert found["comparisons"]
+    assert found["sources"]
+    for row in found["comparisons"]:
+        assert row["ratio"] == pytest.approx(row["ours"] / row["published"])
+        assert row["verdict"] != "FAIL"
+
+
+@pytest.mark.parametrize("name", [*FIGURES, "zigzag_gemm"])
+def test_docstring_states_shapes_tolerance_and_known_misses(name: str) -> None:
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
+    for word in ("Tolerance", "Known miss", "convention"):
+        assert word.lower() in text.lower()
+    assert re.search(r"Shape|No model enters", text)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_changed_figure_fails(name: str, tmp_path: Path) -> None:
+    figure, value = FIGURES[name]
+    done = _script(name, "--published", str(_published(tmp_path, figure, value=value)))
+    assert done.returncode == 4, done.stdout
+    assert "fail" in _one_line(done.stderr)
+    assert "FAIL" in done.stdout
+
+
+def test_published_counts() -> None:
+    """34 of 36 entries of Table 1, 5 of 6 of Fig. 1, one miss among the activated parameters."""
+    counts = {}
+    for name in ("bitnet_table1", "bitnet_fig1", "a48_activated_parameters"):
+        rows = json.loads(_script(name, "--json").stdout)["comparisons"]
+        verdicts = [row["verdict"] for row in rows]
+        counts[name] = (verdicts.count("ok"), verdicts.count("known miss"))
+    assert counts == {
+        "bitnet_table1": (34, 2),
+        "bitnet_fig1": (5, 1),
+        "a48_activated_parameters": (19, 1),
+    }
+
+
+def test_a_known_miss_that_disappears_fails(tmp_path: Path) -> None:
+    figure = "bitnet.table1.6.7b.bitnet-b1.7nm.add"
+    done = _script("bitnet_table1", "--published", str(_published(tmp_path, figure, value="0.03")))
+    assert done.returncode == 4
+    assert "disappeared" in _one_line(done.stderr)
+
+
+def test_a_known_miss_that_moves_fails(tmp_path: Path) -> None:
+    miss = {"ours": 0.038, "why": "as it was"}
+    folder = _published(tmp_path, "bitnet.table1.6.7b.bitnet-b1.7nm.add", known_miss=miss)
+    done = _script("bitnet_table1", "--published", str(folder))
+    assert done.returncode == 4
+    assert "moved" in _one_line(done.stderr)
+
+
+def test_an_impossible_batch_has_no_fit(tmp_path: Path) -> None:
+    folder = _published(tmp_path, "b1.58.table3.llama.batch", value="170")
+    done = _script("b158_table3_batch", "--published", str(folder))
+    assert done.returncode == 4
+    assert "no non-negative memory" in _one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [({"vlaue": "1"}, "did you mean 'value'"), ({"source": "bitnte"}, "did you mean 'bitnet'")],
+)
+def test_bad_figures_are_refused(change: dict[str, str], part: str, tmp_path: Path) -> None:
+    folder = _published(tmp_path, "bitnet.fig1.125m", **change)
+    done = _script("bitnet_fig1", "--published", str(folder))
+    assert done.returncode == 2
+    assert part in _one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("printed", "ours", "within"),
+    [
+        ("4.41", 4.4149, True),
+        ("4.41", 4.4151, False),
+        ("0.02", 0.0151, True),
+        ("0.02", 0.0149, False),
+        ("679", 679.48, True),
+        ("679", 679.52, False),
+        ("3.70", 3.704, True),
+    ],
+)
+def test_digits(printed: str, ours: float, within: bool) -> None:
+    assert DIGITS.holds(printed, ours) is within
+
+
+@given(value=st.floats(0.001, 1000), places=st.integers(0, 4))
+def test_what_rounds_to_the_digits_is_within(value: float, places: int) -> None:
+    assert DIGITS.holds(f"{value:.{places}f}", value)
+
+
+def test_zigzag_agrees_or_says_that_it_is_missing() -> None:
+    done = _script("zigzag_gemm", "--json")
+    if not HAS_ZIGZAG:
+        assert done.returncode == 3
+        assert "not installed" in _one_line(done.stderr)
+        return
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)["comparisons"]}
+    # m x 6912 x 2560, and 2 bits a weight, as ZigZag counts them.
+    assert rows["m = 16, MACs"]["published"] == 16 * 6912 * 2560
+    assert rows["m = 1, weight buffer: read"]["published"] == 6912 * 2560 * 2 / 8
+    assert rows["m = 16, MAC energy"]["ratio"] == pytest.approx(1, rel=1e-9)
+
+
+def test_reproduce_writes_one_page(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    done = _script("reproduce", "-o", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "results.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["analyses"]
+    verdicts = {result["analysis"]: result["verdict"] for result in results}
+    assert verdicts == dict.fromkeys(FIGURES, "ok") | {
+        "zigzag_gemm": "ok" if HAS_ZIGZAG else "not run"
+    }
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    for name in verdicts:
+        assert f'id="{name}"' in page
+
+    again = _script("reproduce", "-o", str(folder))
+    assert again.returncode == 2
+    assert "--force" in _one_line(again.stderr)
+    assert (folder / "index.html").read_text(encoding="utf-8") == page
