@@ -251,10 +251,13 @@ def integer_gemm(
     flat = activations.reshape(-1, k).astype(np.float32)
     # A single token goes through the matrix-vector routine, which reads the weights in order.
     left = flat[0] if flat.shape[0] == 1 else flat
-    product = (left[..., :part] @ prepared._float32[:, :part].T).astype(dtype)
-    for start in range(part, k, part):
-        stop = start + part
-        product += (left[..., start:stop] @ prepared._float32[:, start:stop].T).astype(dtype)
+    # Vector kernels compute on padding beyond the operands too, and some BLAS builds then raise
+    # flags for values that are no result. Ours are finite integers below 2**24.
+    with np.errstate(all="ignore"):
+        product = (left[..., :part] @ prepared._float32[:, :part].T).astype(dtype)
+        for start in range(part, k, part):
+            stop = start + part
+            product += (left[..., start:stop] @ prepared._float32[:, start:stop].T).astype(dtype)
     return np.asarray(product.reshape(*leading, prepared.outputs))
 
 

@@ -132,8 +132,8 @@ class SimulationReport:
             "tally": {
                 name: {"counted": count.counted, "closed_form": count.closed_form}
                 for name, count in (
-                    ("adder_slots", self.adder_slots),
-                    ("nonzero_terms", self.nonzero_terms),
+                    ("executed_adder_slots", self.adder_slots),
+                    ("non_zero_terms", self.nonzero_terms),
                 )
             },
             "error": self.trace.error,

@@ -43,7 +43,7 @@ def golden() -> tuple[Estimate, Estimate]:
 
 def _products(found: Estimate) -> tuple[float, float, float]:
     """Return the energy of linears, attention and LM head, mJ."""
-    by_role = {role: 1e3 * joules for role, joules in found.arithmetic_by_role().items()}
+    by_role = {role: 1e3 * joules for role, joules in found.arithmetic_by("role").items()}
     attention = by_role["attention-score"] + by_role["attention-value"]
     return sum(by_role[role] for role in LINEARS), attention, by_role["lm-head"]
 

@@ -44,8 +44,8 @@ def test_json_of_a_random_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["backend"] == "pysim"
     assert found["stalled_cycles"] > 0
     assert found["cycles"] >= 6 * 13 + found["stalled_cycles"]
-    assert found["tally"]["adder_slots"] == {"counted": 6 * 104, "closed_form": 6 * 104}
-    nonzero = found["tally"]["nonzero_terms"]
+    assert found["tally"]["executed_adder_slots"] == {"counted": 6 * 104, "closed_form": 6 * 104}
+    nonzero = found["tally"]["non_zero_terms"]
     assert nonzero["counted"] == nonzero["closed_form"]
     assert 200 < nonzero["counted"] < 400
 
@@ -87,7 +87,7 @@ def test_operands_from_files(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     found = json.loads(out)
     assert code == 0
     assert (found["rows"], found["k"]) == (6, 50)
-    assert found["tally"]["nonzero_terms"]["counted"] == 2 * np.count_nonzero(weights)
+    assert found["tally"]["non_zero_terms"]["counted"] == 2 * np.count_nonzero(weights)
     code, out, _ = outcome(
         capsys, "--weights", str(tmp_path / "w.npz"), "--rows", "2", "--lanes", "8", "--json"
     )

@@ -47,6 +47,18 @@ def icarus(folder: Path, *sources: str) -> str:
     return run(["vvp", "sim"], folder).stdout
 
 
+@pytest.mark.parametrize(("name", "parameters", "how"), EXPORTS, ids=IDS)
+def test_every_register_stands_on_the_bare_clock(
+    name: str, parameters: dict[str, Any], how: dict[str, Any]
+) -> None:
+    text = export(make_spec(name, **parameters), **how)
+    edges = set(re.findall(r"always[^@]*@\(([^)]*edge[^)]*)\)", text))
+    asynchronous = {"posedge clk, negedge rst_n", "posedge clk or negedge rst_n"}
+    assert edges
+    assert edges <= {"posedge clk"} | (asynchronous if how.get("reset") else set())
+    assert not re.search(r"\b(?:assign|wire)\s+clk\s*=", text)
+
+
 @pytest.mark.tools
 @pytest.mark.parametrize(("name", "parameters", "how"), EXPORTS, ids=IDS)
 def test_lint_and_independent_simulation(
