@@ -98,10 +98,9 @@ def command(
 def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float | str] | None:
     if not scheme.add_only:
         return None
-    key = "weight_zeros_measured" if scheme.weight_zeros_from else "weight_zeros_assumed"
     return {
         **tally.add_only._asdict(),
-        key: scheme.linear.weight_zeros,
+        "weight_zeros": scheme.linear.weight_zeros,
         "weight_zeros_basis": scheme.weight_zeros_basis,
     }
 

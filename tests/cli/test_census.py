@@ -125,7 +125,7 @@ def test_count_takes_measured_zeros_role_by_role(run: Run, checkpoint: Path) -> 
     weights |= dict.fromkeys(("gate_proj", "up_proj", "down_proj"), 17_694_720)
     terms = sum(30 * n * (1 - ZEROS[module] / 64) for module, n in weights.items())
     assert counted["add_only"]["non_zero_terms"] == pytest.approx(terms)
-    assert counted["add_only"]["weight_zeros_measured"] == 0.4
+    assert counted["add_only"]["weight_zeros"] == 0.4
     assert counted["add_only"]["weight_zeros_basis"] == "measured in tiny.safetensors"
 
 
