@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,10 @@ from .options import (
     build_hardware,
     build_scenario,
     build_schemes,
+    checkpoint_option,
     convention_option,
     machine_options,
+    measure_zeros,
     output_form,
     output_options,
     scenario_options,
@@ -53,6 +56,7 @@ SCHEMA = 1
 @convention_option
 @scenario_options
 @machine_options
+@checkpoint_option
 @output_options
 def command(
     config: str | None,
@@ -66,6 +70,7 @@ def command(
     hardware: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    checkpoint: Path | None,
     as_json: bool,
     as_csv: bool,
     **given: Any,  # noqa: ANN401  the scenario options
@@ -90,7 +95,8 @@ def command(
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
-    chosen = accumulating_in(schemes[0], float_accumulator, convention)
+    measured = measure_zeros(schemes, checkpoint, model)[0]
+    chosen = accumulating_in(measured, float_accumulator, convention)
     scenario = build_scenario(convention, given, [model])
     machine = build_hardware(convention, hardware, lanes)
     tally = count(model, scenario, chosen, convention, machine)
@@ -121,10 +127,14 @@ def command(
         _print(tally, chosen)
 
 
-def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float] | None:
+def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float | str] | None:
     if not scheme.add_only:
         return None
-    return {**tally.add_only._asdict(), "weight_zeros_assumed": scheme.linear.weight_zeros}
+    return {
+        **tally.add_only._asdict(),
+        "weight_zeros": scheme.linear.weight_zeros,
+        "weight_zeros_basis": scheme.weight_zeros_basis,
+    }
 
 
 def _print(tally: OpTally, scheme: Scheme) -> None:
@@ -148,8 +158,9 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
         work = tally.add_only
         zeros = scheme.linear.weight_zeros
         ternary = scheme.linear.weight_format.kind is Kind.TERNARY
-        assumed = (
-            f"{zeros:.3g} of the weights zero: assumed, not measured"
+        basis = scheme.weight_zeros_basis if scheme.weight_zeros_from else "assumed, not measured"
+        of_zeros = (
+            f"{zeros:.3g} of the weights zero: {basis}"
             if ternary
             else "binary weights have no zeros"
         )
@@ -157,5 +168,5 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "
-            f"({assumed})"
+            f"({of_zeros})"
         )

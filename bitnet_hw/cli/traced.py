@@ -107,12 +107,12 @@ def _as_json(
     }
 
 
-def _add_only(tally: OpTally) -> dict[str, float] | None:
+def _add_only(tally: OpTally) -> dict[str, float | str] | None:
     work = tally.add_only
     if not work.executed_adder_slots:
         return None
     zeros = 1 - work.non_zero_terms / work.executed_adder_slots
-    return {**work._asdict(), "weight_zeros_measured": zeros}
+    return {**work._asdict(), "weight_zeros": zeros, "weight_zeros_basis": "traced"}
 
 
 def _print(reference: str, call: TracedCall) -> None:
@@ -138,7 +138,7 @@ def _print(reference: str, call: TracedCall) -> None:
         click.echo(
             f"add-only products: {found['non_zero_terms']:,} non-zero terms, "
             f"{found['logical_additions']:,} logical additions "
-            f"(zeros by value, or declared: {found['weight_zeros_measured']:.3g} of the weights)"
+            f"(zeros by value, or declared: {found['weight_zeros']:.3g} of the weights)"
         )
     for (scope, operator), calls in tally.unknown.items():
         click.echo(f"no formula, not counted: {operator} in {scope}, {calls} calls")

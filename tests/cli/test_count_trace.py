@@ -83,7 +83,8 @@ def test_json_is_the_counts_own_form(run: Run, module: str, function: str) -> No
     assert found["macs_by_role"] == {"qkv": 2 * 64 * 32, "lm-head": 2 * 32 * 8}
     assert found["multiplications"] == 2 * 32 * 8
     assert found["additions"] == 2 * 32 * (48 - 1) + 2 * 8 * 31 + 2 * 8
-    assert found["add_only"]["weight_zeros_measured"] == 0.25
+    assert found["add_only"]["weight_zeros"] == 0.25
+    assert found["add_only"]["weight_zeros_basis"] == "traced"
     assert found["unknown"] == []
     assert {row["scope"] for row in found["rows"]} == {"q_proj", "lm_head"}
 
