@@ -116,6 +116,8 @@ def command(
                 "macs_by_role": tally.macs_by_role(),
                 "add_only": _add_only(tally, chosen),
                 "rows": list(tally.rows()),
+                # The closed form knows every operator that it counts; a trace may not.
+                "unknown": [],
             }
         )
     elif form == "csv":
