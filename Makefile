@@ -62,5 +62,5 @@ $(VENV)/.bench.stamp: $(SOURCES) | $(BIN)/python
 # torch first: a range that it satisfies then fetches no other build.
 $(VENV)/.all.stamp: $(SOURCES) | $(BIN)/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet -e '.[dev,torch,fpga,bench]'
+	$(BIN)/pip install --quiet -e '.[dev,torch,gguf,fpga,bench]'
 	touch $@

@@ -30,6 +30,7 @@ from .scaling import scale_table
 from .scheme import Scheme, load_scheme
 from .tally import OpTally
 from .timing import Timing, timing
+from .tracing import trace, trace_numpy
 from .workload import Scenario, operators
 
 __all__ = [
@@ -69,5 +70,7 @@ __all__ = [
     "ratio",
     "scale_table",
     "timing",
+    "trace",
+    "trace_numpy",
     "traffic",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -203,6 +204,9 @@ class Scheme(Record):
         Format of norms, softmax, RoPE, activation functions, residual sums, scales.
     published : bool
         Whether a paper prints energy figures for it under the paper convention.
+    weight_zeros_from : str
+        The checkpoint in which the zeros among the weights were counted; empty where they are
+        assumed.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -215,6 +219,7 @@ class Scheme(Record):
     embedding: str
     elementwise: str
     published: bool = False
+    weight_zeros_from: str = ""
 
     @field_validator("embedding")
     @classmethod
@@ -274,9 +279,37 @@ class Scheme(Record):
         """
         return self._changed(codec=codec)
 
-    def with_weight_zeros(self, zeros: float) -> Scheme:
-        """Return the scheme with a measured fraction of zero weights."""
-        return self._changed(weight_zeros=zeros)
+    @property
+    def weight_zeros_basis(self) -> str:
+        """What the fraction of zero weights rests on: ``assumed``, or ``measured in NAME``."""
+        name = self.weight_zeros_from
+        return f"measured in {name}" if name else "assumed"
+
+    def with_weight_zeros(
+        self, zeros: float, by_role: Mapping[LinearRole, float] | None = None, source: str = ""
+    ) -> Scheme:
+        """Return the scheme with another fraction of zero weights.
+
+        Parameters
+        ----------
+        zeros : float
+            Of all weights; of the roles that `by_role` does not name.
+        by_role : mapping, optional
+            Role -> fraction of its weights.
+        source : str
+            The checkpoint in which they were counted; empty for an assumption.
+
+        Raises
+        ------
+        InputError
+            If a fraction is not in [0, 1).
+        """
+        changed = self._changed(weight_zeros=zeros)
+        data = changed.model_dump(exclude_unset=True) | {"weight_zeros_from": source}
+        overrides = data.setdefault("overrides", {})
+        for role, fraction in (by_role or {}).items():
+            overrides.setdefault(role, {})["weight_zeros"] = fraction
+        return self._rebuilt(data)
 
     def with_kv_cache(self, form: str) -> Scheme:
         """Return the scheme with another KV cache: an integer format, or that of the operands."""
@@ -316,7 +349,7 @@ class Scheme(Record):
                 override.pop(key, None)
         return self._rebuilt(data)
 
-    def _rebuilt(self, data: dict[str, object]) -> Scheme:
+    def _rebuilt(self, data: dict[str, Any]) -> Scheme:
         try:
             return Scheme.model_validate(data)
         except ValidationError as error:

@@ -22,7 +22,7 @@ LAYERS = (
     ("scheme", "huggingface", "bitlinear"),
     ("model", "hardware"),
     ("workload", "tally"),
-    ("trace", "checkpoint", "rtl"),
+    ("tracing", "checkpoint", "rtl"),
     ("counting",),
     ("mac_energy",),
     ("energy",),
@@ -52,8 +52,8 @@ CONFINED = {
     "markupsafe": {"report"},
     "matplotlib": {"report"},
     "amaranth": {"rtl"},
-    "torch": {"trace"},
-    "transformers": {"trace"},
+    "torch": {"tracing"},
+    "transformers": {"tracing"},
     "safetensors": {"checkpoint"},
 }
 

@@ -17,6 +17,7 @@ from ..errors import BitnetHwError
 #: Command name -> the one-line help that the listing shows. The module of the same name
 #: (dashes as underscores) holds a click command called ``command``.
 COMMANDS = {
+    "census": "Count the -1, 0 and +1 of a checkpoint.",
     "count": "Count additions and multiplications by format and role.",
     "estimate": "Price a count in joules, with memory and time beside it.",
     "export": "Write a workload and its prices for another tool.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,10 @@ from .options import (
     build_hardware,
     build_scenario,
     build_schemes,
+    checkpoint_option,
     convention_option,
     machine_options,
+    measure_zeros,
     output_form,
     output_options,
     scenario_options,
@@ -30,20 +33,44 @@ SCHEMA = 1
 
 
 @click.command()
-@click.argument("config")
+@click.argument("config", required=False)
+@click.option(
+    "--trace",
+    metavar="MODULE:CALLABLE",
+    help="Count a running PyTorch model instead: the function returns (model, inputs).",
+)
+@click.option("--strict", is_flag=True, help="With --trace: refuse operators without a formula.")
+@click.option(
+    "--weight-zeros",
+    multiple=True,
+    metavar="PATTERN=Z",
+    help="With --trace, on the meta device: ternary weights of these modules, Z of them zero.",
+)
+@click.option(
+    "--activations",
+    multiple=True,
+    metavar="PATTERN=FORMAT",
+    help="With --trace, on the meta device: format of what meets those weights.",
+)
 @click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
 @convention_option
 @scenario_options
 @machine_options
+@checkpoint_option
 @output_options
 def command(
-    config: str,
+    config: str | None,
+    trace: str | None,
+    strict: bool,
+    weight_zeros: tuple[str, ...],
+    activations: tuple[str, ...],
     scheme: str,
     convention: Convention,
     codec: str | None,
     hardware: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    checkpoint: Path | None,
     as_json: bool,
     as_csv: bool,
     **given: Any,  # noqa: ANN401  the scenario options
@@ -54,11 +81,22 @@ def command(
     config.json or its folder.
     """
     form = output_form(as_json, as_csv)
+    if trace is not None:
+        from .traced import count_traced, refuse_closed_form_options
+
+        refuse_closed_form_options(click.get_current_context())
+        count_traced(trace, form, SCHEMA, strict, weight_zeros, activations)
+        return
+    if strict or weight_zeros or activations:
+        raise InputError("--strict, --weight-zeros and --activations need --trace")
+    if config is None:
+        raise InputError("count needs a CONFIG, or --trace MODULE:CALLABLE")
     model = load_model(config)
     schemes = build_schemes(scheme, codec)
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
-    chosen = accumulating_in(schemes[0], float_accumulator, convention)
+    measured = measure_zeros(schemes, checkpoint, model)[0]
+    chosen = accumulating_in(measured, float_accumulator, convention)
     scenario = build_scenario(convention, given, [model])
     machine = build_hardware(convention, hardware, lanes)
     tally = count(model, scenario, chosen, convention, machine)
@@ -78,6 +116,8 @@ def command(
                 "macs_by_role": tally.macs_by_role(),
                 "add_only": _add_only(tally, chosen),
                 "rows": list(tally.rows()),
+                # The closed form knows every operator that it counts; a trace may not.
+                "unknown": [],
             }
         )
     elif form == "csv":
@@ -89,10 +129,14 @@ def command(
         _print(tally, chosen)
 
 
-def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float] | None:
+def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float | str] | None:
     if not scheme.add_only:
         return None
-    return {**tally.add_only._asdict(), "weight_zeros_assumed": scheme.linear.weight_zeros}
+    return {
+        **tally.add_only._asdict(),
+        "weight_zeros": scheme.linear.weight_zeros,
+        "weight_zeros_basis": scheme.weight_zeros_basis,
+    }
 
 
 def _print(tally: OpTally, scheme: Scheme) -> None:
@@ -116,8 +160,9 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
         work = tally.add_only
         zeros = scheme.linear.weight_zeros
         ternary = scheme.linear.weight_format.kind is Kind.TERNARY
-        assumed = (
-            f"{zeros:.3g} of the weights zero: assumed, not measured"
+        basis = scheme.weight_zeros_basis if scheme.weight_zeros_from else "assumed, not measured"
+        of_zeros = (
+            f"{zeros:.3g} of the weights zero: {basis}"
             if ternary
             else "binary weights have no zeros"
         )
@@ -125,5 +170,5 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "
-            f"({assumed})"
+            f"({of_zeros})"
         )

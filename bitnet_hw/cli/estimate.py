@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,8 +17,10 @@ from .options import (
     build_scenario,
     build_schemes,
     build_tables,
+    checkpoint_option,
     convention_option,
     machine_options,
+    measure_zeros,
     output_form,
     output_options,
     scenario_options,
@@ -38,6 +41,7 @@ from .output import numbers, print_csv, print_json, print_table
 @convention_option
 @scenario_options
 @machine_options
+@checkpoint_option
 @click.option("--memory", "capacity", metavar="SIZE", help="DRAM size for the largest batch.")
 @output_options
 def command(
@@ -50,6 +54,7 @@ def command(
     hardware: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    checkpoint: Path | None,
     capacity: str | None,
     as_json: bool,
     as_csv: bool,
@@ -62,7 +67,7 @@ def command(
     """
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
-    schemes = build_schemes(scheme, codec)
+    schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario(convention, given, models)
     machine = build_hardware(convention, hardware, lanes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -12,12 +13,13 @@ from ..documents import choices
 from ..energy import EnergyTable, load_table
 from ..errors import InputError
 from ..estimate import default_scenario
-from ..formats import CODECS, find_codec
+from ..formats import CODECS, Kind, find_codec
 from ..hardware import DEFAULT_HARDWARE, Hardware, load_hardware
 from ..model import ModelSpec
 from ..scaling import scale_table
 from ..scheme import Scheme, load_scheme
 from ..workload import Attention, LmHead, Scenario
+from .output import warn
 
 
 def _all(*options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  click's decorators
@@ -82,6 +84,15 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
             "--float-accumulator", type=click.Choice(["fp16", "fp32"]),
             help="Format in which 16-bit float sums accumulate [fp32].",
         ),
+    )(function)  # fmt: skip
+
+
+def checkpoint_option(function: Any) -> Any:  # noqa: ANN401
+    """Add ``--checkpoint``; see `measure_zeros`."""
+    return click.option(
+        "--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
+        help="Count the zeros of a checkpoint (see `bitnet-hw census`) in place of the assumed "
+        "share.",
     )(function)  # fmt: skip
 
 
@@ -181,6 +192,47 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
             f"none of the schemes has such: {', '.join(scheme.name for scheme in schemes)}"
         )
     return [s.with_codec(codec) if fit else s for s, fit in zip(schemes, fits, strict=True)]
+
+
+def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSpec) -> list[Scheme]:
+    """Return the schemes with the zeros that a checkpoint's ternary weights have.
+
+    Schemes whose weights are not ternary stay as they are. Warnings go to standard error.
+
+    Raises
+    ------
+    InputError
+        If none of the schemes is ternary, or the checkpoint cannot be read or holds no ternary
+        weights.
+    """
+    if checkpoint is None:
+        return schemes
+    is_ternary = [scheme.linear.weight_format.kind is Kind.TERNARY for scheme in schemes]
+    if not any(is_ternary):
+        raise InputError(
+            f"--checkpoint {checkpoint} counts zeros of ternary weights; none of the schemes has "
+            f"such: {', '.join(scheme.name for scheme in schemes)}"
+        )
+    # The kernels need numpy, which a command without a checkpoint does not load.
+    from ..checkpoint import take_census
+    from .progress import tensors
+
+    with tensors("census") as say:
+        census = take_census(checkpoint, sparsity=False, progress=say)
+    for warning in census.warnings:
+        warn(warning)
+    if not census.weights or census.zero_fraction is None:
+        raise InputError(f"{checkpoint}: no ternary weights among {len(census.matrices)} tensors")
+    if census.weights != model.linear_parameters:
+        warn(
+            f"{checkpoint}: {census.weights:,} ternary weights; {model.name} has "
+            f"{model.linear_parameters:,} in its projections and FFN"
+        )
+    by_role = census.zeros_by_role()
+    return [
+        scheme.with_weight_zeros(census.zero_fraction, by_role, census.name) if fits else scheme
+        for scheme, fits in zip(schemes, is_ternary, strict=True)
+    ]
 
 
 def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:

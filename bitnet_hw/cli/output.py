@@ -120,6 +120,11 @@ def print_yaml(kind: str, name: str) -> None:
     click.echo(catalogue.path_of(kind, name).read_text(encoding="utf-8"), nl=False)
 
 
+def warn(text: str) -> None:
+    """Print a warning, one line, on standard error."""
+    click.echo(f"bitnet-hw: warning: {' '.join(text.split())}", err=True)
+
+
 def numbers(*titles: str) -> list[Column]:
     """Return right-aligned columns."""
     return [Column(title, "right") for title in titles]

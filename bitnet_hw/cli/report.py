@@ -15,7 +15,9 @@ from .options import (
     build_scenario,
     build_schemes,
     build_tables,
+    checkpoint_option,
     machine_options,
+    measure_zeros,
     scenario_options,
     table_options,
 )
@@ -41,6 +43,7 @@ from .options import (
 @table_options
 @scenario_options
 @machine_options
+@checkpoint_option
 def command(
     configs: tuple[str, ...],
     output: Path,
@@ -52,6 +55,7 @@ def command(
     hardware: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    checkpoint: Path | None,
     **given: Any,  # noqa: ANN401  the scenario options
 ) -> None:
     """Write the energy-savings report.
@@ -61,7 +65,7 @@ def command(
     the paper and the hardware convention; the options below set the latter.
     """
     models = [load_model(config) for config in configs]
-    schemes = build_schemes(scheme, codec)
+    schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     if float_accumulator is not None:
         schemes = [one.with_float_accumulator(float_accumulator) for one in schemes]
     tables = build_tables(energy_tables, scale_node)

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from ..counting import elementwise_functions
 from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
 from ..errors import InputError
-from ..estimate import Band, Estimate, estimate, ratio
+from ..estimate import LINEAR_ROLES, Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
 from ..scheme import Scheme
-from ..units import quantity, times
+from ..units import percent, quantity, times
 from ..workload import Scenario
 from .chain import Link, factor_chain
 from .sensitivity import Assumption, SharingPoint, assumptions, sharing_curve
@@ -220,7 +220,7 @@ class Report:
             f"{quantity(machine.activation_buffer_bytes, 'B')} + "
             f"{quantity(machine.weight_buffer_bytes, 'B')} buffers), {codec}, "
             f"{self.subject.attention.kv_cache} KV cache, {self.subject.lm_head.weight} LM head, "
-            f"{static}."
+            f"{_zeros(self.subject)}{static}."
         )
 
     def behind(self, model: ModelSpec, table: EnergyTable) -> list[str]:
@@ -243,6 +243,14 @@ class Report:
             f"The bytes from DRAM shrink {times(moved[0] / moved[1])}, and DRAM costs "
             f"{times(dram / of.arithmetic_j)} what all arithmetic costs.",
         ]
+
+
+def _zeros(scheme: Scheme) -> str:
+    """Return what the headline says of zeros among the weights, if anything does."""
+    if not scheme.add_only or not (scheme.linear.weight_zeros or scheme.weight_zeros_from):
+        return ""
+    share = percent(scheme.linear.weight_zeros)
+    return f"{share} of the {scheme.linear.weight} weights zero ({scheme.weight_zeros_basis}), "
 
 
 def _dram_price(machine: Hardware) -> str:
@@ -464,6 +472,15 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "version": report.version,
         "command": report.command,
+        "weight_zeros": {
+            scheme.name: {
+                "fraction": scheme.linear.weight_zeros,
+                "basis": scheme.weight_zeros_basis,
+                "by_role": {role: scheme.formats(role).weight_zeros for role in LINEAR_ROLES},
+            }
+            for scheme in report.schemes
+            if scheme.add_only
+        },
         "headline": [report.headline(model, report.tables[0]) for model in report.models],
         "estimates": [
             of.as_dict()

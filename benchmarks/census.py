@@ -1,0 +1,134 @@
+"""Speed of the census against its limit and against its peer, in one run on warm files.
+
+The limit is a plain sum of the same bytes as 64-bit words. Two forms of it stand here, since they
+lie far apart where the file fits a large cache: one that reads the file, as the census must, and
+one over bytes that are in memory already. The peer is gguf-py: dequantise, then count.
+
+    python benchmarks/census.py [MEGABYTES]
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import gguf
+import numpy as np
+
+from bitnet_hw.checkpoint import take_census
+
+RUNS = 5
+COLUMNS = 2560
+
+
+def _medians(actions: dict[str, Callable[[], object]], size: int) -> dict[str, float]:
+    """Return GB/s of each action, the runs of all interleaved so that they share the weather."""
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for action in actions.values():
+        action()
+    for _ in range(RUNS):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: size / median(times) / 1e9 for name, times in seconds.items()}
+
+
+def _word_sum(data: bytes | mmap.mmap) -> int:
+    return int(np.frombuffer(data, np.uint8, len(data) // 8 * 8).view(np.uint64).sum())
+
+
+def _read_and_sum(path: Path) -> int:
+    return _word_sum(path.read_bytes())
+
+
+def _map_and_sum(path: Path) -> int:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return _word_sum(mapped)
+
+
+def _hf_file(path: Path, size: int, rng: np.random.Generator) -> None:
+    rows = size // COLUMNS
+    codes = np.array([sum((v // 3**k % 3) << 2 * k for k in range(4)) for v in range(81)], np.uint8)
+    data = codes[rng.integers(0, 81, (rows, COLUMNS), np.uint8)]
+    entries = {
+        "q_proj.weight": {"dtype": "U8", "shape": [rows, COLUMNS], "data_offsets": [0, data.size]},
+        "q_proj.weight_scale": {
+            "dtype": "F32", "shape": [1], "data_offsets": [data.size, data.size + 4],
+        },
+    }  # fmt: skip
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        data.tofile(file)
+        file.write(struct.pack("<f", 1.0))
+
+
+def _gguf_file(path: Path, size: int, kind: str, rng: np.random.Generator) -> None:
+    quantisation = gguf.GGMLQuantizationType[kind]
+    weights = rng.integers(-1, 2, (64, COLUMNS)).astype(np.float32)
+    rows = gguf.quants.quantize(weights, quantisation)
+    data = np.tile(rows, (max(1, size // rows.nbytes), 1))
+    writer = gguf.GGUFWriter(str(path), "bitnet")
+    writer.add_tensor("blk.0.ffn_up.weight", data, raw_dtype=quantisation)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _dequantise_and_count(path: Path) -> tuple[int, int, int]:
+    tensor = gguf.GGUFReader(path).tensors[0]
+    weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+    return tuple(int(np.count_nonzero(part)) for part in (weights == 0, weights > 0, weights < 0))  # type: ignore[return-value]  # mypy does not count a generator's items
+
+
+def main() -> None:
+    """Measure and print."""
+    size = int(sys.argv[1] if len(sys.argv) > 1 else 256) << 20
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, small in (("hf-packed", 1), ("TQ2_0", 2), ("TQ1_0", 2)):
+            path = Path(folder) / kind
+            if kind == "hf-packed":
+                path = path.with_suffix(".safetensors")
+                _hf_file(path, size, rng)
+            else:
+                path = path.with_suffix(".gguf")
+                _gguf_file(path, size // small, kind, rng)
+            _report(kind, path)
+            path.unlink()
+
+
+def _report(kind: str, path: Path) -> None:
+    size = path.stat().st_size
+    in_memory = path.read_bytes()
+    actions: dict[str, Callable[[], object]] = {
+        "read, then sum of words": lambda: _read_and_sum(path),
+        "sum of words over a fresh mapping": lambda: _map_and_sum(path),
+        "sum of words in memory": lambda: _word_sum(in_memory),
+        "census, totals": lambda: take_census(path, sparsity=False),
+        "census, by row and column too": lambda: take_census(path),
+    }
+    if kind != "hf-packed":
+        actions["gguf-py, dequantise and count"] = lambda: _dequantise_and_count(path)
+        found = take_census(path).matrices[0]
+        if (found.zeros, found.plus, found.minus) != _dequantise_and_count(path):
+            raise SystemExit(f"{kind}: the counts differ")
+    speeds = _medians(actions, size)
+    ours = speeds["census, totals"]
+    print(f"{kind}, {size / 1e6:.0f} MB, median of {RUNS}")
+    for name, speed in speeds.items():
+        print(f"  {name:36} {speed:7.3f} GB/s   census totals / this {ours / speed:7.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""A checkpoint file as bytes: mapped, bounded, and read a chunk at a time."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Bytes that a kernel takes at a time: its temporaries then stay in a core's second-level cache.
+CHUNK = 256 << 10
+
+#: The same where zeros are summed by row and column: the sums want many rows at once.
+LINE_CHUNK = 4 << 20
+
+#: Mapped pages count as the process's memory until they are given back.
+_RELEASE = 16 << 20
+
+
+class Source:
+    """A file whose bytes are mapped into memory and given back behind the reader.
+
+    Parameters
+    ----------
+    path : path
+        A regular file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    size : int
+        Its bytes.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no regular file, or cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            if not path.exists():
+                raise InputError(f"{path}: no such file")
+            if not path.is_file():
+                raise InputError(f"{path}: not a regular file")
+            with path.open("rb") as file:
+                self.size = path.stat().st_size
+                self._map = (
+                    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+                )
+        except InputError:
+            raise
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
+        except ValueError as error:  # a NUL in the name; a file that shrinks meanwhile
+            raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a few bytes, fewer at the end of the file."""
+        return b"" if self._map is None else self._map[offset : offset + size]
+
+    def array(self, offset: int, size: int) -> Bytes:
+        """Return bytes as an array that may be viewed as words of 8 bytes.
+
+        The bytes are those of the mapping where they are aligned, a copy elsewhere.
+        """
+        if self._map is None or not size:
+            return np.empty(0, np.uint8)
+        found = np.frombuffer(self._map, np.uint8, size, offset)
+        return found if found.ctypes.data % 8 == 0 else found.copy()
+
+    def chunks(
+        self, offset: int, size: int, unit: int = 8, about: int = CHUNK
+    ) -> Iterator[tuple[int, Bytes]]:
+        """Yield (offset, bytes) of about so many bytes each, in whole units.
+
+        The caller must not keep a chunk: its pages are given back once it has passed.
+        """
+        step = max(1, about // unit) * unit
+        kept = offset
+        for start in range(offset, offset + size, step):
+            if start - kept >= _RELEASE:
+                self._release(kept, start)
+                kept = start
+            yield start, self.array(start, min(step, offset + size - start))
+        self._release(kept, offset + size)
+
+    def _release(self, start: int, end: int) -> None:
+        # Linux and macOS; elsewhere the system takes clean pages back by itself.
+        if self._map is None or sys.platform == "win32":
+            return
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > first:
+            self._map.madvise(mmap.MADV_DONTNEED, first, end - first)
+
+    def fault(self, message: str, *, tensor: str = "", offset: int | None = None) -> InputError:
+        """Build the error that names file, tensor and byte."""
+        return InputError(self.describe(message, tensor=tensor, offset=offset))
+
+    def describe(self, message: str, *, tensor: str = "", offset: int | None = None) -> str:
+        """Return one line that names file, tensor and byte."""
+        where = [str(self.path)]
+        if tensor:
+            where.append(f"tensor {shown(tensor)}")
+        if offset is not None:
+            where.append(f"byte {offset}")
+        return f"{': '.join(where)}: {message}"
+
+
+def shown(name: str) -> str:
+    """Return a name out of a file as a message may show it: escaped, and not too long."""
+    text = ascii(name)
+    return text if len(text) <= 100 else f"{text[:97]}..."

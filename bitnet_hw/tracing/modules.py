@@ -1,0 +1,113 @@
+"""Which module of a PyTorch model is running: the module path of every operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from ..tally import Key
+from .formulas import ROLES
+from .record import TracedTally
+
+#: Where operators stand that no module's forward runs.
+OUTSIDE = "(outside)"
+
+
+@dataclass
+class Frame:
+    """One call of one module.
+
+    Attributes
+    ----------
+    path : str
+        Module path; the class's name for the model itself, which has none.
+    norm : bool
+        Whether the module is a normalisation, by its name or its class's.
+    projection : bool
+        Whether it holds exactly one matrix, so that what surrounds the product of quantised
+        operands is quantising before it and rescaling after it.
+    """
+
+    path: str
+    norm: bool = False
+    projection: bool = False
+    _rescaling: bool = False
+    _before: list[tuple[Key, int]] = field(default_factory=list)
+
+    def role(self, operator: str) -> str:
+        """Return what an elementwise operator is for."""
+        if self._rescaling:
+            return "rescale"
+        return "norm" if self.norm else ROLES.get(operator, "elementwise")
+
+    def note(self, key: Key, count: int) -> None:
+        """Remember a count that turns out to be quantising if a quantised product follows."""
+        if self.projection and not self._rescaling:
+            self._before.append((key, count))
+
+    def quantised_product(self, tally: TracedTally) -> None:
+        """Take what came before as quantising, and what comes after as rescaling."""
+        if not self.projection:
+            return
+        for key, count in self._before:
+            tally.counts[key] -= count
+            if not tally.counts[key]:
+                del tally.counts[key]
+            tally.add(key._replace(role="quantise"), count)
+        self._before.clear()
+        self._rescaling = True
+
+
+class ModuleStack:
+    """The calls under way of the modules of one model."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._templates: dict[int, Frame] = {}
+        for path, module in model.named_modules():
+            # The model itself has the empty path.
+            frame = _template(path or type(module).__name__, module)
+            self._templates.setdefault(id(module), frame)
+        self._stack: list[tuple[int, Frame]] = [(0, Frame(OUTSIDE))]
+
+    @property
+    def top(self) -> Frame:
+        """The innermost call."""
+        return self._stack[-1][1]
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow the calls of modules until the block ends."""
+        handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: torch.nn.Module, _inputs: Any) -> None:  # noqa: ANN401  hook's signature
+        template = self._templates.get(id(module))
+        if template is not None:
+            frame = Frame(template.path, template.norm, template.projection)
+            self._stack.append((id(module), frame))
+
+    def _leave(self, module: torch.nn.Module, *_rest: Any) -> None:  # noqa: ANN401  hook's signature
+        # An exception may have left calls without their end.
+        if any(identity == id(module) for identity, _frame in self._stack):
+            while self._stack.pop()[0] != id(module):
+                pass
+
+
+def _template(path: str, module: torch.nn.Module) -> Frame:
+    last = path.rsplit(".", 1)[-1]
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    matrices = sum(tensor.dim() == 2 for tensor in own)
+    norm = "norm" in last.lower() or "norm" in type(module).__name__.lower()
+    return Frame(path, norm and not matrices, matrices == 1)

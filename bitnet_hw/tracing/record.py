@@ -1,0 +1,173 @@
+"""What a trace yields: a tally, with the work on weights and the unknown operators beside it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..formats import Kind, accumulator_bits, parse_format
+from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
+
+
+class Operand(NamedTuple):
+    """What is known of the numbers in one matrix operand.
+
+    Attributes
+    ----------
+    format : str
+        ``ternary`` or ``binary`` where the values are, ``int8`` or ``int4`` where they are
+        integers times a scale, and otherwise that of the array's own type.
+    largest : int
+        Largest magnitude of an integer operand, in units of its scale; 0 for a float.
+    non_zeros : array of int, optional
+        Of a ternary or binary matrix of shape (outputs, K): non-zero weights of each output.
+    zeros : float
+        Declared fraction of zeros of a ternary matrix without values.
+    """
+
+    format: str
+    largest: int = 0
+    non_zeros: NDArray[np.int64] | None = None
+    zeros: float = 0.0
+
+    @property
+    def is_float(self) -> bool:
+        """Whether sums of these numbers are rounded."""
+        return self.format.startswith(("fp", "bf"))
+
+    @property
+    def add_only(self) -> bool:
+        """Whether a product with this operand is a choice of sign."""
+        return self.format in ("ternary", "binary")
+
+
+class Place(NamedTuple):
+    """Where an operation was seen: module path, role, and on which side."""
+
+    scope: str
+    role: str
+    side: Side = "token"
+
+
+class TracedTally(OpTally):
+    """The tally of a traced run: the work that depends on the input.
+
+    A tally like the closed form's, which `bitnet_hw.price_tally` takes too.
+
+    Attributes
+    ----------
+    weight_work : OpTally
+        What depends on stored tensors alone (quantising or unpacking weights, tables of
+        positions, masks): the same for every input, so that it can be done once. Its rows have
+        side ``weight``; it is no part of the counts of this tally.
+    unknown : mapping of (str, str) to int
+        (module path, operator) -> calls, for operators without a formula. They count as nothing.
+    undeclared : set of str
+        Module paths of products whose stored weights had neither values nor a declared fraction
+        of zeros (the meta device), so that they count as dense.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight_work = OpTally()
+        self.unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.undeclared: set[str] = set()
+
+    def with_weight_work(self) -> OpTally:
+        """Return a tally of everything, rows of both sides."""
+        return self.merged(self.weight_work)
+
+    def side(self, side: Side) -> OpTally:
+        """Return the tally that takes the work of a side."""
+        return self if side == "token" else self.weight_work
+
+    def steps(self, place: Place, form: str, counts: Mapping[Operation, int]) -> None:
+        """Count elementwise operations of one format."""
+        tally = self.side(place.side)
+        for operation, count in counts.items():
+            tally.add(Key(place.scope, place.role, operation, form, "", place.side), count)
+
+    def product(
+        self, place: Place, m: int, k: int, outputs: int, activation: Operand, weight: Operand
+    ) -> None:
+        """Count m x `outputs` dot products of length k.
+
+        Parameters
+        ----------
+        place : Place
+            Where.
+        m : int
+            Vectors that meet each row of the weight operand.
+        k : int
+            Reduction length.
+        outputs : int
+            Rows of the weight operand, over all batches.
+        activation, weight : Operand
+            The two operands. A float one makes the product a float product, unless the other
+            is ternary or binary.
+        """
+        if not m * k * outputs:
+            return
+        tally = self.side(place.side)
+        form, accumulator = _product_formats(activation, weight, k)
+        mac = MacKey(place.scope, place.role, activation.format, weight.format, accumulator)
+        tally.mac_counts[mac] += m * k * outputs
+        key = Key(place.scope, place.role, "mul", form, "", place.side)
+        adds = key._replace(operation="add", accumulator=accumulator)
+        if not weight.add_only:
+            tally.add(key, m * k * outputs)
+            tally.add(adds, m * (k - 1) * outputs)
+            return
+        if weight.non_zeros is None:
+            terms = round(k * (1 - weight.zeros) * outputs)
+            logical = round(max(k * (1 - weight.zeros) - 1, 0) * outputs)
+        else:
+            terms = int(weight.non_zeros.sum())
+            logical = terms - int(np.count_nonzero(weight.non_zeros))
+        tally.add(adds._replace(operation="ternary-add"), m * logical)
+        work = AddOnlyWork(m * logical, m * terms, m * k * outputs)
+        tally.add_only = tally.add_only.plus(work)
+
+    def refuse_unknown(self) -> None:
+        """Raise if an operator without a formula was seen.
+
+        Raises
+        ------
+        InputError
+            Naming each operator with its first module path.
+        """
+        if not self.unknown:
+            return
+        first: dict[str, str] = {}
+        for scope, operator in self.unknown:
+            first.setdefault(operator, scope)
+        named = ", ".join(f"{operator} (first in {scope})" for operator, scope in first.items())
+        raise InputError(f"strict trace: operators without a formula: {named}")
+
+
+def _product_formats(activation: Operand, weight: Operand, k: int) -> tuple[str, str]:
+    """Return the format of the terms and of the accumulator."""
+    if weight.add_only:
+        form = activation.format
+    elif activation.is_float or weight.is_float:
+        # An integer that meets a float is made one first.
+        form = activation.format if activation.is_float else weight.format
+    else:
+        same = activation.format == weight.format
+        form = activation.format if same else f"{activation.format}*{weight.format}"
+    if form.startswith(("fp", "bf")):
+        return form, "fp64" if form == "fp64" else "fp32"
+    largest = _largest(activation) * _largest(weight)
+    return form, f"int{min(accumulator_bits(largest, k), 64)}"
+
+
+def _largest(operand: Operand) -> int:
+    if operand.largest:
+        return operand.largest
+    known = parse_format(operand.format)
+    return known.symmetric_max if known.kind is not Kind.FLOAT else 1
