@@ -15,6 +15,7 @@ from ..errors import InputError
 #: Constant nets. An undefined bit, which synthesis may leave, is tied low.
 ZERO, ONE = "1'b0", "1'b1"
 CONSTANTS = frozenset({ZERO, ONE})
+_MAX_INDEX = 1 << 16
 
 
 class Instance(NamedTuple):
@@ -209,13 +210,18 @@ class _Verilog:
             raise self.error(f"expected a name, found {word!r}")
         return word.removeprefix("\\")
 
+    def integer(self) -> int:
+        word = self.next()
+        if not word.isdecimal() or int(word) > _MAX_INDEX:
+            raise self.error(f"expected an index up to {_MAX_INDEX}, found {word!r}")
+        return int(word)
+
     def range(self) -> tuple[int, int]:
         self.next("[")
-        high = int(self.next())
-        low = high
+        high = low = self.integer()
         if self.peek() == ":":
             self.next()
-            low = int(self.next())
+            low = self.integer()
         self.next("]")
         return high, low
 
@@ -244,8 +250,13 @@ class _Verilog:
         size, quote, digits = word.replace(" ", "").replace("_", "").partition("'")
         if not quote:
             raise self.error(f"a constant without width: {word}")
+        if int(size) > _MAX_INDEX:
+            raise self.error(f"a constant of {size} bits")
         base = {"b": 2, "d": 10, "h": 16}[digits[0].lower()]
-        value = int(re.sub("[xXzZ]", "0", digits[1:]), base)
+        try:
+            value = int(re.sub("[xXzZ]", "0", digits[1:]), base)
+        except ValueError:
+            raise self.error(f"{word} is not a constant") from None
         return [ONE if value >> i & 1 else ZERO for i in range(int(size))]
 
     def instance(self) -> Instance:
