@@ -26,8 +26,8 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from bitnet_hw.documents import Record, read, validate
-from bitnet_hw.energy import Source
 from bitnet_hw.errors import BitnetHwError, InputError, MismatchError, unknown_name
+from bitnet_hw.prices import Source
 
 FOLDER = Path(__file__).resolve().parent / "published"
 

@@ -13,7 +13,7 @@ Examples
 """
 
 from .counting import Convention, count
-from .energy import EnergyTable, Price, load_table, price_tally
+from .energy import EnergyTable, load_table, price_tally
 from .errors import (
     BitnetHwError,
     InputError,
@@ -26,6 +26,7 @@ from .formats import Codec, Format, accumulator_bits, find_codec, parse_format
 from .hardware import Hardware, load_hardware
 from .memory import Footprint, footprint, largest_batch, traffic
 from .model import ModelSpec, load_model
+from .prices import Price
 from .scaling import scale_table
 from .scheme import Scheme, load_scheme
 from .tally import OpTally

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from .documents import whole_folder
-from .energy import Price, load_dram_prices
+from .energy import load_dram_prices
 from .estimate import Estimate
 from .hardware import Hardware
 from .loopnest import Layer, layers
+from .prices import Price
 
 #: Version of ``expected.json``.
 SCHEMA = 1

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from .counting import kv_fetches
-from .energy import DramPrices, EnergyTable, Price, load_dram_prices
+from .energy import EnergyTable, load_dram_prices
 from .errors import InputError
 from .formats import Kind, find_codec, parse_format
 from .hardware import Hardware
 from .model import ModelSpec
+from .prices import DramPrices, Price
 from .scheme import AttentionFormats, Scheme
 from .workload import (
     AttentionProduct,

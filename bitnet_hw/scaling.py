@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .documents import Record, read, validate
-from .energy import FOLDER, EnergyTable, OperationEntry, Source, SramEntry
+from .energy import FOLDER, EnergyTable
 from .errors import InputError, unknown_name
+from .prices import OperationEntry, Source, SramEntry
 
 
 class NodeScaling(Record):

@@ -24,7 +24,7 @@ LAYERS = (
     ("workload", "tally"),
     ("tracing", "checkpoint", "rtl"),
     ("counting",),
-    ("mac_energy",),
+    ("mac_energy", "prices"),
     ("energy",),
     ("scaling", "memory", "measure"),
     ("timing",),

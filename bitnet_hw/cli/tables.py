@@ -9,16 +9,14 @@ import click
 
 from ..energy import (
     FOLDER,
-    DramPrices,
     EnergyTable,
-    Expansions,
-    Source,
     builtin_tables,
     load_dram_prices,
     load_expansions,
     load_table,
     read_table,
 )
+from ..prices import DramPrices, Expansions, Source
 from .output import Column, numbers, print_json, print_table
 
 _DRAM, _EXPANSIONS = "dram", "expansions"

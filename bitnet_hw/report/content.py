@@ -8,12 +8,13 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from ..counting import elementwise_functions
-from ..energy import EnergyTable, Price, Source, load_dram_prices, load_expansions
+from ..energy import EnergyTable, load_dram_prices, load_expansions
 from ..errors import InputError
 from ..estimate import LINEAR_ROLES, Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
+from ..prices import Price, Source
 from ..scheme import Scheme
 from ..units import percent, quantity, times
 from ..workload import Scenario
