@@ -90,7 +90,7 @@ def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> Non
     energy.set(ylabel="fJ an operation", title=f"{sweep.title}\n{library.name}, pre-layout")
     area.set(ylabel="um2 a lane", xlabel=sweep.label)
     for axes in (energy, area):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     energy.legend()
     with mpl.rc_context({"svg.hashsalt": "bitnet-hw"}):
         figure.savefig(path, format="svg", metadata={"Date": None})
