@@ -45,7 +45,7 @@ def count_codes(words: Words, planes: Words, counts: npt.NDArray[np.uint8]) -> C
     ----------
     words : (n,) uint64
         32 codes each; code 0 pads.
-    planes, counts : (m,) uint64 and (m,) uint8, m >= n
+    planes, counts : (m,) uint64 and (m,) uint8, m >= n and at least 6
         Room for intermediate results, so that they stay in the cache.
 
     Returns
