@@ -22,8 +22,9 @@ Part = TypeVar("Part")
 #: divide it.
 CHUNK = 960 << 10
 
-#: The same where zeros are summed by row and column: the sums want many rows at once.
-LINE_CHUNK = 4 << 20
+#: The same where zeros are summed by row and column: the sums want many rows at once, and their
+#: temporaries are several times as large, on every thread.
+LINE_CHUNK = 1 << 20
 
 #: A part of a matrix that is worth a thread, and threads that are worth their temporaries.
 _LEAST_SPAN = 4 << 20
