@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import struct
 import sys
 import tempfile
@@ -18,27 +19,41 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import gguf
 import numpy as np
 
 from bitnet_hw.checkpoint import take_census
 
-RUNS = 5
+RUNS = 9
 COLUMNS = 2560
 
 
-def _medians(actions: dict[str, Callable[[], object]], size: int) -> dict[str, float]:
-    """Return GB/s of each action, the runs of all interleaved so that they share the weather."""
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
+class Speed(NamedTuple):
+    """GB/s by the clock, median and best of the runs, and of a second of all threads' CPU time."""
+
+    median: float
+    best: float
+    by_cpu: float
+
+
+def _speeds(actions: dict[str, Callable[[], object]], size: int) -> dict[str, Speed]:
+    """Return the speed of each action, all runs interleaved so that they share the weather."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
     for action in actions.values():
         action()
     for _ in range(RUNS):
         for name, action in actions.items():
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             action()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: size / median(times) / 1e9 for name, times in seconds.items()}
+            seconds[name].append((time.perf_counter() - start, time.process_time() - cpu))
+    speeds = {}
+    for name, runs in seconds.items():
+        clock, cpu_times = zip(*runs, strict=True)
+        parts = median(clock), min(clock), min(cpu_times)
+        speeds[name] = Speed(*(size / part / 1e9 for part in parts))
+    return speeds
 
 
 def _word_sum(data: bytes | mmap.mmap) -> int:
@@ -123,11 +138,13 @@ def _report(kind: str, path: Path) -> None:
         found = take_census(path).matrices[0]
         if (found.zeros, found.plus, found.minus) != _dequantise_and_count(path):
             raise SystemExit(f"{kind}: the counts differ")
-    speeds = _medians(actions, size)
+    speeds = _speeds(actions, size)
     ours = speeds["census, totals"]
-    print(f"{kind}, {size / 1e6:.0f} MB, median of {RUNS}")
+    print(f"{kind}, {size / 1e6:.0f} MB, {RUNS} runs, load {os.getloadavg()[0]:.1f}")
+    print(f"  {'GB/s':36}  median    best  by CPU   census totals / this: median, best, by CPU")
     for name, speed in speeds.items():
-        print(f"  {name:36} {speed:7.3f} GB/s   census totals / this {ours / speed:7.2f}")
+        ratios = "".join(f"{mine / its:7.2f}" for mine, its in zip(ours, speed, strict=True))
+        print(f"  {name:36} {''.join(f'{value:8.3f}' for value in speed)}   {ratios}")
 
 
 if __name__ == "__main__":

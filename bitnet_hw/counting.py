@@ -11,7 +11,7 @@ from pydantic import Field
 
 from . import catalogue
 from .documents import Record, choices, read, validate
-from .errors import InputError
+from .errors import AccumulatorError, InputError
 from .formats import Format, Kind, parse_format
 from .hardware import Hardware, load_hardware
 from .model import ModelSpec
@@ -128,7 +128,10 @@ def count(
         counter = _PaperCounter(scheme)
     else:
         counter = _HardwareCounter(scheme, hardware or load_hardware())
-    counter.take(operators(model, scenario))
+    try:
+        counter.take(operators(model, scenario))
+    except AccumulatorError as error:
+        raise InputError(f"scheme {scheme.name}: {error}") from None
     return counter.tally
 
 
@@ -193,7 +196,7 @@ class _PaperCounter(_Counter):
         outputs = op.m * op.p * op.repeat
         key = Key(op.scope, op.role, "mul", act.name)
         if weight.add_only:
-            adder = _paper_adder(act)
+            adder = paper_adder(act)
             width = "" if adder == act.name else adder
             adds = key._replace(operation="ternary-add", accumulator=width)
             self.tally.add(adds, outputs * (op.n - 1))
@@ -202,7 +205,7 @@ class _PaperCounter(_Counter):
             # Widths that differ are multiplied at the wider one; a dequantised weight is a float.
             form = weight.name if act.kind is weight.kind and weight.bits > act.bits else act.name
             self.tally.add(key._replace(format=form), op.macs)
-            adder = _paper_adder(parse_format(form))
+            adder = paper_adder(parse_format(form))
             adds = key._replace(operation="add", format=form, accumulator=adder)
             self.tally.add(adds, outputs * (op.n - 1))
         self.note_macs(op, act.name, weight.name, adder)
@@ -222,13 +225,16 @@ class _PaperCounter(_Counter):
         self.tally.add(Key(op.scope, op.role, "mul", form), op.macs)
         # One (S x h)(h x S) product for QK^T, not one a head: its n is the query width.
         alone = op.pairs if op.role == "attention-score" else op.queries * width
-        adder = _paper_adder(formats.operand_format)
+        adder = paper_adder(formats.operand_format)
         self.tally.add(Key(op.scope, op.role, "add", form, adder), op.macs - alone)
         self.note_macs(op, form, form, adder)
 
 
-def _paper_adder(form: Format) -> str:
+def paper_adder(form: Format | str) -> str:
     """Return the adder that the papers price: FP16 for half floats, never narrower than INT8."""
+    if isinstance(form, str):
+        # Of a product of unlike integers the wider operand counts.
+        form = max((parse_format(name) for name in form.split("*")), key=lambda one: one.bits)
     if form.kind is Kind.FLOAT:
         return "fp16" if form.bits == 16 else form.name
     return "int8" if form.bits < 8 else form.name

@@ -24,7 +24,18 @@ from pydantic_core import PydanticCustomError
 
 from .errors import InputError
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]  # PyYAML's C loader has no type
+    """PyYAML's safe loader, with ``1e9`` a number as in YAML 1.2 and everywhere else."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+"),
+    list("-+0123456789."),
+)
 
 #: Larger files are refused: a config is a few kilobytes.
 MAX_DOCUMENT_BYTES = 4 << 20
@@ -163,11 +174,15 @@ def _parse_yaml(text: str, origin: str) -> Document:
             loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        at = getattr(error, "position", None)  # of a character that YAML does not allow
         line = f":{mark.line + 1}" if mark is not None else ""
+        line = f":{text.count(chr(10), 0, at) + 1}" if isinstance(at, int) else line
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{origin}{line}: not valid YAML: {problem}") from None
     except RecursionError:
         raise InputError(f"{origin}: nested too deeply") from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{origin}: not valid YAML: {error}") from None
     return _mapping(data, origin, lines)
@@ -398,12 +413,28 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
     try:
         yield temporary
-        for path in sorted(temporary.rglob("*")):
-            if path.is_file():
-                target = folder / path.relative_to(temporary)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+        written = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
+        targets = [folder / path.relative_to(temporary) for path in written]
+        _check_targets(folder, targets, force=force)
+        for path, target in zip(written, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:
+    """Refuse before the first file is moved what would stop a later one."""
+    for target in targets:
+        between = [parent for parent in target.parents if folder in parent.parents]
+        for parent in between:
+            if parent.exists() and not parent.is_dir():
+                raise InputError(f"{parent}: is a file; a folder must go there")
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder; a file must go there")
+        if target.exists() and not force:
+            raise InputError(
+                f"{target}: exists already; give --force to replace it, or another folder"
+            )

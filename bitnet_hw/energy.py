@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from .documents import Record, read, validate, wrong_value
-from .errors import MissingPriceError, unknown_name
+from .errors import InputError, MissingPriceError, unknown_name
 from .formats import Kind, parse_format
 from .mac_energy import MacEntry, Provenance, find_mac
 from .prices import (
@@ -378,13 +378,32 @@ def load_table(name: str) -> EnergyTable:
         If there is none of that name, or the file is not a valid one.
     """
     if name.endswith((".yaml", ".yml")):
-        return read_table(Path(name))
+        table = read_table(Path(name))
+        refuse_shipped_name(table, Path(name))
+        return table
     tables = builtin_tables()
     for table in tables.values():
         if name == table.name or name in table.aliases:
             return table
     short = [alias for table in tables.values() for alias in table.aliases]
     raise unknown_name("energy table", name, [*tables, *short])
+
+
+def refuse_shipped_name(table: EnergyTable, path: Path) -> None:
+    """Refuse a table that takes the name or an alias of a shipped one and says something else.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the name.
+    """
+    for shipped in builtin_tables().values():
+        taken = {shipped.name, *shipped.aliases} & {table.name, *table.aliases}
+        if taken and shipped != table:
+            raise InputError(
+                f"{path}: name or alias {sorted(taken)[0]!r} is that of a shipped table, which "
+                "this file changes; give it a name of its own"
+            )
 
 
 def read_table(path: Path) -> EnergyTable:

@@ -23,6 +23,10 @@ class InputError(BitnetHwError, ValueError):
     exit_code: ClassVar[int] = 2
 
 
+class AccumulatorError(InputError):
+    """An integer accumulator of a given width could overflow."""
+
+
 class MissingPriceError(InputError):
     """An energy table and its expansions do not price an operation."""
 

@@ -137,10 +137,13 @@ class Estimate:
         return min(1.0, derived / self.energy.value) if self.energy.value else 0.0
 
     @property
-    def boundaries(self) -> frozenset[str]:
-        """Boundaries of the prices that the matrix products rest on."""
-        products = {*LINEAR_ROLES, *ATTENTION_ROLES, "lm-head"}
-        return frozenset(row.price.boundary for row in self.arithmetic if row.key.role in products)
+    def boundaries(self) -> dict[str, frozenset[str]]:
+        """Boundaries of the prices that the linears, attention and the LM head rest on."""
+        groups = {"linears": LINEAR_ROLES, "attention": ATTENTION_ROLES, "LM head": ("lm-head",)}
+        return {
+            name: frozenset(row.price.boundary for row in self.arithmetic if row.key.role in roles)
+            for name, roles in groups.items()
+        }
 
     @property
     def energy_per_token(self) -> Band:
@@ -403,12 +406,13 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
             f"a ratio needs one machine, found {baseline.hardware.name} and {other.hardware.name} "
             "with other sizes"
         )
-    if baseline.boundaries != other.boundaries:
-        raise InputError(
-            f"a ratio across price boundaries is refused: {baseline.scheme.name} rests on "
-            f"{'/'.join(sorted(baseline.boundaries))} prices, {other.scheme.name} on "
-            f"{'/'.join(sorted(other.boundaries))} prices"
-        )
+    for part, boundaries in baseline.boundaries.items():
+        if boundaries != other.boundaries[part]:
+            raise InputError(
+                f"a ratio across price boundaries is refused: the {part} of "
+                f"{baseline.scheme.name} rest on {'/'.join(sorted(boundaries))} prices, those of "
+                f"{other.scheme.name} on {'/'.join(sorted(other.boundaries[part]))} prices"
+            )
     corners = [
         _corner(baseline, logic, memory) / _corner(other, logic, memory)
         for logic in ("low_joules", "high_joules")

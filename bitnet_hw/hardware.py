@@ -97,7 +97,11 @@ def load_hardware(name: str = DEFAULT_HARDWARE) -> Hardware:
         If there is none of that name, or the file is not a valid one.
     """
     if name.endswith((".yaml", ".yml")):
-        return validate(Hardware, read(Path(name)))
+        machine = validate(Hardware, read(Path(name)))
+        catalogue.refuse_shipped_name(
+            "hardware", machine.name, Path(name), _from_catalogue, machine
+        )
+        return machine
     return _from_catalogue(name)
 
 

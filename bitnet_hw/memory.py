@@ -337,7 +337,16 @@ def parse_capacity(text: str) -> int:
     InputError
         If the text is not a positive size.
     """
-    units = {"B": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 1 << 20, "GIB": 1 << 30}
+    units = {
+        "B": 1,
+        "KB": 10**3,
+        "KIB": 1 << 10,
+        "MB": 10**6,
+        "GB": 10**9,
+        "TB": 10**12,
+        "MIB": 1 << 20,
+        "GIB": 1 << 30,
+    }
     number = text.strip().upper()
     unit = next((u for u in sorted(units, key=len, reverse=True) if number.endswith(u)), "")
     try:

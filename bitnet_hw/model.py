@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeGuard
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,8 @@ from .errors import InputError, unknown_name
 from .huggingface import is_huggingface, to_model_fields
 
 # No published Transformer comes near these; a number above them is a slip of the pen.
-Dimension = Annotated[int, Field(gt=0, le=1 << 20)]
+MAX_DIMENSION = 1 << 20
+Dimension = Annotated[int, Field(gt=0, le=MAX_DIMENSION)]
 Layers = Annotated[int, Field(gt=0, le=10_000)]
 VocabSize = Annotated[int, Field(gt=0, le=1 << 24)]
 Context = Annotated[int, Field(gt=0, le=1 << 30)]
@@ -121,12 +122,12 @@ class ModelSpec(Record):
             return data
         data = dict(data)
         heads, hidden = data.get("num_attention_heads"), data.get("hidden_size")
-        # Values of the wrong type are left for the fields' own checks to name.
-        if isinstance(heads, int):
+        # Values out of range or of the wrong type are left for the fields' own checks to name.
+        if _is_dimension(heads):
             data.setdefault("num_key_value_heads", heads)
-        if isinstance(hidden, int):
+        if _is_dimension(hidden):
             data.setdefault("embedding_size", hidden)
-        if isinstance(heads, int) and isinstance(hidden, int) and heads > 0:
+        if _is_dimension(heads) and _is_dimension(hidden):
             if "head_dim" not in data and hidden % heads:
                 raise wrong_value(
                     "num_attention_heads",
@@ -223,6 +224,10 @@ class ModelSpec(Record):
         )
 
 
+def _is_dimension(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value <= MAX_DIMENSION
+
+
 def load_model(config: str | Path) -> ModelSpec:
     """Return a model from a file, a folder with a ``config.json``, or the catalogue.
 
@@ -237,6 +242,8 @@ def load_model(config: str | Path) -> ModelSpec:
         If there is no such model, or the file is not valid or not understood.
     """
     text, path = str(config), Path(config)
+    if not text:
+        raise InputError("no model is named: an empty name")
     if text in catalogue.names("models"):
         return _from_catalogue(text)
     if path.is_dir():
@@ -255,6 +262,10 @@ def read_model(path: Path) -> ModelSpec:
     document = read(path)
     if is_huggingface(document):
         document = to_model_fields(document, default_name=_name_for(path))
+    elif path.name == "config.json":
+        raise InputError(
+            f"{path}: key 'model_type' is missing, which says how a Hugging Face config is read"
+        )
     elif "name" not in document.data:
         document.data["name"] = _name_for(path)
     return validate(ModelSpec, document)

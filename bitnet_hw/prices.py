@@ -13,7 +13,8 @@ from .tally import Operation
 
 PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
-Picojoules = Annotated[float, Field(ge=0, le=1e9)]
+#: Nothing is free: a price of zero would hide what was left out.
+Picojoules = Annotated[float, Field(gt=0, le=1e9)]
 
 SRAM_WORD_BITS = 64
 

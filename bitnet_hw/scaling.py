@@ -63,6 +63,12 @@ def scale_table(table: EnergyTable, request: str) -> EnergyTable:
     for node, volts in ends:
         if not 0.4 <= volts <= 1.3:
             raise InputError(f"scaling {node}@{volts:g}: the supply must lie in 0.4 to 1.3 V")
+    origin_nm = float(re.sub(r"\D", "", ends[0][0]))
+    if origin_nm != table.node_nm:
+        raise InputError(
+            f"scaling {request!r} starts at {origin_nm:g} nm, but energy table {table.name} is of "
+            f"{table.node_nm:g} nm"
+        )
     origin, target = (scaling.energy(node, volts) for node, volts in ends)
     factor = target / origin
     if factor <= 0:

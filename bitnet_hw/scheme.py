@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from . import catalogue
 from .documents import Record, read, validate, wrong_value
-from .errors import InputError
+from .errors import AccumulatorError, InputError
 from .formats import CODECS, Codec, Format, Kind, accumulator_bits, find_codec, parse_format
 
 LinearRole = Literal["qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"]
@@ -55,6 +55,16 @@ class LinearFormats(Record):
     weight_zeros: Fraction = 0.0
     inactive: Fraction = 0.0
     hadamard: bool = False
+
+    @field_validator("weight", "activation")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        return parse_format(name).name
+
+    @field_validator("codec")
+    @classmethod
+    def _known_codec(cls, name: str) -> str:
+        return find_codec(name).name
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -135,6 +145,11 @@ class AttentionFormats(Record):
     operand: str
     kv_cache: str
     accumulator: str
+
+    @field_validator("operand", "kv_cache")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        return parse_format(name).name
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -372,7 +387,7 @@ def _integer_accumulator(accumulator: str, term_max: int, k: int) -> str:
     if accumulator == EXACT:
         return f"int{bits}"
     if parse_format(accumulator).bits < bits:
-        raise InputError(
+        raise AccumulatorError(
             f"accumulator {accumulator} overflows at a reduction length of {k}: int{bits} is needed"
         )
     return accumulator
@@ -392,7 +407,9 @@ def load_scheme(name: str) -> Scheme:
         If there is no such scheme or the file is not a valid one.
     """
     if name.endswith((".yaml", ".yml")):
-        return validate(Scheme, read(Path(name)))
+        scheme = validate(Scheme, read(Path(name)))
+        catalogue.refuse_shipped_name("schemes", scheme.name, Path(name), _from_catalogue, scheme)
+        return scheme
     return _from_catalogue(name)
 
 

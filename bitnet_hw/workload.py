@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from .errors import InputError
+from .documents import choices
+from .errors import InputError, unknown_name
 from .model import ModelSpec
 
 Phase = Literal["prefill", "decode", "request"]
@@ -54,6 +55,16 @@ class Scenario(NamedTuple):
             If a length or the batch is not positive or absurd, or the model's learned positions
             end before the scenario does.
         """
+        for what, given, known in (
+            ("phase", self.phase, choices(Phase)),
+            ("attention", self.attention, choices(Attention)),
+            ("LM head", self.lm_head, choices(LmHead)),
+        ):
+            if given not in known:
+                raise unknown_name(what, str(given), known)
+        lengths = (self.tokens, self.context, self.generate, self.batch)
+        if any(type(length) is not int for length in lengths):
+            raise InputError(f"tokens, context, generate and batch are integers, found {lengths}")
         needed = {
             "prefill": {"prefill": self.tokens},
             "decode": {"decode": self.context},
@@ -115,15 +126,19 @@ class Scenario(NamedTuple):
     def describe(self) -> str:
         """Return the scenario in words."""
         what = {
-            "prefill": f"prefill of {self.tokens} tokens",
+            "prefill": f"prefill of {_tokens(self.tokens)}",
             "decode": f"decode of one token at context {self.context}",
-            "request": f"prompt of {self.tokens} tokens, then {self.generate} generated",
+            "request": f"prompt of {_tokens(self.tokens)}, then {self.generate} generated",
         }[self.phase]
         heads = {"all": "all positions", "last": "the last position", "none": "no position"}
         return (
             f"{what}, batch {self.batch}, {self.attention} attention, "
             f"LM head on {heads[self.lm_head]}"
         )
+
+
+def _tokens(number: int) -> str:
+    return "1 token" if number == 1 else f"{number} tokens"
 
 
 class Contexts(NamedTuple):

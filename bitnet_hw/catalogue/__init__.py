@@ -5,11 +5,12 @@ A catalogue entry is a file of the same form that a user writes, so each is also
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import unknown_name
+from ..errors import InputError, unknown_name
 
 _ROOT = Path(str(files(__name__)))
 
@@ -31,6 +32,26 @@ def path_of(kind: str, name: str) -> Path:
     if name not in names(kind):
         raise unknown_name(kind.removesuffix("s"), name, names(kind))
     return _ROOT / kind / f"{name}.yaml"
+
+
+def refuse_shipped_name(
+    kind: str, name: str, path: Path, shipped: Callable[[str], object], read: object
+) -> None:
+    """Refuse a file that takes the name of a shipped entry and says something else.
+
+    Two things of one name cannot be told apart in a report.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by another content.
+    """
+    if name in names(kind) and shipped(name) != read:
+        what = kind.removesuffix("s")
+        raise InputError(
+            f"{path}: name: {name!r} is a shipped {what}, which this file changes; give it a "
+            "name of its own"
+        )
 
 
 def shared_file(name: str) -> Path:

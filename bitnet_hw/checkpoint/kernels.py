@@ -1,8 +1,8 @@
-"""Counting of packed ternary codes, without unpacking them.
+"""Counting of packed two-bit codes, without unpacking them.
 
 Two-bit codes hold w + 1 in fields of 2 bits: the low bit alone is a zero, the high bit alone a +1,
-both together no weight. So two population counts of 64-bit words give the totals, and sums of
-fields side by side, widened before they can overflow, give them by row and by column.
+both together no weight. So population counts of 64-bit words give the totals, and sums of fields
+side by side, widened before they can overflow, give them by row and by column.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ Ints = npt.NDArray[np.int64]
 _LOW = np.uint64(0x5555_5555_5555_5555)
 _PAIRS = np.uint64(0x3333_3333_3333_3333)
 _NIBBLES = np.uint64(0x0F0F_0F0F_0F0F_0F0F)
+_1 = np.uint64(1)
 _2 = np.uint64(2)
 _4 = np.uint64(4)
+
+#: Words come in two halves, each of three thirds.
+_SLICES = 6
 
 
 class CodeCounts(NamedTuple):
@@ -30,14 +34,18 @@ class CodeCounts(NamedTuple):
     invalid: bool
 
 
-def count_codes(words: Words, scratch: Words, counts: npt.NDArray[np.uint8]) -> CodeCounts:
+def count_codes(words: Words, planes: Words, counts: npt.NDArray[np.uint8]) -> CodeCounts:
     """Count two-bit codes.
+
+    Half the words lend their high bits to the other half and take its low bits in exchange. Each
+    then holds 64 bits of one kind, so that every population count and every test works on words
+    without gaps.
 
     Parameters
     ----------
     words : (n,) uint64
         32 codes each; code 0 pads.
-    scratch, counts : (n,) uint64 and (n,) uint8
+    planes, counts : (m,) uint64 and (m,) uint8, m >= n and at least 6
         Room for intermediate results, so that they stay in the cache.
 
     Returns
@@ -45,13 +53,32 @@ def count_codes(words: Words, scratch: Words, counts: npt.NDArray[np.uint8]) -> 
     CodeCounts
         Exact where no code is 3.
     """
-    both = int(np.bitwise_count(words, out=counts).sum())
-    np.bitwise_and(words, _LOW, out=scratch)
-    zeros = int(np.bitwise_count(scratch, out=counts).sum())
-    np.right_shift(words, np.uint64(1), out=scratch)
-    np.bitwise_and(scratch, words, out=scratch)
-    invalid = int(np.bitwise_or.reduce(scratch)) & int(_LOW) if words.size else 0
-    return CodeCounts(zeros, both - zeros, bool(invalid))
+    if rest := words.size % _SLICES:
+        body, end = np.split(words, [-rest])
+        words = np.zeros(_SLICES, np.uint64)
+        words[:rest] = end
+        first = count_codes(body, planes, counts)
+    else:
+        first = CodeCounts(0, 0, False)
+    if not words.size:
+        return first
+    low, high = words.reshape(2, -1)
+    size = words.size
+    zeros, plus = planes[:size].reshape(2, -1)
+    np.right_shift(low, _1, out=plus)
+    np.bitwise_xor(plus, high, out=plus)
+    np.bitwise_and(plus, _LOW, out=zeros)  # where a high bit of one differs from the other's low
+    np.bitwise_xor(zeros, high, out=plus)
+    np.add(zeros, zeros, out=zeros)
+    np.bitwise_xor(zeros, low, out=zeros)
+    np.bitwise_count(planes[:size], out=counts[:size])
+    np.bitwise_and(zeros, plus, out=zeros)
+    invalid = bool(np.bitwise_or.reduce(zeros))
+    # The bits of three words fit in a byte, and bytes add up quicker than they widen.
+    a, b, c = counts[:size].reshape(2, 3, -1).swapaxes(0, 1)
+    np.add(a, b, out=a)
+    found = np.add(a, c, out=a).sum(axis=1).tolist()
+    return CodeCounts(first.zeros + found[0], first.plus + found[1], first.invalid or invalid)
 
 
 def zero_fields(words: Words) -> Words:
@@ -129,32 +156,3 @@ class Histogram:
         square = self._pairs.reshape(256, 256)
         total: Ints = self._bytes + square.sum(axis=0) + square.sum(axis=1)
         return total
-
-
-def _base3_digits(byte: int) -> list[int]:
-    # The shift-and-multiply decoding of llama.cpp; ggml-quants.c, dequantize_row_tq1_0.
-    return [((((byte * 3**n) & 255) * 3) >> 8) - 1 for n in range(5)]
-
-
-def _table(trits: int, value: int) -> Ints:
-    return np.array([_base3_digits(b)[:trits].count(value) for b in range(256)], np.int64)
-
-
-#: Zeros and +1 among the first five, or four, trits that a byte of TQ1_0 decodes to.
-BASE3_ZEROS = {trits: _table(trits, 0) for trits in (4, 5)}
-BASE3_PLUS = {trits: _table(trits, 1) for trits in (4, 5)}
-
-#: Bytes that encode a group: ceil(v x 256 / 243) for a five-digit number v in base 3, whose last
-#: digit is 0 where the group has four trits.
-BASE3_VALID = {
-    trits: frozenset(-(-v * 256 // 243) for v in range(0, 243, 3 ** (5 - trits)))
-    for trits in (4, 5)
-}
-
-
-def base3_zero_masks(data: npt.NDArray[np.uint8], trits: int) -> npt.NDArray[np.bool_]:
-    """Return which trits are zero, (trits, *data.shape): digit n of each byte."""
-    powers = np.array([3**n for n in range(trits)], np.uint8)
-    digits = np.multiply.outer(powers, data)  # modulo 256, as the decoding wants it
-    # digit 1 is a byte from 86 to 170: (b x 3) >> 8 == 1
-    return np.asarray((digits - np.uint8(86)) < np.uint8(85))

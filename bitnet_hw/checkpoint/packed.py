@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,18 @@ class Totals(NamedTuple):
     row_zeros: Ints | None = None
     column_zeros: Ints | None = None
 
+    @staticmethod
+    def of(parts: Sequence[Totals]) -> Totals:
+        """Put together what parts hold that follow one another by rows."""
+        rows = [part.row_zeros for part in parts if part.row_zeros is not None]
+        columns = [part.column_zeros for part in parts if part.column_zeros is not None]
+        return Totals(
+            sum(part.zeros for part in parts),
+            sum(part.plus for part in parts),
+            np.concatenate(rows, axis=-1) if rows else None,
+            np.sum(columns, axis=0) if columns else None,
+        )
+
 
 class CodeCounter:
     """Counts chunks of two-bit codes.
@@ -40,7 +52,7 @@ class CodeCounter:
         self.tensor = tensor
         self.zeros = 0
         self.plus = 0
-        self._scratch = np.empty(CHUNK // 8, np.uint64)
+        self._planes = np.empty(CHUNK // 8, np.uint64)
         self._counts = np.empty(CHUNK // 8, np.uint8)
 
     def add(self, codes: Bytes, locate: Callable[[int], int]) -> Words:
@@ -65,19 +77,18 @@ class CodeCounter:
         """
         rest = -codes.size % 8
         words = (np.pad(codes, (0, rest)) if rest else codes).view(np.uint64)
-        if words.size > self._scratch.size:
-            self._scratch = np.empty(words.size, np.uint64)
-            self._counts = np.empty(words.size, np.uint8)
-        found = count_codes(words, self._scratch[: words.size], self._counts[: words.size])
-        if found.invalid:
-            threes = codes & (codes >> np.uint8(1)) & np.uint8(0x55)
-            raise self.source.fault(
-                "code 3 in a 2-bit field; 0, 1 and 2 stand for -1, 0 and +1",
-                tensor=self.tensor,
-                offset=locate(int(np.flatnonzero(threes)[0])),
-            )
-        self.zeros += found.zeros
-        self.plus += found.plus
+        step = self._planes.size
+        for first in range(0, words.size, step):
+            found = count_codes(words[first : first + step], self._planes, self._counts)
+            if found.invalid:
+                threes = codes & (codes >> np.uint8(1)) & np.uint8(0x55)
+                raise self.source.fault(
+                    "code 3 in a 2-bit field; 0, 1 and 2 stand for -1, 0 and +1",
+                    tensor=self.tensor,
+                    offset=locate(int(np.flatnonzero(threes)[0])),
+                )
+            self.zeros += found.zeros
+            self.plus += found.plus
         return words
 
 
@@ -89,10 +100,14 @@ def count_stream(source: Source, tensor: str, offset: int, size: int) -> Totals:
     InputError
         If a code is 3.
     """
-    counter = CodeCounter(source, tensor)
-    for start, chunk in source.chunks(offset, size):
-        counter.add(chunk, start.__add__)
-    return Totals(counter.zeros, counter.plus)
+
+    def count(first: int, length: int) -> Totals:
+        counter = CodeCounter(source, tensor)
+        for start, chunk in source.chunks(first, length):
+            counter.add(chunk, start.__add__)
+        return Totals(counter.zeros, counter.plus)
+
+    return Totals.of(source.spans(offset, size, 8, count))
 
 
 def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int]) -> Totals:
@@ -115,6 +130,15 @@ def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int])
     InputError
         If a code is 3.
     """
+    rows, width = shape
+
+    def count(first: int, size: int) -> Totals:
+        return _count_rows(source, tensor, first, (size // width, width))
+
+    return Totals.of(source.spans(offset, rows * width, width, count))
+
+
+def _count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int]) -> Totals:
     rows, width = shape
     padded = -(-width // 8) * 8
     counter = CodeCounter(source, tensor)

@@ -84,6 +84,7 @@ def main(args: list[str] | None = None) -> int:
     """
     try:
         result: Any = cli.main(args=args, prog_name="bitnet-hw", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
@@ -97,6 +98,10 @@ def main(args: list[str] | None = None) -> int:
         # The reader of our pipe (head, less) has what it wanted.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # What is left in the buffer would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"cannot write: {error.strerror or error}", 1)
     return result if isinstance(result, int) else 0
 
 

@@ -98,7 +98,7 @@ def command(
     measured = measure_zeros(schemes, checkpoint, model)[0]
     chosen = accumulating_in(measured, float_accumulator, convention)
     scenario = build_scenario(convention, given, [model])
-    machine = build_hardware(convention, hardware, lanes)
+    machine = build_hardware(convention, hardware, lanes, codec)
     tally = count(model, scenario, chosen, convention, machine)
     used_lanes = machine.lanes if convention == "hardware" else None
     if form == "json":

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..counting import Convention
+from ..errors import InputError
 from ..estimate import Estimate, estimate, ratio
 from ..memory import largest_batch, parse_capacity
 from ..model import load_model
@@ -70,8 +71,10 @@ def command(
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario(convention, given, models)
-    machine = build_hardware(convention, hardware, lanes)
-    size = parse_capacity(capacity) if capacity else machine.capacity_bytes
+    machine = build_hardware(convention, hardware, lanes, codec)
+    if capacity is not None and convention == "paper":
+        raise InputError(f"--memory {capacity} contradicts --convention paper, which has no memory")
+    size = machine.capacity_bytes if capacity is None else parse_capacity(capacity)
     found = [
         estimate(model, one, table, scenario, convention, machine, float_accumulator)
         for model in models

@@ -57,7 +57,7 @@ def command(
     models = [load_model(config) for config in configs]
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
     scenario = build_scenario("hardware", given, models)
-    size = parse_capacity(capacity) if capacity else None
+    size = None if capacity is None else parse_capacity(capacity)
     rows = [_row(model, one, scenario, size) for model in models for one in stored]
     caches = [_kv_row(model, context) for model in models for context in _contexts(model)]
     if form == "json":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import catalogue
+from ..errors import InputError
 from ..hardware import DEFAULT_HARDWARE, Hardware, load_hardware
 from ..units import quantity
 from .output import Column, numbers, print_json, print_table, print_yaml
@@ -19,6 +20,8 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
 
     NAME is a catalogue name or a YAML file. A machine is a PE array with its buffers and DRAM.
     """
+    if as_yaml and as_json:
+        raise InputError("--yaml and --json exclude each other; give one")
     if as_yaml:
         print_yaml("hardware", name or DEFAULT_HARDWARE)
         return

@@ -33,6 +33,8 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     NAME is a catalogue name, a YAML file, or a Hugging Face config.json or its folder. Parameters
     are computed from the dimensions: every weight, gain and bias, a tied LM head once.
     """
+    if as_yaml and as_json:
+        raise InputError("--yaml and --json exclude each other; give one")
     if as_yaml:
         if name is None:
             raise InputError("--yaml needs the name of a model")

@@ -150,7 +150,9 @@ def build_scenario(
     return base._replace(**length, **rest).checked()
 
 
-def build_hardware(convention: Convention, hardware: str | None, lanes: int | None) -> Hardware:
+def build_hardware(
+    convention: Convention, hardware: str | None, lanes: int | None, codec: str | None = None
+) -> Hardware:
     """Return the machine that the options say.
 
     Raises
@@ -159,13 +161,14 @@ def build_hardware(convention: Convention, hardware: str | None, lanes: int | No
         If the convention has no machine, or there is no such machine.
     """
     if convention == "paper":
-        for flag, value in (("--hardware", hardware), ("--lanes", lanes)):
+        flags = (("--hardware", hardware), ("--lanes", lanes), ("--codec", codec))
+        for flag, value in flags:
             if value is not None:
                 raise InputError(
                     f"{flag} {value} contradicts --convention paper, which has no hardware: "
                     "no accumulator width, no memory, no time"
                 )
-    machine = load_hardware(hardware or DEFAULT_HARDWARE)
+    machine = load_hardware(DEFAULT_HARDWARE if hardware is None else hardware)
     if lanes is None:
         return machine
     if lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
@@ -182,6 +185,7 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
         If a scheme is unknown or stands twice, or the codec fits none of them.
     """
     schemes = [load_scheme(name) for name in split_names("scheme", names)]
+    _refuse_twice("scheme", [scheme.name for scheme in schemes])
     if codec is None:
         return schemes
     kinds = find_codec(codec).kinds
@@ -238,7 +242,14 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
 def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
     """Return the energy tables of a comma-separated list, scaled where asked."""
     tables = [load_table(name) for name in split_names("energy table", names)]
+    _refuse_twice("energy table", [table.name for table in tables])
     return [scale_table(table, scale_node) if scale_node else table for table in tables]
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two of the {what}s are called {name!r}; give them different names")
 
 
 def split_names(what: str, names: str) -> list[str]:

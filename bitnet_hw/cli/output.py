@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from .. import catalogue
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,13 @@ def print_csv(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def print_yaml(kind: str, name: str) -> None:
-    """Print the file of a catalogue entry, which a user can copy and change."""
-    click.echo(catalogue.path_of(kind, name).read_text(encoding="utf-8"), nl=False)
+    """Print the file of a catalogue entry, or a file itself, which a user can copy and change."""
+    own = Path(name)
+    path = own if own.suffix in {".yaml", ".yml"} else catalogue.path_of(kind, name)
+    try:
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
 
 
 def warn(text: str) -> None:

@@ -38,7 +38,8 @@ from .options import (
     "--scheme",
     default="fp16,w8a8,w4a16,bitnet-b1.58",
     show_default=True,
-    help="Schemes or files, separated by commas; the first is the baseline.",
+    help="Schemes or files, separated by commas; the first is the baseline, the last "
+    "add-only one (else the last) what the report is about.",
 )
 @table_options
 @scenario_options

@@ -24,6 +24,8 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     NAME is a catalogue name or a YAML file. A scheme says which number format every operand and
     accumulator of every role has; the shipped ones are examples to copy.
     """
+    if as_yaml and as_json:
+        raise InputError("--yaml and --json exclude each other; give one")
     if as_yaml:
         if name is None:
             raise InputError("--yaml needs the name of a scheme")

@@ -88,6 +88,8 @@ def command(
     coin = Stalls(stalls, seed)
     if rows is not None and not 1 <= rows <= _MAX_ROWS:
         raise InputError(f"--rows must be 1 to {_MAX_ROWS}, found {rows}")
+    if zeros is not None and weights is not None:
+        raise InputError("--zeros says nothing of weights from a file; give one of the two")
     if zeros is not None and not 0 <= zeros <= 1:
         raise InputError(f"--zeros must be 0 to 1, found {zeros}")
     if k is not None and k < 1:

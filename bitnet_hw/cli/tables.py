@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from .. import catalogue
+from ..counting import count
 from ..energy import (
     FOLDER,
     EnergyTable,
@@ -14,9 +16,15 @@ from ..energy import (
     load_dram_prices,
     load_expansions,
     load_table,
+    price_tally,
     read_table,
+    refuse_shipped_name,
 )
+from ..errors import MissingPriceError
+from ..model import load_model
 from ..prices import DramPrices, Expansions, Source
+from ..scheme import load_scheme
+from ..workload import Scenario
 from .output import Column, numbers, print_json, print_table
 
 _DRAM, _EXPANSIONS = "dram", "expansions"
@@ -73,10 +81,25 @@ def show(name: str, as_json: bool, as_yaml: bool) -> None:
 def check(file: Path) -> None:
     """Check a table of your own."""
     table = read_table(file)
+    refuse_shipped_name(table, file)
     click.echo(
         f"{file}: {table.name} is valid: {len(table.operations)} operations, "
         f"{len(table.sram)} SRAM macros, {len(table.sources)} sources"
     )
+    for scheme, lacking in _unpriced(table).items():
+        click.echo(f"it does not price {scheme}: {lacking}")
+
+
+def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
+    """Return the built-in schemes that a table cannot price, with the first operation it lacks."""
+    model, scenario = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=64)
+    lacking = {}
+    for name in catalogue.names("schemes"):
+        try:
+            price_tally(count(model, scenario, load_scheme(name)), table)
+        except MissingPriceError as error:
+            lacking[name] = error
+    return lacking
 
 
 def _table_json(table: EnergyTable) -> dict[str, Any]:

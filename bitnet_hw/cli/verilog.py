@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -62,7 +63,7 @@ def command(
     no_dsp: bool, force: bool,
 ) -> int:  # fmt: skip
     """Export a processing element as one Verilog module with plain port names."""
-    from ..documents import write_text
+    from ..documents import whole_file
     from ..rtl.family import make_spec
     from ..rtl.ports import Reset
     from ..rtl.stimulus import Stalls
@@ -93,10 +94,14 @@ def command(
         from ..rtl.synth import synthesise_verilog
 
         resources = synthesise_verilog(text, module_name(spec, prefix), spec.lanes, dsp=not no_dsp)
-    write_text(output, text, force=force)
+    with ExitStack() as stack:
+        # Both can be written, or neither is.
+        stack.enter_context(whole_file(output, force=force)).write_text(text, encoding="utf-8")
+        if testbench is not None and checks is not None:
+            bench_file = stack.enter_context(whole_file(testbench, force=force))
+            bench_file.write_text(checks, encoding="utf-8")
     click.echo(f"{output}: {spec.name} PE, {spec.lanes} lanes")
-    if testbench is not None and checks is not None:
-        write_text(testbench, checks, force=force)
+    if testbench is not None:
         click.echo(f"{testbench}: test bench, {rows} rows")
     if resources is not None:
         click.echo(f"ECP5, synthesis only: {resources}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..counting import paper_adder
 from ..errors import MismatchError
 from ..estimate import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
 from ..mac_energy import MacEntry, find_mac
@@ -60,8 +61,9 @@ def factor_chain(
     base, add_only = paper
     table = base.table
     operand = base.scheme.linear.activation
-    addend = add_only.scheme.linear.activation
-    mac = table.price("mul", operand).pj + table.price("add", operand).pj
+    adder = paper_adder(base.scheme.linear.activation_format)
+    addend = paper_adder(add_only.scheme.linear.activation_format)
+    mac = table.price("mul", operand).pj + table.price("add", adder).pj
     one = mac / table.price("ternary-add", addend).pj
     links = [Link(f"one {operand} MAC against one {addend} addition", one, one)]
 
@@ -92,7 +94,7 @@ def factor_chain(
         return sum(
             row.joules
             if row.key.operation in ("mul", "mac") or real(row.key)
-            else row.number * table.price("add", row.key.format).pj * 1e-12
+            else row.number * table.price("add", paper_adder(row.key.format)).pj * 1e-12
             for row in of.arithmetic
             if row.key.role in roles
         )
@@ -106,7 +108,7 @@ def factor_chain(
     def everything(_key: Key) -> bool:
         return True
 
-    scenario = hardware[0].scenario.describe().split(", LM head")[0]
+    scenario = hardware[0].scenario.describe().split(", batch")[0]
     link(f"scenario: {scenario}", *(bare(of, _MATRIX_ROLES, nothing) for of in hardware))
     if hardware[0].scenario.lm_head != "none":
         link("LM head", *(bare(of, _WITH_HEAD, nothing) for of in hardware))

@@ -203,7 +203,7 @@ class Report:
         """Return one sentence with the energy a token, the ratio, its range and its conditions."""
         of = self.hardware_of(self.subject, table, model)
         saving = self.saving(self.subject, table, model)
-        low, high = f"{saving.low:.4g}", f"{saving.high:.4g}"
+        low, high = (f"{end:#.4g}" for end in (saving.low, saving.high))
         band = of.energy_per_token
         machine = self.hardware
         linear = self.subject.linear
@@ -220,7 +220,8 @@ class Report:
             f"L = {machine.lanes} lanes, T = {machine.tokens} tokens a weight fetch, "
             f"{quantity(machine.activation_buffer_bytes, 'B')} + "
             f"{quantity(machine.weight_buffer_bytes, 'B')} buffers), {codec}, "
-            f"{self.subject.attention.kv_cache} KV cache, {self.subject.lm_head.weight} LM head, "
+            f"{_room(of)}, {self.subject.attention.kv_cache} KV cache, "
+            f"{self.subject.lm_head.weight} LM head, "
             f"{_zeros(self.subject)}{static}."
         )
 
@@ -252,6 +253,15 @@ def _zeros(scheme: Scheme) -> str:
         return ""
     share = percent(scheme.linear.weight_zeros)
     return f"{share} of the {scheme.linear.weight} weights zero ({scheme.weight_zeros_basis}), "
+
+
+def _room(of: Estimate) -> str:
+    """Return whether the model fits the machine's DRAM."""
+    needed, capacity = of.footprint.total, of.hardware.capacity_bytes
+    if capacity is None:
+        return f"{quantity(needed, 'B')} in a DRAM of unstated size"
+    fits = "which fits" if needed <= capacity else "WHICH DOES NOT FIT"
+    return f"{quantity(needed, 'B')} in memory, {fits} the machine's {quantity(capacity, 'B')}"
 
 
 def _dram_price(machine: Hardware) -> str:
@@ -444,10 +454,15 @@ def cited_sources(report: Report) -> list[Source]:
     return list(found.values())
 
 
+def _bibtex_authors(source: Source) -> str:
+    return source.authors.replace(" et al.", " and others").replace("; ", " and ")
+
+
 def bibtex(report: Report) -> str:
     """Return a BibTeX block: the tool, and the works that the prices stand in."""
     entries = [
         "@software{bitnet_hw,\n"
+        "  author = {{The bitnet-hw developers}},\n"
         "  title = {bitnet-hw: hardware simulation and energy-cost modelling for BitNet},\n"
         f"  version = {{{report.version}}},\n"
         "}"
@@ -457,7 +472,7 @@ def bibtex(report: Report) -> str:
         key = f"{first.lower()}{source.year}"
         lines = [
             f"@misc{{{key},",
-            f"  author = {{{source.authors}}},",
+            f"  author = {{{_bibtex_authors(source)}}},",
             f"  title = {{{{{source.title}}}}},",
             f"  howpublished = {{{source.venue}}},",
             f"  year = {{{source.year}}},",

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None
 
 def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
     figure = drawn(plot, report)
-    with in_style():
+    with in_style(), warnings.catch_warnings():
+        # A name in a script that the figures' font lacks; the page itself has the name.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for form in FORMATS:
             # Without a date the same report is the same file.
             date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)

@@ -32,7 +32,7 @@ _PART_STYLES = dict(
             (COLOURS[6], ""),
             (COLOURS[4], ""),
             (COLOURS[1], "..."),
-            (COLOURS[1], "\\\\\\"),
+            ("#8B5A2B", "\\\\\\"),
             (COLOURS[4], "///"),
             ("#000000", ""),
         ),

@@ -49,7 +49,8 @@ PLOTS = (
         "Energy of the baseline over that of each scheme: curves over the b1.58 sizes, hollow "
         "marks for the reported models. "
         "Solid: hardware convention, the reported scenario and machine. Dashed: paper convention, "
-        "512 tokens, arithmetic alone.",
+        "512 tokens, arithmetic alone. Sizes that the machine's DRAM cannot hold are drawn all the "
+        "same: capacity does not enter the energy.",
         ratios.say_energy_savings,
         ratios.draw_energy_savings,
     ),

@@ -195,7 +195,7 @@ def draw_tornado(report: Report) -> Figure:
     figure, (axes,) = panels(1, 0.8 + 0.3 * len(rows))
     middle = report.saving(report.subject, report.tables[0]).value
     for i, one in enumerate(rows):
-        low, high = sorted((one.low, one.high))
+        low, high = min(one.low, one.high, middle), max(one.low, one.high, middle)
         axes.barh(i, high - low, 0.42, left=low, color=COLOURS[5])
         ends = [(one.low, one.low_text), (one.high, one.high_text)]
         if one.low > one.high:
@@ -215,7 +215,7 @@ def draw_tornado(report: Report) -> Figure:
         row_title(axes, i, one.title)
     axes.set_yticks([])
     axes.set_ylim(len(rows) - 0.5, -0.9)
-    axes.margins(x=0.2)
+    axes.margins(x=0.25)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
     axes.set_xlabel(f"saving, {times(middle)} as reported")
     axes.grid(visible=False, axis="y")

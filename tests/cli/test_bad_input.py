@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +95,11 @@ def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
         (("estimate", MODEL, "--scheme", "fp16,fp16"), ("scheme fp16 stands twice",)),
         (("estimate", MODEL, "--memory", "lots"), ("memory size 'lots'", "80GB")),
         (("estimate", MODEL, "--scale-node", "HP45:HP7"), ("HP45@0.9:HP7@0.7",)),
-        (("estimate", MODEL, "--scale-node", "HP45@0.9:HP6@0.7"), ("unknown scaling node", "HP16")),
+        (
+            ("estimate", MODEL, "--energy-table", "45nm", "--scale-node", "HP45@0.9:HP6@0.7"),
+            ("unknown scaling node", "HP16"),
+        ),
+        (("estimate", MODEL, "--scale-node", "HP45@0.9:HP7@0.7"), ("7 nm", "starts at 45 nm")),
         (("estimate", MODEL, "--scale-node", "HP45@0.9:HP7@9"), ("0.4 to 1.3 V",)),
         (("count", MODEL, "--prefill", "0"), ("prefill: 0 tokens",)),
         (("count", MODEL, "--decode", "-3"), ("decode: -3 tokens",)),
@@ -165,3 +171,103 @@ def test_a_scheme_that_cannot_be(run: Run, tmp_path: Path) -> None:
     _refused(run("count", MODEL, "--scheme", scheme), "accumulator int16 overflows", "int20")
     scheme.write_text(scheme.read_text().replace("codec: 2bit", "codec: int8"))
     _refused(run("count", MODEL, "--scheme", scheme), "odd.yaml:2: linear", "codec int8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "old", "new", "flag"),
+    [
+        ("schemes", "bitnet-b1.58", "0.310", "0.500", "--scheme"),
+        ("hardware", "edge", "rows: 32", "rows: 64", "--hardware"),
+    ],
+)
+def test_a_changed_copy_needs_a_name_of_its_own(
+    run: Run, tmp_path: Path, kind: str, name: str, old: str, new: str, flag: str
+) -> None:
+    copy = tmp_path / "copy.yaml"
+    text = run(kind, name, "--yaml").out
+    assert old in text
+    copy.write_text(text.replace(old, new))
+    _refused(run("estimate", MODEL, flag, copy), "copy.yaml", name, "a name of its own")
+
+
+def test_a_changed_table_needs_name_and_alias_of_its_own(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.yaml"
+    text = run("tables", "show", "7nm", "--yaml").out.replace("pj: 0.007", "pj: 0.009")
+    copy.write_text(text)
+    _refused(run("estimate", MODEL, "--energy-table", copy), "7nm", "a name of its own")
+    copy.write_text(text.replace("jouppi-2021-7nm", "mine"))
+    _refused(run("tables", "check", copy), "alias '7nm'", "a name of its own")
+    copy.write_text(text.replace("jouppi-2021-7nm", "mine").replace("[7nm]", "[]"))
+    assert run("tables", "check", copy).code == 0
+
+
+def test_two_schemes_of_one_name_are_refused(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(run("schemes", "fp16", "--yaml").out)
+    _refused(run("estimate", MODEL, "--scheme", f"fp16,{copy}"), "two of the schemes", "'fp16'")
+
+
+def test_a_price_of_zero_does_not_load(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "free.yaml"
+    text = run("tables", "show", "7nm", "--yaml").out
+    text = text.replace("jouppi-2021-7nm", "free").replace("[7nm]", "[]")
+    table.write_text(text.replace("pj: 0.007", "pj: 0"))
+    _refused(run("tables", "check", table), "free.yaml", "pj", "greater than 0")
+
+
+def test_a_table_says_which_schemes_it_cannot_price(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "thin.yaml"
+    text = run("tables", "show", "7nm", "--yaml").out
+    text = text.replace("jouppi-2021-7nm", "thin").replace("[7nm]", "[]")
+    lines = [line for line in text.splitlines() if "format: bf16" not in line]
+    table.write_text("\n".join(lines) + "\n")
+    out = run("tables", "check", table).out
+    assert "does not price bf16" in out
+    assert "does not price fp16" not in out
+
+
+def test_numbers_as_people_write_them(run: Run, tmp_path: Path) -> None:
+    machine = tmp_path / "fast.yaml"
+    text = run("hardware", "edge", "--yaml").out.replace("name: edge", "name: fast")
+    for written in ("1e9", "1.0e9", "1.5E+9"):
+        machine.write_text(text.replace("clock_hz: 500000000.0", f"clock_hz: {written}"))
+        assert run("hardware", machine).code == 0
+
+
+@pytest.mark.parametrize("arguments", [("count", MODEL), ("estimate", MODEL, "--json")])
+def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    code = "import sys; from bitnet_hw.cli import main; sys.exit(main(sys.argv[1:]))"
+    with full.open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], stdout=out, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["bitnet-hw: error: cannot write: No space left on device"]
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--codec", "base3"), ("--memory", "8GB")])
+def test_memory_contradicts_the_paper_convention(run: Run, flag: str, value: str) -> None:
+    result = run("estimate", MODEL, "--convention", "paper", flag, value)
+    _refused(result, f"{flag} {value}", "--convention paper")
+
+
+def test_a_config_without_a_model_type(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"hidden_size": 64}')
+    _refused(run("count", tmp_path), "config.json", "model_type")
+    _refused(run("count", ""), "no model is named")
+
+
+def test_a_test_bench_that_cannot_be_written_takes_the_design_along(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(
+        "verilog", "--lanes", 2, "-o", tmp_path / "pe.v", "--testbench", tmp_path / "file" / "tb.v"
+    )
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"file"}

@@ -134,7 +134,9 @@ def test_estimate_takes_measured_zeros_where_the_machine_saves_by_them(
 ) -> None:
     machine = tmp_path / "skips.yaml"
     shipped = Path(__file__).parents[2] / "bitnet_hw/catalogue/hardware/edge.yaml"
-    machine.write_text(shipped.read_text() + "\nweight_zero_saving: 0.4\n")
+    machine.write_text(
+        shipped.read_text().replace("name: edge", "name: skips") + "\nweight_zero_saving: 0.4\n"
+    )
     common = (
         "estimate", MODEL, "--scheme", "bitnet-b1.58", "--energy-table", "7nm", "--hardware",
         machine, "--json",

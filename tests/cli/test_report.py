@@ -204,3 +204,30 @@ def test_other_architectures_and_scenarios(run: Run, tmp_path: Path, model: str)
         "--energy-table", "45nm", "--hardware", "server", "-o", tmp_path / "out",
     )  # fmt: skip
     assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("present", ["report.md", "prices.csv", "figures/tornado.svg"])
+def test_no_file_is_replaced_unasked(run: Run, tmp_path: Path, present: str) -> None:
+    mine = tmp_path / "out" / present
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    result = run("report", MODEL, "--energy-table", "7nm", "-o", tmp_path / "out")
+    assert result.code == 2
+    assert present in result.err
+    assert mine.read_text() == "mine"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
+
+
+def test_a_folder_in_a_files_place_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
+    result = run("report", MODEL, "--energy-table", "7nm", "-o", tmp_path / "out", "--force")
+    assert result.code == 2
+    assert "report.html: is a folder" in result.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+def test_a_model_that_does_not_fit_is_said_not_to(run: Run, tmp_path: Path) -> None:
+    arguments = ("--scheme", "fp16,bitnet-b1.58", "--energy-table", "7nm", "-o", tmp_path / "out")
+    assert run("report", "llama-2-70b", *arguments).code == 0
+    (sentence,) = json.loads((tmp_path / "out" / "report.json").read_text())["headline"]
+    assert "WHICH DOES NOT FIT the machine's 8.00 GB" in sentence
