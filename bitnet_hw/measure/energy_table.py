@@ -154,6 +154,9 @@ def to_yaml(table: EnergyTable) -> str:
     data = {"schema": 1, **{key: data[key] for key in ("name", "title", "node_nm", "base")},
             "sources": sources, "provenance": data["provenance"]}  # fmt: skip
     head = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
+    # A hash such as 77e12... would read as a number.
+    sha = table.provenance.library_sha256 if table.provenance else ""
+    head = head.replace(f"library_sha256: {sha}\n", f"library_sha256: '{sha}'\n")
     lines = [
         yaml.safe_dump(entry, sort_keys=False, width=10_000, default_flow_style=True).strip()
         for entry in macs

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from bitnet_hw.rtl.family import make_spec
 
+from bitnet_hw.energy import load_table, read_table
 from bitnet_hw.errors import InputError, MismatchError
 from bitnet_hw.measure import measurement as module
+from bitnet_hw.measure.energy_table import to_yaml
 from bitnet_hw.measure.library import Library
 from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli, draw
@@ -174,6 +176,17 @@ def test_the_command_prints_what_programs_read(
         assert one["stimuli"]["activations"] == "activations.npy"
         assert one["critical_path_ps"] < one["period_ps"]
         assert "glitches are missing" in one["simulator"]
+
+
+@pytest.mark.parametrize("sha", ["77e1244d" + "0" * 56, "1" * 64, "18b4" + "f" * 60])
+def test_a_table_comes_back_from_its_file(sha: str, tmp_path: Path) -> None:
+    shipped = load_table("asap7-prelayout")
+    assert shipped.provenance is not None
+    provenance = shipped.provenance.model_copy(update={"library_sha256": sha})
+    table = shipped.model_copy(update={"name": "mine", "provenance": provenance})
+    path = tmp_path / "mine.yaml"
+    path.write_text(to_yaml(table))
+    assert read_table(path) == table
 
 
 def test_held_weights_change_every_b_cycles() -> None:
