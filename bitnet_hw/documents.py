@@ -33,7 +33,7 @@ class _Loader(_Base):  # type: ignore[misc]  # PyYAML's C loader has no type
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+"),
+    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]{1,3}"),
     list("-+0123456789."),
 )
 
