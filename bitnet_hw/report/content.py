@@ -14,11 +14,11 @@ from ..estimate import LINEAR_ROLES, Band, Estimate, estimate, ratio
 from ..hardware import Hardware
 from ..memory import footprint
 from ..model import ModelSpec, load_model
-from ..prices import Price, Source
 from ..scheme import Scheme
 from ..units import percent, quantity, times
 from ..workload import Scenario
 from .chain import Link, factor_chain
+from .provenance import PriceUse, price_row, used_prices
 from .sensitivity import Assumption, SharingPoint, assumptions, sharing_curve
 
 #: Version of the JSON form of a report.
@@ -69,16 +69,6 @@ class SizePoint(NamedTuple):
     paper_ratio: float
     memory_ratio: float
     weights_ratio: float
-
-
-class PriceUse(NamedTuple):
-    """A price that the report rests on, and its share of the energy that it prices."""
-
-    table: str
-    what: str
-    price: Price
-    unit: str
-    share: float
 
 
 class SimulatedSaving(NamedTuple):
@@ -346,7 +336,7 @@ def build_report(
         sharing=sharing_curve(*pair),
         tornado=assumptions(*pair),
         unsaved=[_unsaved(ours[first, s.name, t.name]) for t in tables for s in schemes],
-        prices=_prices([e for e in ours.values() if e.model.name == first]),
+        prices=used_prices([e for e in ours.values() if e.model.name == first]),
         command=command,
     )
 
@@ -415,73 +405,6 @@ def _grow(parts: dict[str, float], name: str, share: float) -> None:
     parts[name] = parts.get(name, 0.0) + share
 
 
-def _prices(estimates: list[Estimate]) -> list[PriceUse]:
-    found: dict[tuple[str, str], PriceUse] = {}
-
-    def use(of: Estimate, what: str, price: Price, unit: str, joules: float) -> None:
-        key = (of.table.short_name, what)
-        share = joules / of.energy.value
-        before = found.get(key)
-        if before is not None:
-            share = max(share, before.share)
-        # A simulated table prices MACs itself and everything else through its base.
-        own = price.table in ("", of.table.name)
-        name = of.table.short_name if own else f"{of.table.short_name}: {price.table}"
-        found[key] = PriceUse(name, what, price, unit, share)
-
-    for of in estimates:
-        sums: dict[tuple[str, str], tuple[Price, float]] = {}
-        for row in of.arithmetic:
-            operation = "add" if row.key.operation == "ternary-add" else row.key.operation
-            what = f"{operation} {row.key.accumulator or row.key.format}"
-            if operation == "mac":
-                what = f"MAC {row.key.format}, {row.key.accumulator} sum"
-            _, so_far = sums.get((what, "pJ"), (row.price, 0.0))
-            sums[what, "pJ"] = (row.price, so_far + row.joules)
-        for moved in of.memory or []:
-            level = moved.row.level
-            what = f"DRAM, {of.hardware.dram}" if level == "dram" else level
-            _, so_far = sums.get((what, "pJ/bit"), (moved.price, 0.0))
-            sums[what, "pJ/bit"] = (moved.price, so_far + moved.joules)
-        for (what, unit), (price, joules) in sums.items():
-            use(of, what, price, unit, joules)
-    return sorted(found.values(), key=lambda one: (one.table, -one.share))
-
-
-def cited_sources(report: Report) -> list[Source]:
-    """Return the works that the prices stand in, each once for every place it was read in."""
-    found = {(s.cite(), s.read_in): s for s in (use.price.source for use in report.prices)}
-    return list(found.values())
-
-
-def _bibtex_authors(source: Source) -> str:
-    return source.authors.replace(" et al.", " and others").replace("; ", " and ")
-
-
-def bibtex(report: Report) -> str:
-    """Return a BibTeX block: the tool, and the works that the prices stand in."""
-    entries = [
-        "@software{bitnet_hw,\n"
-        "  author = {{The bitnet-hw developers}},\n"
-        "  title = {bitnet-hw: hardware simulation and energy-cost modelling for BitNet},\n"
-        f"  version = {{{report.version}}},\n"
-        "}"
-    ]
-    for source in {source.cite(): source for source in cited_sources(report)}.values():
-        first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
-        key = f"{first.lower()}{source.year}"
-        lines = [
-            f"@misc{{{key},",
-            f"  author = {{{_bibtex_authors(source)}}},",
-            f"  title = {{{{{source.title}}}}},",
-            f"  howpublished = {{{source.venue}}},",
-            f"  year = {{{source.year}}},",
-            "}",
-        ]
-        entries.append("\n".join(lines))
-    return "\n\n".join(entries)
-
-
 def as_dict(report: Report) -> dict[str, Any]:
     """Return the JSON form of a report."""
     return {
@@ -514,24 +437,4 @@ def as_dict(report: Report) -> dict[str, Any]:
         "prices": [price_row(use) for use in report.prices],
         "expansions": load_expansions().name,
         "elementwise_edition": elementwise_functions().edition,
-    }
-
-
-def price_row(use: PriceUse) -> dict[str, Any]:
-    """Return a price as one flat mapping, for JSON and CSV."""
-    price = use.price
-    return {
-        "table": use.table,
-        "what": use.what,
-        "value": price.pj,
-        "low": price.low,
-        "high": price.high,
-        "unit": use.unit,
-        "kind": price.kind,
-        "boundary": price.boundary,
-        "source": price.source.cite(),
-        "locator": price.locator,
-        "read_in": price.source.read_in,
-        "formula": price.formula,
-        "largest_share": use.share,
     }

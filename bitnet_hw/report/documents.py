@@ -17,8 +17,9 @@ from markupsafe import Markup
 from ..documents import whole_folder
 from ..energy import load_expansions
 from ..units import percent, quantity, times
-from .content import EXCLUDED, Report, as_dict, bibtex, cited_sources, price_row
+from .content import EXCLUDED, Report, as_dict
 from .figures import PLOTS, Plot, drawn
+from .provenance import bibtex, cited_sources, price_row
 from .style import in_style
 
 FORMATS = ("svg", "png", "pdf")
@@ -141,6 +142,6 @@ def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
         pictures=pictures,
         excluded=EXCLUDED,
         expansions=load_expansions(),
-        sources=cited_sources(report),
-        bibtex=bibtex(report),
+        sources=cited_sources(report.prices),
+        bibtex=bibtex(report.prices, report.version),
     )

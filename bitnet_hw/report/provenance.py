@@ -1,0 +1,106 @@
+"""Where a report's numbers come from: every price that it used, and the works to cite."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..estimate import Estimate
+from ..prices import Price, Source
+
+
+class PriceUse(NamedTuple):
+    """A price that the report rests on, and its share of the energy that it prices."""
+
+    table: str
+    what: str
+    price: Price
+    unit: str
+    share: float
+
+
+def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
+    """Return every price that estimates rest on, with the largest share that rests on it."""
+    found: dict[tuple[str, str], PriceUse] = {}
+
+    def use(of: Estimate, what: str, price: Price, unit: str, joules: float) -> None:
+        key = (of.table.short_name, what)
+        share = joules / of.energy.value
+        before = found.get(key)
+        if before is not None:
+            share = max(share, before.share)
+        # A simulated table prices MACs itself and everything else through its base.
+        own = price.table in ("", of.table.name)
+        name = of.table.short_name if own else f"{of.table.short_name}: {price.table}"
+        found[key] = PriceUse(name, what, price, unit, share)
+
+    for of in estimates:
+        sums: dict[tuple[str, str], tuple[Price, float]] = {}
+        for row in of.arithmetic:
+            operation = "add" if row.key.operation == "ternary-add" else row.key.operation
+            what = f"{operation} {row.key.accumulator or row.key.format}"
+            if operation == "mac":
+                what = f"MAC {row.key.format}, {row.key.accumulator} sum"
+            _, so_far = sums.get((what, "pJ"), (row.price, 0.0))
+            sums[what, "pJ"] = (row.price, so_far + row.joules)
+        for moved in of.memory or []:
+            level = moved.row.level
+            what = f"DRAM, {of.hardware.dram}" if level == "dram" else level
+            _, so_far = sums.get((what, "pJ/bit"), (moved.price, 0.0))
+            sums[what, "pJ/bit"] = (moved.price, so_far + moved.joules)
+        for (what, unit), (price, joules) in sums.items():
+            use(of, what, price, unit, joules)
+    return sorted(found.values(), key=lambda one: (one.table, -one.share))
+
+
+def cited_sources(prices: list[PriceUse]) -> list[Source]:
+    """Return the works that the prices stand in, each once for every place it was read in."""
+    found = {(s.cite(), s.read_in): s for s in (use.price.source for use in prices)}
+    return list(found.values())
+
+
+def _bibtex_authors(source: Source) -> str:
+    return source.authors.replace(" et al.", " and others").replace("; ", " and ")
+
+
+def bibtex(prices: list[PriceUse], version: str) -> str:
+    """Return a BibTeX block: the tool, and the works that the prices stand in."""
+    entries = [
+        "@software{bitnet_hw,\n"
+        "  author = {{The bitnet-hw developers}},\n"
+        "  title = {bitnet-hw: hardware simulation and energy-cost modelling for BitNet},\n"
+        f"  version = {{{version}}},\n"
+        "}"
+    ]
+    for source in {source.cite(): source for source in cited_sources(prices)}.values():
+        first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
+        key = f"{first.lower()}{source.year}"
+        lines = [
+            f"@misc{{{key},",
+            f"  author = {{{_bibtex_authors(source)}}},",
+            f"  title = {{{{{source.title}}}}},",
+            f"  howpublished = {{{source.venue}}},",
+            f"  year = {{{source.year}}},",
+            "}",
+        ]
+        entries.append("\n".join(lines))
+    return "\n\n".join(entries)
+
+
+def price_row(use: PriceUse) -> dict[str, Any]:
+    """Return a price as one flat mapping, for JSON and CSV."""
+    price = use.price
+    return {
+        "table": use.table,
+        "what": use.what,
+        "value": price.pj,
+        "low": price.low,
+        "high": price.high,
+        "unit": use.unit,
+        "kind": price.kind,
+        "boundary": price.boundary,
+        "source": price.source.cite(),
+        "locator": price.locator,
+        "read_in": price.source.read_in,
+        "formula": price.formula,
+        "largest_share": use.share,
+    }
