@@ -30,11 +30,22 @@ from .output import Column, numbers, print_json, print_table
 _DRAM, _EXPANSIONS = "dram", "expansions"
 
 
-@click.group(invoke_without_command=True)
+class _ShowsByName(click.Group):
+    """A group whose argument, where it is no sub-command, is a table to show."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_ShowsByName, invoke_without_command=True)
 @click.pass_context
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(context: click.Context, as_json: bool) -> None:
-    """List, show and check energy tables."""
+    """List, show and check energy tables; `tables NAME` is short for `tables show NAME`."""
     if context.invoked_subcommand is not None:
         return
     tables = builtin_tables().values()

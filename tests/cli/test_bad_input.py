@@ -112,6 +112,7 @@ def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
         (("count", "gpt2", "--decode", "4096"), ("1024 learned positions", "4096")),
         (("conut", MODEL), ("conut",)),
         (("tables", "show", "8nm"), ("unknown energy table",)),
+        (("tables", "8nm"), ("unknown energy table",)),
         (("tables", "check", "none.yaml"), ("none.yaml", "no such file")),
     ],
 )
