@@ -359,6 +359,37 @@ class _HardwareCounter(_Counter):
         self.tally.add(key, chunks)
 
 
+def register_sharing(
+    found: Iterable[Operator], hardware: Hardware
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many tokens share a weight's register, and rows an activation's, by product.
+
+    A weight stays for T tokens as far as the product has so many, an activation feeds R rows as
+    far as it has so many outputs; keys and values are the weights of attention, for the queries of
+    the heads that share them. Where passes of one name differ, the fewer.
+
+    Returns
+    -------
+    dict
+        (scope, role) -> (tokens, rows).
+    """
+    shared: dict[tuple[str, str], tuple[int, int]] = {}
+    for op in found:
+        if isinstance(op, Gemm):
+            tokens, outputs = op.m, op.p
+        elif isinstance(op, AttentionProduct):
+            tokens = op.heads // op.kv_heads * op.step.tokens
+            first = op.step.contexts.first
+            scoring = op.role == "attention-score"
+            outputs = min(first, op.window or first) if scoring else op.head_dim
+        else:
+            continue
+        here = (min(tokens, hardware.tokens), min(outputs, hardware.rows))
+        before = shared.get((op.scope, op.role), here)
+        shared[op.scope, op.role] = (min(here[0], before[0]), min(here[1], before[1]))
+    return shared
+
+
 def kv_fetches(op: AttentionProduct, hardware: Hardware) -> int:
     """Return how often an element of the KV cache is read on chip, for one of the two products.
 

@@ -150,21 +150,36 @@ class EnergyTable(Record):
             self._cache[key] = self._find(operation, form, accumulator)
         return self._cache[key]
 
-    def mac_price(self, mac: MacKey) -> Price | None:
-        """Return the energy of a whole MAC, or None where only its parts are priced."""
+    def mac_price(self, mac: MacKey, tokens: int = 1, rows: int = 1) -> Price | None:
+        """Return the energy of a whole MAC, or None where only its parts are priced.
+
+        Parameters
+        ----------
+        mac : MacKey
+            Its formats.
+        tokens, rows : int
+            Tokens that share a weight's register, and rows that share an activation's.
+        """
         found = find_mac(self.macs, mac.activation, mac.weight, mac.accumulator)
         if found is None:
             return None
         entry, reason = found
+        value, shared = entry.pj, ""
+        if (tokens, rows) != (1, 1):
+            value = entry.shared(tokens, rows)
+            shared = (
+                f"a weight's register shared by {tokens} tokens, an activation's by {rows} rows"
+            )
+        spread = entry.spread_pj * value / entry.pj if entry.pj else 0.0
         return Price(
-            entry.pj,
-            max(0.0, entry.pj - entry.spread_pj),
-            entry.pj + entry.spread_pj,
-            "derived" if reason else entry.kind,
+            value,
+            max(0.0, value - spread),
+            value + spread,
+            "derived" if reason or shared else entry.kind,
             "pe",
             self.sources[entry.source],
             entry.locator,
-            "; ".join(filter(None, (reason, entry.formula))),
+            "; ".join(filter(None, (reason, entry.formula, shared))),
             self.name,
         )
 
@@ -314,7 +329,10 @@ _PRODUCT = frozenset({"mul", "add", "ternary-add"})
 
 
 def price_tally(
-    tally: OpTally, table: EnergyTable, add_only_scale: Mapping[str, float] | None = None
+    tally: OpTally,
+    table: EnergyTable,
+    add_only_scale: Mapping[str, float] | None = None,
+    sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
@@ -329,6 +347,8 @@ def price_tally(
         Prices.
     add_only_scale : mapping, optional
         Role -> factor on its add-only additions, for hardware that saves on zero weights.
+    sharing : mapping, optional
+        (scope, role) -> tokens and rows that share the registers of a whole MAC's operands.
 
     Raises
     ------
@@ -339,7 +359,8 @@ def price_tally(
     rows: list[PricedRow] = []
     whole: set[tuple[str, str]] = set()
     for mac, count in tally.mac_counts.items():
-        price = table.mac_price(mac) if table.macs else None
+        tokens, rows_fed = (sharing or {}).get((mac.scope, mac.role), (1, 1))
+        price = table.mac_price(mac, tokens, rows_fed) if table.macs else None
         if price is not None:
             whole.add((mac.scope, mac.role))
             same = mac.activation == mac.weight

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from .counting import Convention, accumulating_in, count
+from .counting import Convention, accumulating_in, count, register_sharing
 from .energy import EnergyTable, PricedRow, price_tally
 from .errors import InputError
 from .hardware import Hardware, load_hardware
@@ -340,11 +340,13 @@ def estimate(
         role: 1 - saving * scheme.formats(role).weight_zeros
         for role in (*LINEAR_ROLES, "lm-head", "embedding")
     }
-    arithmetic = price_tally(tally, table, scales if saving else None)
+    found = operators(model, scenario)
+    sharing = register_sharing(found, hardware) if convention == "hardware" else None
+    arithmetic = price_tally(tally, table, scales if saving else None, sharing)
     memory: list[PricedTraffic] | None = None
     time: Timing | None = None
     if convention == "hardware":
-        moved = traffic(model, scheme, operators(model, scenario), hardware)
+        moved = traffic(model, scheme, found, hardware)
         memory = price_traffic(moved, table, hardware)
         time = timing(model, scheme, scenario, hardware)
     return Estimate(

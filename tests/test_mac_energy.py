@@ -114,12 +114,42 @@ def test_an_estimate_adds_up_and_its_chain_closes() -> None:
         parts = ("mul_j", "add_j", "mac_j", "other_j", "memory_j")
         assert data["energy_j"] == pytest.approx(sum(data[key] for key in parts))
         assert set().union(*of.boundaries.values()) == {"pe"}
-    assert hardware[0].mac_j == pytest.approx(hardware[0].tally.macs * 2.0e-12)
+    # By hand: 0.5 gates, 0.2 weight, 0.1 activation, 0.15 and 0.05 of 2 pJ. One token at a time has
+    # its weights to itself, 32 rows share its activations, and 4 heads share each key and value.
+    alone, grouped = (2.0 * (0.5 + 0.2 / t + 0.1 / 32 + 0.15 + 0.05) for t in (1, 4))
+    attention = 314_572_800
+    products = (hardware[0].tally.macs - attention) * alone + attention * grouped
+    assert hardware[0].mac_j == pytest.approx(products * 1e-12)
     links = factor_chain((paper[0], paper[1]), (hardware[0], hardware[1]))
     assert links[-1].ratio == pytest.approx(ratio(hardware[0], hardware[1]).value)
     glitches = next(link for link in links if link.title == "glitches")
     assert glitches.ratio == pytest.approx(2.0 / 0.1)
+    shared = links[links.index(glitches) + 1]
+    # All elements of this table have the same proportions, so that sharing saves alike.
+    assert shared.factor == pytest.approx(1.0)
     assert links[0].ratio == pytest.approx(0.5 / 0.007)
+
+
+@pytest.mark.parametrize(("batch", "tokens"), [(1, 1), (4, 4), (64, 8)])
+def test_registers_are_shared_as_far_as_there_are_tokens(batch: int, tokens: int) -> None:
+    model, scenario = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=64, batch=batch)
+    of = estimate(model, load_scheme("bitnet-b1.58"), TABLE, scenario)
+    row = next(r for r in of.arithmetic if r.key.role == "ffn-up" and r.key.operation == "mac")
+    assert row.price.pj == pytest.approx(0.1 * (0.7 + 0.2 / tokens + 0.1 / 32))
+    assert f"shared by {tokens} tokens, an activation's by 32 rows" in row.price.formula
+
+
+def test_the_chain_of_a_simulated_table_names_its_links() -> None:
+    model = load_model("bitnet-b1.58-2b4t")
+    schemes = [load_scheme(name) for name in ("fp16", "bitnet-b1.58")]
+    table = load_table("asap7-prelayout")
+    paper = [estimate(model, scheme, table, convention="paper") for scheme in schemes]
+    hardware = [estimate(model, scheme, table) for scheme in schemes]
+    links = factor_chain((paper[0], paper[1]), (hardware[0], hardware[1]))
+    titles = [link.title for link in links]
+    assert titles.index("glitches") + 1 == titles.index(
+        "operand registers shared by tokens and rows"
+    )
 
 
 def test_a_ratio_across_boundaries_stays_refused() -> None:

@@ -85,6 +85,7 @@ def factor_chain(
         link("our gates: multiplexing and sign logic", *quiet)
         link("flip-flops and clock pins", *(mac.pj - mac.glitches_pj for mac in elements))
         link("glitches", baseline.pj, other.pj)
+        link("operand registers shared by tokens and rows", *map(_linear_mac, hardware))
     else:
         link("scales of the linears (paper)", *map(paper_linears, paper))
         link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
@@ -139,6 +140,15 @@ def _elements(hardware: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] 
             return None
         found.append(entry[0])
     return found[0], found[1]
+
+
+def _linear_mac(of: Estimate) -> float:
+    """Return one MAC of the linears as the estimate prices it, registers shared, pJ."""
+    return next(
+        row.price.pj
+        for row in of.arithmetic
+        if row.key.operation == "mac" and row.key.role in LINEAR_ROLES
+    )
 
 
 def _published_mac(of: Estimate, mac: MacEntry) -> float:

@@ -171,22 +171,25 @@ class Report:
     def simulated_savings(self) -> list[SimulatedSaving]:
         """Return the subject's savings under paper, hardware and simulated prices, side by side.
 
-        One row a model and a simulated table whose base is in the report too.
+        One row a model size and a simulated table whose base is in the report too.
         """
-        names = {table.name: table for table in self.tables}
-        names |= {alias: table for table in self.tables for alias in table.aliases}
+        names = {table.name: table.short_name for table in self.tables}
+        names |= {alias: table.short_name for table in self.tables for alias in table.aliases}
+        mine = [point for point in self.sizes if point.scheme == self.subject.name]
+        at = {(point.model, point.table): point for point in mine}
         return [
             SimulatedSaving(
-                model.name,
+                point.model,
                 table.short_name,
-                names[table.base].short_name,
-                self.paper_saving(self.subject, names[table.base], model),
-                self.saving(self.subject, names[table.base], model).value,
-                self.saving(self.subject, table, model).value,
+                names[table.base],
+                at[point.model, names[table.base]].paper_ratio,
+                at[point.model, names[table.base]].hardware_ratio,
+                point.hardware_ratio,
             )
             for table in self.tables
             if table.macs and table.base in names
-            for model in self.models
+            for point in mine
+            if point.table == table.short_name
         ]
 
     def headline(self, model: ModelSpec, table: EnergyTable) -> str:
