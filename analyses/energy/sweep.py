@@ -53,6 +53,17 @@ def _accumulators(library: Library) -> list[Point]:
     return [("ternary, 8 lanes", n, one) for n, one in zip(ACCUMULATORS, found, strict=True)]
 
 
+def _gating(library: Library) -> list[Point]:
+    points: list[Point] = []
+    for lanes in (8, 32):
+        variants = [
+            Variant(make_spec("ternary", lanes=lanes, zero_gating=g)) for g in (False, True)
+        ]
+        found = measure(variants, library, Settings())
+        points += [(f"{lanes} lanes", on, one) for on, one in enumerate(found)]
+    return points
+
+
 def _zeros(library: Library) -> list[Point]:
     points: list[Point] = []
     variants = [Variant(make_spec("ternary", lanes=8, zero_gating=g)) for g in (False, True)]
@@ -65,6 +76,7 @@ def _zeros(library: Library) -> list[Point]:
 SWEEPS = (
     Sweep("lanes", "A wider element shares its accumulator and control", "lanes", _lanes),
     Sweep("accumulator", "Width of the accumulator", "bits", _accumulators),
+    Sweep("gating", "Zero gating, a third of the weights zero", "0: off, 1: on", _gating),
     Sweep("zeros", "Zeros among the weights, with and without gating", "share of zeros", _zeros),
 )
 
@@ -85,6 +97,8 @@ def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> Non
             label=series,
         )
         area.plot(xs, [one.area / one.lanes for _, one in own], marker="o", label=series)
+    if sweep.name == "gating":
+        area.set_xticks([0, 1], ["off", "on"])
     if sweep.name == "lanes":
         area.set_xscale("log", base=2)
     energy.set(ylabel="fJ an operation", title=f"{sweep.title}\n{library.name}, pre-layout")
