@@ -103,7 +103,10 @@ def _gguf_file(path: Path, size: int, kind: str, rng: np.random.Generator) -> No
 def _dequantise_and_count(path: Path) -> tuple[int, int, int]:
     tensor = gguf.GGUFReader(path).tensors[0]
     weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-    return tuple(int(np.count_nonzero(part)) for part in (weights == 0, weights > 0, weights < 0))  # type: ignore[return-value]  # mypy does not count a generator's items
+    zeros, plus, minus = (
+        np.count_nonzero(part) for part in (weights == 0, weights > 0, weights < 0)
+    )
+    return int(zeros), int(plus), int(minus)
 
 
 def main() -> None:
