@@ -18,7 +18,7 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
-    ("errors", "documents", "formats", "catalogue", "units", "energy_tables"),
+    ("errors", "documents", "formats", "catalogue", "units", "energy_tables", "compiled"),
     ("scheme", "huggingface", "bitlinear"),
     ("model", "hardware"),
     ("workload", "tally"),
@@ -41,6 +41,7 @@ ONLY = {
     "rtl": {"errors", "formats", "bitlinear", "tally"},
     "catalogue": {"errors"},
     "units": set(),
+    "compiled": set(),
     "energy_tables": set(),
 }
 
@@ -55,6 +56,7 @@ CONFINED = {
     "torch": {"tracing"},
     "transformers": {"tracing"},
     "safetensors": {"checkpoint"},
+    "numba": {"compiled"},
 }
 
 

@@ -43,7 +43,8 @@ def _data_in_the_tree() -> Iterator[str]:
             nested = any(
                 (folder / parent / "__init__.py").exists() for parent in inner.parents[:-1]
             )
-            if file.is_file() and file.suffix not in (".py", ".pyc") and not nested:
+            cached = "__pycache__" in inner.parts
+            if file.is_file() and file.suffix != ".py" and not cached and not nested:
                 yield f"{package.replace('.', '/')}/{inner.as_posix()}"
 
 

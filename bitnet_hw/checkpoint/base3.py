@@ -72,8 +72,8 @@ class PairCounter:
     def __init__(self, trits: int, room: int) -> None:
         self.zeros = self.plus = 0
         self.odd = np.zeros(256, np.int64)
+        self._trits = trits
         self._table = _pair_table(trits)
-        self._is_odd = self._table[:: 256 + 1] & _ODD != 0  # pairs of a byte with itself
         self._found = np.empty((_ROWS, -(-room // (8 * _ROWS)) * 4), np.uint16)
 
     def add(self, pairs: Pairs, used: int) -> None:
@@ -99,11 +99,18 @@ class PairCounter:
         flat[pairs.size :] = 0
         if np.bitwise_or.reduce(flat.view(np.uint64)) & _ALL_ODD:
             flat &= ~_ODD
-            data = np.ascontiguousarray(pairs[:, :used]).reshape(-1).view(np.uint8)
-            self.odd += np.where(self._is_odd, np.bincount(data, minlength=256), 0)
+            data = np.ascontiguousarray(pairs[:, :used]).view(np.uint8)
+            self.odd += odd_bytes(data, self._trits)
         sums = np.add.reduce(self._found.view(np.uint8), axis=0, dtype=np.uint8)
         self.zeros += int(sums[0::2].sum())
         self.plus += int(sums[1::2].sum())
+
+
+def odd_bytes(data: npt.NDArray[np.uint8], trits: int) -> Ints:
+    """Return how often each byte stands in some that no group of so many trits produces, (256,)."""
+    counts = np.bincount(data.reshape(-1), minlength=256)
+    counts[list(BASE3_VALID[trits])] = 0
+    return counts
 
 
 def base3_zero_masks(data: npt.NDArray[np.uint8], trits: int) -> npt.NDArray[np.bool_]:

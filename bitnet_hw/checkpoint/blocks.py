@@ -12,10 +12,11 @@ import numpy as np
 from .census import MatrixCensus, Scale
 from .ggml_types import I2_S, SCALE_TAIL, TL1, TL2, TL2_BLOCK, TQ1_0, TQ2_0
 from .gguf import GgufTensor
-from .kernels import Histogram, Ints
+from .kernels import Counting, Histogram, Ints
 from .packed import Totals, count_stream, sparsity_of
 from .source import Source
-from .tq import bad_scale, count_tq1_0, count_tq2_0
+from .tq import bad_scale, count_tq2_0
+from .tq1 import count_tq1_0
 
 Warn = Callable[[str], None]
 
@@ -31,15 +32,15 @@ class Found(NamedTuple):
     scale: Scale | None
 
 
-def gguf_census(source: Source, tensor: GgufTensor, sparsity: bool, warn: Warn) -> MatrixCensus:
+def gguf_census(source: Source, tensor: GgufTensor, how: Counting, warn: Warn) -> MatrixCensus:
     """Count one tensor of a GGUF file.
 
     Parameters
     ----------
     source, tensor
         The file, and the tensor's place in it.
-    sparsity : bool
-        Whether to count zeros by row and column.
+    how : Counting
+        Whether by row and column, and by which loops.
     warn : callable
         Takes a line about what is odd and yet countable.
 
@@ -58,12 +59,12 @@ def gguf_census(source: Source, tensor: GgufTensor, sparsity: bool, warn: Warn) 
         found = Found(Totals(0, 0), 0, None)
     elif tensor.kind in (TQ1_0, TQ2_0):
         if tensor.kind == TQ2_0:
-            totals, scale = count_tq2_0(source, tensor, rows, columns, sparsity)
+            totals, scale = count_tq2_0(source, tensor, rows, columns, how)
         else:
-            totals, scale = count_tq1_0(source, tensor, rows, columns, sparsity, warn)
+            totals, scale = count_tq1_0(source, tensor, rows, columns, how, warn)
         found = Found(totals, totals.plus, scale)
     elif tensor.kind == I2_S:
-        totals = count_stream(source, tensor.name, tensor.offset, tensor.bytes - SCALE_TAIL)
+        totals = count_stream(source, tensor.name, tensor.offset, tensor.bytes - SCALE_TAIL, how)
         found = Found(totals, totals.plus, _tail_scale(source, tensor))
     elif tensor.kind == TL1:
         found = _tl1(source, tensor)

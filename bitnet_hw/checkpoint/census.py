@@ -36,10 +36,13 @@ class Sparsity(NamedTuple):
         """Return the sparsity of lines with so many zeros each, of `length` weights each."""
         if not zeros.size or not length:
             return None
+        lines = np.cumsum(np.bincount(zeros))  # by the zeros that a line has at most
+        middle = np.searchsorted(lines, [(zeros.size - 1) // 2, zeros.size // 2], "right")
+        least = np.searchsorted(lines, 0, "right")
         return cls(
-            int(zeros.min()) / length,
-            float(np.median(zeros)) / length,
-            int(zeros.max()) / length,
+            int(least) / length,
+            float(middle.sum()) / 2 / length,
+            (lines.size - 1) / length,
             int((zeros == length).sum()),
         )
 

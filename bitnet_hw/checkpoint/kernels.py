@@ -7,10 +7,13 @@ side by side, widened before they can overflow, give them by row and by column.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .source import LOOP_CHUNK
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -24,6 +27,25 @@ _4 = np.uint64(4)
 
 #: Words come in two halves, each of three thirds.
 _SLICES = 6
+
+
+class Counting(NamedTuple):
+    """How to count.
+
+    Attributes
+    ----------
+    sparsity : bool
+        Whether to count zeros by row and column as well as in total.
+    loops : module, optional
+        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
+    """
+
+    sparsity: bool = True
+    loops: ModuleType | None = None
+
+    def chunk(self, without: int) -> int:
+        """Return the bytes to take at a time: so many where numpy's loops count."""
+        return without if self.loops is None else LOOP_CHUNK
 
 
 class CodeCounts(NamedTuple):
@@ -79,6 +101,12 @@ def count_codes(words: Words, planes: Words, counts: npt.NDArray[np.uint8]) -> C
     np.add(a, b, out=a)
     found = np.add(a, c, out=a).sum(axis=1).tolist()
     return CodeCounts(first.zeros + found[0], first.plus + found[1], first.invalid or invalid)
+
+
+def as_words(codes: npt.NDArray[np.uint8]) -> Words:
+    """Return bytes of codes as words, the last padded with code 0."""
+    rest = -codes.size % 8
+    return (np.pad(codes, (0, rest)) if rest else codes).view(np.uint64)
 
 
 def zero_fields(words: Words) -> Words:

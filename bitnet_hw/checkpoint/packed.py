@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from .census import Sparsity
-from .kernels import Ints, Words, count_codes, plane_sums, zero_fields
+from .kernels import (
+    CodeCounts,
+    Counting,
+    Ints,
+    as_words,
+    count_codes,
+    plane_sums,
+    zero_fields,
+)
 from .source import CHUNK, LINE_CHUNK, Bytes, Source
 
 #: A matrix with longer rows is counted as one stream, without sparsity.
@@ -45,18 +54,21 @@ class CodeCounter:
         The file, for messages.
     tensor : str
         The matrix.
+    loops : module, optional
+        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
     """
 
-    def __init__(self, source: Source, tensor: str) -> None:
+    def __init__(self, source: Source, tensor: str, loops: ModuleType | None = None) -> None:
         self.source = source
         self.tensor = tensor
+        self._loops = loops
         self.zeros = 0
         self.plus = 0
         self._planes = np.empty(CHUNK // 8, np.uint64)
         self._counts = np.empty(CHUNK // 8, np.uint8)
 
-    def add(self, codes: Bytes, locate: Callable[[int], int]) -> Words:
-        """Count codes, padding the last word with code 0.
+    def add(self, codes: Bytes, locate: Callable[[int], int]) -> None:
+        """Count codes.
 
         Parameters
         ----------
@@ -65,34 +77,67 @@ class CodeCounter:
         locate : callable
             Place in `codes` -> byte of the file, for the message.
 
+        Raises
+        ------
+        InputError
+            If a code is 3.
+        """
+        words = as_words(codes)
+        if self._loops is not None:
+            self.take(CodeCounts(*self._loops.count_codes(words)), codes, locate)
+            return
+        step = self._planes.size
+        for first in range(0, words.size, step):
+            part = words[first : first + step]
+            self.take(count_codes(part, self._planes, self._counts), codes, locate)
+
+    def add_rows(self, codes: Bytes, locate: Callable[[int], int]) -> tuple[Ints, Ints]:
+        """Count codes of whole rows.
+
+        Parameters
+        ----------
+        codes : (rows, 8 n) uint8
+            Four codes each.
+        locate : callable
+            Place in the flat `codes` -> byte of the file, for the message.
+
         Returns
         -------
-        (ceil(n / 8),) uint64
-            The codes as words.
+        (4, rows) int64, (4, 8 n) int64
+            Zeros of each row and each byte column, plane by plane: plane k is bits 2k and 2k + 1.
 
         Raises
         ------
         InputError
             If a code is 3.
         """
-        rest = -codes.size % 8
-        words = (np.pad(codes, (0, rest)) if rest else codes).view(np.uint64)
-        step = self._planes.size
-        for first in range(0, words.size, step):
-            found = count_codes(words[first : first + step], self._planes, self._counts)
-            if found.invalid:
-                threes = codes & (codes >> np.uint8(1)) & np.uint8(0x55)
-                raise self.source.fault(
-                    "code 3 in a 2-bit field; 0, 1 and 2 stand for -1, 0 and +1",
-                    tensor=self.tensor,
-                    offset=locate(int(np.flatnonzero(threes)[0])),
-                )
-            self.zeros += found.zeros
-            self.plus += found.plus
-        return words
+        flat = codes.reshape(-1)
+        words = flat.view(np.uint64).reshape(len(codes), -1)
+        if self._loops is None:
+            self.add(flat, locate)
+            fields = zero_fields(words)
+            return plane_sums(fields, 1), plane_sums(fields, 0)
+        row_zeros = np.empty((4, len(codes)), np.int64)
+        column_zeros = np.zeros((4, codes.shape[1]), np.int64)
+        plus, invalid = self._loops.count_code_rows(words, row_zeros, column_zeros)
+        self.take(CodeCounts(int(row_zeros.sum()), plus, invalid), flat, locate)
+        return row_zeros, column_zeros
+
+    def take(self, found: CodeCounts, codes: Bytes, locate: Callable[[int], int]) -> None:
+        """Add what was found in some codes, or say which of them is 3."""
+        if found.invalid:
+            codes = np.ascontiguousarray(codes).view(np.uint8).reshape(-1)
+            threes = codes & (codes >> np.uint8(1)) & np.uint8(0x55)
+            raise self.source.fault(
+                "code 3 in a 2-bit field; 0, 1 and 2 stand for -1, 0 and +1",
+                tensor=self.tensor,
+                offset=locate(int(np.flatnonzero(threes)[0])),
+            )
+        self.zeros += found.zeros
+        self.plus += found.plus
 
 
-def count_stream(source: Source, tensor: str, offset: int, size: int) -> Totals:
+def count_stream(source: Source, tensor: str, offset: int, size: int, how: Counting) -> Totals:
     """Count two-bit codes in any order.
 
     Raises
@@ -102,15 +147,17 @@ def count_stream(source: Source, tensor: str, offset: int, size: int) -> Totals:
     """
 
     def count(first: int, length: int) -> Totals:
-        counter = CodeCounter(source, tensor)
-        for start, chunk in source.chunks(first, length):
+        counter = CodeCounter(source, tensor, how.loops)
+        for start, chunk in source.chunks(first, length, about=how.chunk(CHUNK)):
             counter.add(chunk, start.__add__)
         return Totals(counter.zeros, counter.plus)
 
     return Totals.of(source.spans(offset, size, 8, count))
 
 
-def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int]) -> Totals:
+def count_rows(
+    source: Source, tensor: str, offset: int, shape: tuple[int, int], how: Counting
+) -> Totals:
     """Count two-bit codes of a matrix of bytes, with zeros by plane and line.
 
     Parameters
@@ -119,6 +166,8 @@ def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int])
         Where the bytes are.
     shape : (rows, bytes)
         Of the bytes.
+    how : Counting
+        By which loops.
 
     Returns
     -------
@@ -133,19 +182,21 @@ def count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int])
     rows, width = shape
 
     def count(first: int, size: int) -> Totals:
-        return _count_rows(source, tensor, first, (size // width, width))
+        return _count_rows(source, tensor, first, (size // width, width), how)
 
     return Totals.of(source.spans(offset, rows * width, width, count))
 
 
-def _count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int]) -> Totals:
+def _count_rows(
+    source: Source, tensor: str, offset: int, shape: tuple[int, int], how: Counting
+) -> Totals:
     rows, width = shape
     padded = -(-width // 8) * 8
-    counter = CodeCounter(source, tensor)
+    counter = CodeCounter(source, tensor, how.loops)
     row_zeros = np.zeros((4, rows), np.int64)
     column_zeros = np.zeros((4, padded), np.int64)
     done = 0
-    for start, chunk in source.chunks(offset, rows * width, width, LINE_CHUNK):
+    for start, chunk in source.chunks(offset, rows * width, width, how.chunk(LINE_CHUNK)):
         block = chunk.reshape(-1, width)
         if padded > width:
             block = np.pad(block, ((0, 0), (0, padded - width)))
@@ -154,16 +205,15 @@ def _count_rows(source: Source, tensor: str, offset: int, shape: tuple[int, int]
             row, column = divmod(place, padded)
             return start + row * width + column
 
-        words = counter.add(block.reshape(-1), locate).reshape(len(block), -1)
-        fields = zero_fields(words)
-        row_zeros[:, done : done + len(block)] = plane_sums(fields, 1)
-        column_zeros += plane_sums(fields, 0)
+        by_row, by_column = counter.add_rows(block, locate)
+        row_zeros[:, done : done + len(block)] = by_row
+        column_zeros += by_column
         done += len(block)
     return Totals(counter.zeros, counter.plus, row_zeros, column_zeros[:, :width])
 
 
 def count_hf_packed(
-    source: Source, tensor: str, offset: int, packed: tuple[int, int], rows: int, sparsity: bool
+    source: Source, tensor: str, offset: int, packed: tuple[int, int], rows: int, how: Counting
 ) -> Totals:
     """Count a matrix that transformers packed.
 
@@ -178,8 +228,8 @@ def count_hf_packed(
         Shape of the bytes.
     rows : int
         R, at most 4 r.
-    sparsity : bool
-        Whether to count by row and column.
+    how : Counting
+        Whether by row and column, and by which loops.
 
     Returns
     -------
@@ -187,11 +237,11 @@ def count_hf_packed(
         Of the R rows, with `row_zeros` (R,) and `column_zeros` (columns,) where asked for.
     """
     r, columns = packed
-    by_line = sparsity and fits_by_line(packed)
+    by_line = how.sparsity and fits_by_line(packed)
     found = (
-        count_rows(source, tensor, offset, packed)
+        count_rows(source, tensor, offset, packed, how)
         if by_line
-        else count_stream(source, tensor, offset, r * columns)
+        else count_stream(source, tensor, offset, r * columns, how)
     )
     zeros, plus = found.zeros, found.plus
     row_zeros = found.row_zeros.reshape(-1) if found.row_zeros is not None else None

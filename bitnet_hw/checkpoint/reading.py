@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ..compiled import loops_for
 from ..errors import InputError
 from ..model import ModelSpec, load_model
 from .blocks import gguf_census
 from .census import Census, MatrixCensus
-from .gguf import MAGIC, read_gguf
-from .safetensors import read_index, read_safetensors
+from .gguf import MAGIC, GgufTensor, read_gguf
+from .kernels import Counting
+from .safetensors import StoredTensor, read_index, read_safetensors
 from .source import Source, shown
 from .stored import stored_census
 
-#: Called with the name of a tensor and the bytes done and to do, as each tensor begins.
+#: Called with the name of a tensor and the bytes done and to do, as each tensor is done.
 Progress = Callable[[str, int, int], None]
 
 _INDEX = ".safetensors.index.json"
@@ -28,6 +30,7 @@ def take_census(
     sparsity: bool = True,
     model: ModelSpec | None = None,
     progress: Progress | None = None,
+    compiled: bool = True,
 ) -> Census:
     """Count the -1, 0 and +1 of a checkpoint.
 
@@ -41,6 +44,9 @@ def take_census(
         Tells the rows of packed matrices; from the ``config.json`` beside the file when absent.
     progress : callable, optional
         See `Progress`.
+    compiled : bool
+        Whether compiled loops may count, where numba is installed and the files are large enough
+        for it. What they find is the same.
 
     Returns
     -------
@@ -61,12 +67,13 @@ def take_census(
         model = _model_beside(folder, warnings)
     say = progress or (lambda _name, _done, _all: None)
     every = sum(source.size for source in sources.values())
+    how = Counting(sparsity, loops_for(every) if compiled else None)
     done = 0
     matrices: list[MatrixCensus] = []
     seen: dict[str, str] = {}
     for file, source in sources.items():
         begin = partial(_forward, say, done, every)
-        for matrix in _census_of(source, model, sparsity, warnings.append, begin):
+        for matrix in _census_of(source, model, how, warnings.append, begin):
             if matrix.name in seen:
                 raise source.fault(
                     f"stands in {shown(seen[matrix.name])} as well", tensor=matrix.name,
@@ -154,21 +161,31 @@ def _model_beside(folder: Path, warnings: list[str]) -> ModelSpec | None:
 def _census_of(
     source: Source,
     model: ModelSpec | None,
-    sparsity: bool,
+    how: Counting,
     warn: Callable[[str], None],
     say: Callable[[str, int], None],
 ) -> Iterable[MatrixCensus]:
+    tensors: Sequence[GgufTensor | StoredTensor]
     if source.read(0, 4) == MAGIC or source.path.suffix == ".gguf":
-        for tensor in read_gguf(source):
-            say(tensor.name, tensor.offset)
-            yield gguf_census(source, tensor, sparsity, warn)
-        return
-    if source.path.suffix != ".safetensors" and source.read(8, 1) != b"{":
+        tensors = read_gguf(source)
+    elif source.path.suffix == ".safetensors" or source.read(8, 1) == b"{":
+        tensors = read_safetensors(source)
+    else:
         raise source.fault(
             f"begins with {source.read(0, 4)!r}: neither GGUF nor safetensors", offset=0
         )
-    tensors = read_safetensors(source)
-    names = {tensor.name: tensor for tensor in tensors}
-    for stored in tensors:
-        say(stored.name, stored.offset)
-        yield stored_census(source, stored, names, model, sparsity, warn)
+    stored = {tensor.name: tensor for tensor in tensors if isinstance(tensor, StoredTensor)}
+
+    def count(tensor: GgufTensor | StoredTensor) -> tuple[MatrixCensus, list[str]]:
+        lines: list[str] = []
+        if isinstance(tensor, GgufTensor):
+            found = gguf_census(source, tensor, how, lines.append)
+        else:
+            found = stored_census(source, tensor, stored, model, how, lines.append)
+        return found, lines
+
+    for matrix, lines in source.each([partial(count, tensor) for tensor in tensors]):
+        say(matrix.name, matrix.offset + matrix.bytes)
+        for line in lines:
+            warn(line)
+        yield matrix

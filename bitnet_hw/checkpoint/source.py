@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -26,8 +26,12 @@ CHUNK = 960 << 10
 #: temporaries are several times as large, on every thread.
 LINE_CHUNK = 1 << 20
 
-#: A part of a matrix that is worth a thread, and threads that are worth their temporaries.
-_LEAST_SPAN = 4 << 20
+#: The same for compiled loops, which keep nothing between a chunk's bytes.
+LOOP_CHUNK = 4 << 20
+
+#: A part of a matrix, and a file, that is worth a thread; threads that are worth their temporaries.
+_LEAST_SPAN = 16 << 20
+_LEAST_FILE = 1 << 20
 _MOST_THREADS = 4
 
 #: Mapped pages count as the process's memory until they are given back.
@@ -123,13 +127,30 @@ class Source:
         list
             What each part holds, in the file's order; of several errors the first is raised.
         """
-        threads = min(os.cpu_count() or 1, _MOST_THREADS, size // _LEAST_SPAN)
+        threads = _threads(size // _LEAST_SPAN)
         if threads < 2:
             return [count(offset, size)]
         step = _steps(-(-size // (threads * unit)), up=True) * unit
         starts = range(offset, offset + size, step)
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda at: count(at, min(step, offset + size - at)), starts))
+
+    def each(self, counts: Sequence[Callable[[], Part]]) -> Iterator[Part]:
+        """Yield what each of some functions finds, several at a time, in their order.
+
+        An error comes in its turn too; what has not begun by then is left.
+        """
+        threads = _threads(len(counts) if self.size >= _LEAST_FILE else 1)
+        if threads < 2:
+            yield from (count() for count in counts)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            futures = [pool.submit(count) for count in counts]
+            try:
+                for future in futures:
+                    yield future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _release(self, start: int, end: int) -> None:
         # Linux and macOS; elsewhere the system takes clean pages back by itself.
@@ -151,6 +172,10 @@ class Source:
         if offset is not None:
             where.append(f"byte {offset}")
         return f"{': '.join(where)}: {message}"
+
+
+def _threads(worth: int) -> int:
+    return min(os.cpu_count() or 1, _MOST_THREADS, worth)
 
 
 def _steps(units: int, up: bool = False) -> int:

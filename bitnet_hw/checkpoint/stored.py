@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..model import ModelSpec
 from .census import MatrixCensus, Scale
+from .kernels import Counting
 from .packed import Totals, count_hf_packed, packed_row, sparsity_of
 from .roles import rows_of
 from .safetensors import StoredTensor
@@ -31,7 +32,7 @@ def stored_census(
     tensor: StoredTensor,
     tensors: Tensors,
     model: ModelSpec | None,
-    sparsity: bool,
+    how: Counting,
     warn: Warn,
 ) -> MatrixCensus:
     """Count one tensor of a safetensors file.
@@ -44,8 +45,8 @@ def stored_census(
         All tensors of the file, for the scale beside the weight.
     model : ModelSpec or None
         Tells the rows of a packed matrix.
-    sparsity : bool
-        Whether to count zeros by row and column.
+    how : Counting
+        Whether by row and column, and by which loops.
     warn : callable
         Takes a line about what is odd and yet countable.
 
@@ -58,7 +59,7 @@ def stored_census(
     scale = _scale(source, beside) if beside is not None else None
     if tensor.dtype == "U8" and _is_packed(tensor, tensors, beside):
         try:
-            shape, totals = _packed(source, tensor, model, sparsity, warn)
+            shape, totals = _packed(source, tensor, model, how, warn)
         except InputError as error:
             if beside is not None or tensor.name.endswith("weight"):
                 raise
@@ -71,7 +72,7 @@ def stored_census(
         if rows == 0 or columns == 0:
             return _record(source, tensor, tensor.dtype.lower(), tensor.shape, None, None)
         floats = count_floats(
-            source, tensor.name, tensor.dtype, tensor.offset, (rows, columns), sparsity
+            source, tensor.name, tensor.dtype, tensor.offset, (rows, columns), how.sparsity
         )
         if floats is not None:
             if scale is not None and floats.scale.low == floats.scale.high == 1:
@@ -141,7 +142,7 @@ def _packed(
     source: Source,
     tensor: StoredTensor,
     model: ModelSpec | None,
-    sparsity: bool,
+    how: Counting,
     warn: Warn,
 ) -> tuple[tuple[int, ...], Totals]:
     """Count what transformers packed; return its unpacked shape and the totals."""
@@ -166,7 +167,7 @@ def _packed(
                 )
             )
     return (rows, *rest), count_hf_packed(
-        source, tensor.name, tensor.offset, (r, columns), rows, sparsity
+        source, tensor.name, tensor.offset, (r, columns), rows, how
     )
 
 

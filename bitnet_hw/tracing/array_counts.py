@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import loops_for
 from ..tally import Operation
 from . import values
 from .formulas import (
@@ -172,10 +173,13 @@ def _operand(matrix: Array, ternary: bool) -> Operand:
 
     def rows(which: slice) -> values.Floats:
         part = matrix[which]
-        found: values.Floats = part.astype(np.float64 if part.dtype.itemsize > 4 else np.float32)
+        kind = np.float64 if part.dtype.itemsize > 4 else np.float32
+        found: values.Floats = part.astype(kind, copy=False)
         return found
 
-    found = values.find_ternary(rows, *matrix.shape) if ternary else None
+    count, k = matrix.shape
+    loops = loops_for(matrix.nbytes)
+    found = values.find_ternary(rows, count, k, loops) if ternary else None
     roundoff = float(np.finfo(matrix.dtype).eps) / 2 if matrix.dtype.kind == "f" else 0.0
     return found or values.find_integers(rows, len(matrix), roundoff) or _own(matrix)
 

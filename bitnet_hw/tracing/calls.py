@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -68,6 +69,7 @@ class Context(NamedTuple):
     modules: ModuleStack
     storages: Storages
     declared: Declared
+    loops: ModuleType | None
 
 
 class Call(NamedTuple):

@@ -84,7 +84,8 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     if found is None:
         rows = matrix.detach().reshape(-1, matrix.shape[-1])
         get = _rows(rows)
-        found = values.find_ternary(get, *rows.shape) if rows.numel() else None
+        count, k = rows.shape
+        found = values.find_ternary(get, count, k, call.context.loops) if rows.numel() else None
         found = found or values.find_integers(get, len(rows), _roundoff(rows.dtype)) or own
         known[key] = found
     return found

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..compiled import loops_for
 from ..errors import InputError
 from ..formats import parse_format
 from .calls import Call, Context, Count, Declared
@@ -61,7 +62,12 @@ def trace_model(
     for name in activations.values():
         parse_format(name)
     declared = Declared(weight_zeros, activations)
-    context = Context(TracedTally(), ModuleStack(model), Storages(model), declared)
+    weights = sum(
+        weight.nbytes for weight in (*model.parameters(), *model.buffers()) if not weight.is_meta
+    )
+    context = Context(
+        TracedTally(), ModuleStack(model), Storages(model), declared, loops_for(weights)
+    )
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
             # A compiled function would hide its operators. Before that module is loaded there is

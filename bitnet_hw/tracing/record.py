@@ -6,9 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import InputError
 from ..formats import Kind, accumulator_bits, parse_format
 from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
@@ -24,15 +21,17 @@ class Operand(NamedTuple):
         integers times a scale, and otherwise that of the array's own type.
     largest : int
         Largest magnitude of an integer operand, in units of its scale; 0 for a float.
-    non_zeros : array of int, optional
-        Of a ternary or binary matrix of shape (outputs, K): non-zero weights of each output.
+    non_zeros, used_outputs : int, optional
+        Of a ternary or binary matrix of shape (outputs, K): its non-zero weights, and the outputs
+        that have any.
     zeros : float
         Declared fraction of zeros of a ternary matrix without values.
     """
 
     format: str
     largest: int = 0
-    non_zeros: NDArray[np.int64] | None = None
+    non_zeros: int | None = None
+    used_outputs: int = 0
     zeros: float = 0.0
 
     @property
@@ -127,8 +126,8 @@ class TracedTally(OpTally):
             terms = round(k * (1 - weight.zeros) * outputs)
             logical = round(max(k * (1 - weight.zeros) - 1, 0) * outputs)
         else:
-            terms = int(weight.non_zeros.sum())
-            logical = terms - int(np.count_nonzero(weight.non_zeros))
+            terms = weight.non_zeros
+            logical = terms - weight.used_outputs
         tally.add(adds._replace(operation="ternary-add"), m * logical)
         work = AddOnlyWork(m * logical, m * terms, m * k * outputs)
         tally.add_only = tally.add_only.plus(work)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ Floats = NDArray[np.floating]
 Rows = Callable[[slice], Floats]
 
 
-def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
+def find_ternary(rows: Rows, count: int, k: int, loops: ModuleType | None = None) -> Operand | None:
     """Return a matrix as ternary or binary, where its values are.
 
     They are if every magnitude lies within 2 % of zero or of the scale, relative to the scale:
@@ -43,11 +44,13 @@ def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
         Gives rows of the (count, k) matrix, whose rows are the outputs.
     count, k : int
         Outputs and reduction length.
+    loops : module, optional
+        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
 
     Returns
     -------
     Operand or None
-        With the non-zero weights of each row; None for any other matrix, for one too small to
+        With its non-zero weights; None for any other matrix, for one too small to
         tell, and for one of zeros alone, which has no scale.
     """
     if count * k < 1 + _EVIDENCE:
@@ -62,25 +65,37 @@ def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
     groups = [group for group in groups if not group or count * k - count * k // group >= _EVIDENCE]
     for part in (sample[:1], sample):  # most matrices fail in their first row
         groups = [group for group in groups if _fits(part, group, top, 2 * TOLERANCE)]
-    non_zeros = []
+    non_zeros = used_outputs = 0
     for block in _blocks(count, k):
-        magnitudes = np.abs(rows(block))
+        values = rows(block)
         if groups and groups[0] == 0:
-            at_top = magnitudes == top
-            if np.count_nonzero(at_top) == np.count_nonzero(magnitudes != 0):
-                # Exactly ternary, which costs half of what a check within 2 % does.
-                non_zeros.append(np.count_nonzero(at_top, axis=1))
+            # Exactly ternary, which costs half of what a check within 2 % does.
+            level = values.dtype.type(top)
+            *found, exact = (loops.count_two_levels if loops else _count_two_levels)(values, level)
+            if exact:
+                non_zeros += found[0]
+                used_outputs += found[1]
                 continue
+        magnitudes = np.abs(values)
         # A wider scale that fails leaves the narrower ones; rows that it held pass those too.
         while groups and not _fits(magnitudes, groups[0], top, TOLERANCE):
             groups.pop(0)
         if not groups:
             return None
         used = magnitudes > 0.5 * _scales(magnitudes, groups[0], top)
-        non_zeros.append(np.count_nonzero(used, axis=1))
-    found = np.concatenate(non_zeros).astype(np.int64)
-    binary = int(found.sum()) == count * k and _both_signs(rows, count, k)
-    return Operand("binary" if binary else "ternary", 1, found)
+        non_zeros += int(np.count_nonzero(used))
+        used_outputs += int(np.count_nonzero(used.any(axis=1)))
+    binary = non_zeros == count * k and _both_signs(rows, count, k)
+    return Operand("binary" if binary else "ternary", 1, non_zeros, used_outputs)
+
+
+def _count_two_levels(values: Floats, top: np.floating) -> tuple[int, int, bool]:
+    """Count what `bitnet_hw.compiled.loops.count_two_levels` does."""
+    magnitudes = np.abs(values)
+    at_top = magnitudes == top
+    non_zeros = int(np.count_nonzero(at_top))
+    exact = non_zeros == np.count_nonzero(magnitudes != 0)
+    return non_zeros, int(np.count_nonzero(at_top.any(axis=1))), exact
 
 
 def _both_signs(rows: Rows, count: int, k: int) -> bool:

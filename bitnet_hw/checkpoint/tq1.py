@@ -1,0 +1,221 @@
+"""The census of llama.cpp's ternary blocks in base 3, TQ1_0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from .base3 import PairCounter, base3_zero_masks, odd_bytes
+from .census import Scale
+from .gguf import GgufTensor
+from .kernels import Counting, Ints
+from .packed import Totals, fits_by_line
+from .source import CHUNK, LINE_CHUNK, Bytes, Source
+from .tq import BLOCK, BlockScales, scale_of
+
+_FIVES, _FOURS, _BYTES = 48, 4, 54
+#: Copied as one item a block, which is three times as quick as byte by byte.
+_LAYOUT = np.dtype([("fives", "V48"), ("fours", "V4"), ("scale", "<u2")])
+
+#: (first byte, last, trits): digit n of byte m is weight 32 n + m among a block's first 160,
+#: 16 n + m among the next 80, and 4 n + m among the last 16 (gguf-py, quants.py).
+_GROUPS = ((0, 32, 5), (32, 48, 5), (48, 52, 4))
+
+#: Results of a look-up are as large as the bytes, and the tables want room in the cache as well.
+_PAIR_CHUNK = CHUNK // 2
+
+#: Blocks that the compiled loop takes as a row where nothing is asked by row.
+_STREAM_BLOCKS = 32
+
+
+class _Part(NamedTuple):
+    totals: Totals
+    scales: BlockScales
+    odd_fives: Ints
+    odd_fours: Ints
+
+
+class _Counter(Protocol):
+    """Counts the trits of blocks, and how often each byte stands there that no group produces."""
+
+    odd_fives: Ints
+    odd_fours: Ints
+
+    def add(self, chunk: Bytes) -> None:
+        """Count whole blocks, or whole rows of them."""
+
+    def totals(self) -> Totals:
+        """Return what was found."""
+
+
+def count_tq1_0(
+    source: Source,
+    tensor: GgufTensor,
+    rows: int,
+    columns: int,
+    how: Counting,
+    warn: Callable[[str], None],
+) -> tuple[Totals, Scale]:
+    """Count TQ1_0: 48 bytes of five trits, 4 of four, an FP16 scale; ceil(v x 256 / 243) each.
+
+    Raises
+    ------
+    InputError
+        If a scale is not finite.
+    """
+    blocks = columns // BLOCK
+    by_line = how.sparsity and fits_by_line((rows, blocks * _BYTES))
+
+    def count(offset: int, size: int) -> _Part:
+        row_blocks = blocks if by_line else None
+        counter: _Counter = (
+            _NumpyCounter(row_blocks) if how.loops is None else _LoopCounter(how.loops, row_blocks)
+        )
+        scales = BlockScales(source, tensor.name, _BYTES)
+        unit, about = (_BYTES * blocks, LINE_CHUNK) if by_line else (_BYTES, _PAIR_CHUNK)
+        for start, chunk in source.chunks(offset, size, unit, how.chunk(about)):
+            here = chunk.view(_LAYOUT)["scale"]
+            scales.add(np.ascontiguousarray(here), start + _FIVES + _FOURS)
+            counter.add(chunk)
+        return _Part(counter.totals(), scales, counter.odd_fives, counter.odd_fours)
+
+    unit = _BYTES * (blocks if by_line else 1)
+    parts = source.spans(tensor.offset, tensor.bytes, unit, count)
+    fives: Ints = np.sum([part.odd_fives for part in parts], axis=0)
+    fours: Ints = np.sum([part.odd_fours for part in parts], axis=0)
+    _warn_of_odd_bytes(source, tensor, 5, fives, slice(0, _FIVES), warn)
+    _warn_of_odd_bytes(source, tensor, 4, fours, slice(_FIVES, _FIVES + _FOURS), warn)
+    return Totals.of([part.totals for part in parts]), scale_of(part.scales for part in parts)
+
+
+class _NumpyCounter:
+    """Counts by look-up of pairs of bytes, and zeros by line from a mask a digit."""
+
+    def __init__(self, row_blocks: int | None) -> None:
+        self._row_blocks = row_blocks
+        self._fives, self._fours = PairCounter(5, _PAIR_CHUNK), PairCounter(4, _PAIR_CHUNK // 12)
+        self.odd_fives, self.odd_fours = self._fives.odd, self._fours.odd
+        self._row_zeros: list[Ints] = []
+        self._column_zeros = np.zeros(BLOCK * (row_blocks or 0), np.int64)
+
+    def add(self, chunk: Bytes) -> None:
+        self._fives.add(chunk.view(np.uint16).reshape(-1, _BYTES // 2), _FIVES // 2)
+        fours = np.ascontiguousarray(chunk.view(_LAYOUT)["fours"])
+        self._fours.add(fours.view(np.uint16).reshape(-1, _FOURS // 2), _FOURS // 2)
+        if self._row_blocks is not None:
+            zeros = _zero_masks(chunk.reshape(-1, _BYTES)).reshape(-1, BLOCK * self._row_blocks)
+            self._row_zeros.append(np.asarray(np.count_nonzero(zeros, axis=1), np.int64))
+            self._column_zeros += np.count_nonzero(zeros, axis=0)
+
+    def totals(self) -> Totals:
+        found = Totals(self._fives.zeros + self._fours.zeros, self._fives.plus + self._fours.plus)
+        if self._row_blocks is None:
+            return found
+        return found._replace(
+            row_zeros=np.concatenate(self._row_zeros), column_zeros=self._column_zeros
+        )
+
+
+def _zero_masks(block: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return which of the 256 weights of each block are zero, in the weights' order."""
+    parts = [
+        base3_zero_masks(block[:, first:last], trits).swapaxes(0, 1).reshape(len(block), -1)
+        for first, last, trits in _GROUPS
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+class _LoopCounter:
+    """Counts by the compiled loops, byte by byte with its place in a row."""
+
+    def __init__(self, loops: ModuleType, row_blocks: int | None) -> None:
+        self._loops = loops
+        self._row_blocks = row_blocks
+        blocks = row_blocks or _STREAM_BLOCKS
+        self._size = blocks * _BYTES
+        width = -(-self._size // 64) * 64
+        # Of four trits a fifth digit is 0, and less than 243 / 3 = 81 is left before it.
+        places = np.zeros((3, blocks, _BYTES), np.uint8)
+        places[:, :, :_FIVES] = np.array([255, 1, 255]).reshape(3, 1, 1)
+        places[:, :, _FIVES : _FIVES + _FOURS] = np.array([80, 0, 255]).reshape(3, 1, 1)
+        padding = (0, 0), (0, width - self._size)
+        self._most, self._fifth, self._used = np.pad(places.reshape(3, -1), padding)
+        self._odd = np.zeros(width, np.uint8)
+        self._plus = np.zeros(width, np.int64)
+        self._zeros = np.zeros(width, np.int64)
+        self._digit_zeros = np.zeros((5, width), np.int64)
+        self._row_zeros: list[Ints] = []
+        self.odd_fives, self.odd_fours = np.zeros((2, 256), np.int64)
+
+    def add(self, chunk: Bytes) -> None:
+        size = self._size
+        if self._row_blocks is not None:
+            by_row = np.empty(chunk.size // size, np.int64)
+            self._loops.count_trit_rows(
+                chunk.reshape(-1, size), self._most, self._fifth, self._used, by_row,
+                self._digit_zeros, self._plus, self._odd,
+            )  # fmt: skip
+            self._row_zeros.append(by_row)
+        else:
+            whole = chunk.size // size * size
+            for part in (chunk[:whole].reshape(-1, size), chunk[whole:].reshape(1, -1)):
+                to = part.shape[1]
+                self._loops.count_trits(
+                    part, self._most[:to], self._fifth[:to], self._zeros[:to], self._plus[:to],
+                    self._odd[:to],
+                )  # fmt: skip
+        if np.any(self._odd & self._used):
+            block = chunk.reshape(-1, _BYTES)
+            self.odd_fives += odd_bytes(block[:, :_FIVES], 5)
+            self.odd_fours += odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
+        self._odd[:] = 0
+
+    def totals(self) -> Totals:
+        used = self._used != 0
+        plus = int(self._plus[used].sum())
+        if self._row_blocks is None:
+            return Totals(int(self._zeros[used].sum()), plus)
+        digits = self._digit_zeros[:, : self._size].reshape(5, self._row_blocks, _BYTES)
+        by_column = np.concatenate(
+            [
+                digits[:trits, :, first:last].swapaxes(0, 1).reshape(self._row_blocks, -1)
+                for first, last, trits in _GROUPS
+            ],
+            axis=1,
+        ).reshape(-1)
+        return Totals(int(by_column.sum()), plus, np.concatenate(self._row_zeros), by_column)
+
+
+def _warn_of_odd_bytes(
+    source: Source,
+    tensor: GgufTensor,
+    trits: int,
+    counts: Ints,
+    place: slice,
+    warn: Callable[[str], None],
+) -> None:
+    odd = np.flatnonzero(counts).tolist()
+    if not odd:
+        return
+    number = int(counts.sum())
+    wanted = np.isin(np.arange(256), odd)
+    at = tensor.offset
+    for start, chunk in source.chunks(tensor.offset, tensor.bytes, _BYTES):
+        block = chunk.reshape(-1, _BYTES)[:, place]
+        hits = np.argwhere(wanted[block])
+        if hits.size:
+            row, column = hits[0].tolist()
+            at = start + row * _BYTES + place.start + column
+            break
+    values = ", ".join(map(str, odd[:8])) + (", ..." if len(odd) > 8 else "")
+    warn(
+        source.describe(
+            f"{number} bytes that no group of {'five' if trits == 5 else 'four'} trits produces, "
+            f"this one first: {values}; counted as they decode",
+            tensor=tensor.name,
+            offset=at,
+        )
+    )

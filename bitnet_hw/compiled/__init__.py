@@ -1,0 +1,32 @@
+"""Counting loops that numba compiles, where the extra `fast` is installed.
+
+Each loop has a form in numpy beside its caller, which counts the same where numba is missing or the
+work is too small to be worth loading it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+#: Bytes from which on the loops are worth it: numba takes a third of a second to load, in which
+#: numpy alone counts some 100 MB of base 3 by row and column, the slowest of its forms.
+WORTH = 64 << 20
+
+
+def loops_for(size: int) -> ModuleType | None:
+    """Return the module `loops`, where it is there and so many bytes are worth it.
+
+    The first call of each loop compiles it, in about a second, and keeps the result beside the
+    module or, where that cannot be written, in the user's cache.
+    """
+    return _loops() if size >= WORTH else None
+
+
+@cache
+def _loops() -> ModuleType | None:
+    try:
+        from . import loops
+    except ImportError:  # numba's word as well for a numpy that is too new for it
+        return None
+    return loops

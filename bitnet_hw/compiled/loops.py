@@ -1,0 +1,378 @@
+"""The loops themselves: one pass over the data each, in words or bytes side by side.
+
+They are written so that LLVM turns them into vector instructions: counters stand a lane each in
+arrays as narrow as the data and are widened before they can overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic
+
+Words = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+_LOW = np.uint64(0x5555_5555_5555_5555)
+_ONES = np.uint64(0x0101_0101_0101_0101)
+_BYTE = np.uint64(0xFF)
+
+#: Rows that a byte can count: of one code or digit each, and of five.
+_ROWS, _ROWS_OF_FIVE = 255, 51
+
+
+def _loop(function: Loop) -> Loop:
+    """Compile a function on its first call, without the interpreter's lock."""
+    try:
+        compiled: Loop = njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no place to keep compiled code
+        compiled = njit(nogil=True)(function)
+    return compiled
+
+
+_inline = njit(inline="always")
+
+
+@intrinsic
+def _ones(typing: Any, word: Any) -> Any:  # noqa: ANN401, ARG001  numba's own signature
+    """Return the number of bits set: the instruction, which numpy's function is not compiled to."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), build
+
+
+@_loop
+def count_codes(words: Words) -> tuple[int, int, bool]:
+    """Count two-bit codes.
+
+    Parameters
+    ----------
+    words : (n,) uint64
+        32 codes each.
+
+    Returns
+    -------
+    zeros, plus : int
+        Fields with the low bit, and with the high bit, set.
+    invalid : bool
+        Whether any has both.
+    """
+    zeros = plus = 0
+    both = np.uint64(0)
+    for i in range(words.size):
+        word = words[i]
+        low = word & _LOW
+        high = (word >> np.uint64(1)) & _LOW
+        zeros += _ones(low)
+        plus += _ones(high)
+        both |= low & high
+    return zeros, plus, both != np.uint64(0)
+
+
+@_inline
+def _count_row(words: Any, lanes_0: Any, lanes_1: Any, lanes_2: Any, lanes_3: Any) -> Any:  # noqa: ANN401  arrays of words
+    """Count a row of codes; add code 1 of each plane to its lanes, a byte each."""
+    zeros_0 = zeros_1 = zeros_2 = zeros_3 = plus = 0
+    both = np.uint64(0)
+    for j in range(words.size):
+        word = words[j]
+        plane_0 = word & _ONES
+        plane_1 = (word >> np.uint64(2)) & _ONES
+        plane_2 = (word >> np.uint64(4)) & _ONES
+        plane_3 = (word >> np.uint64(6)) & _ONES
+        zeros_0 += _ones(plane_0)
+        zeros_1 += _ones(plane_1)
+        zeros_2 += _ones(plane_2)
+        zeros_3 += _ones(plane_3)
+        lanes_0[j] += plane_0
+        lanes_1[j] += plane_1
+        lanes_2[j] += plane_2
+        lanes_3[j] += plane_3
+        high = (word >> np.uint64(1)) & _LOW
+        both |= word & high
+        plus += _ones(high)
+    return zeros_0, zeros_1, zeros_2, zeros_3, plus, both
+
+
+@_inline
+def _flush(lanes: Any, column_zeros: Any) -> None:  # noqa: ANN401  arrays
+    """Move what the bytes of lanes hold to counters that do not overflow."""
+    narrow = lanes.view(np.uint8)
+    for plane in range(len(lanes)):
+        here = narrow[plane]
+        there = column_zeros[plane]
+        for j in range(here.size):
+            there[j] += here[j]
+    lanes[:] = 0
+
+
+@_loop
+def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[int, bool]:
+    """Count two-bit codes of a matrix of bytes, with code 1 by plane and line.
+
+    Parameters
+    ----------
+    words : (rows, n) uint64
+        32 codes each, the first byte lowest.
+    row_zeros : (4, rows) int64
+        Written: fields with code 1 of each row, plane by plane.
+    column_zeros : (4, 8 n) int64
+        Added to: those of each byte column.
+
+    Returns
+    -------
+    plus : int
+        Fields with the high bit set.
+    invalid : bool
+        Whether any field is 3.
+    """
+    rows, width = words.shape
+    plus = 0
+    both = np.uint64(0)
+    lanes = np.zeros((4, width), np.uint64)
+    for first in range(0, rows, _ROWS):
+        for i in range(first, min(first + _ROWS, rows)):
+            zeros_0, zeros_1, zeros_2, zeros_3, plus_here, both_here = _count_row(
+                words[i], lanes[0], lanes[1], lanes[2], lanes[3]
+            )
+            row_zeros[0, i] = zeros_0
+            row_zeros[1, i] = zeros_1
+            row_zeros[2, i] = zeros_2
+            row_zeros[3, i] = zeros_3
+            plus += plus_here
+            both |= both_here
+        _flush(lanes, column_zeros)
+    return plus, both != np.uint64(0)
+
+
+@_loop
+def count_code_blocks(
+    blocks: Words, row_blocks: int, row_zeros: Ints, column_zeros: Ints
+) -> tuple[int, bool]:
+    """Count two-bit codes of rows of blocks that stand apart.
+
+    Parameters
+    ----------
+    blocks : (rows * row_blocks, 8) uint64
+        256 codes each; neither the blocks nor their words need be aligned.
+    row_blocks : int
+        Blocks of a row.
+    row_zeros : (rows,) int64
+        Written: fields with code 1 of each row.
+    column_zeros : (4, 64 * row_blocks) int64
+        Added to: those of each byte column, plane by plane.
+
+    Returns
+    -------
+    plus, invalid
+        As in `count_code_rows`.
+    """
+    rows = row_zeros.size
+    plus = 0
+    both = np.uint64(0)
+    row = np.zeros((row_blocks, 8), np.uint64)
+    words = row.reshape(-1)
+    lanes = np.zeros((4, words.size), np.uint64)
+    for first in range(0, rows, _ROWS):
+        for i in range(first, min(first + _ROWS, rows)):
+            for block in range(row_blocks):
+                here, there = blocks[i * row_blocks + block], row[block]
+                for j in range(8):
+                    there[j] = here[j]
+            zeros_0, zeros_1, zeros_2, zeros_3, plus_here, both_here = _count_row(
+                words, lanes[0], lanes[1], lanes[2], lanes[3]
+            )
+            row_zeros[i] = zeros_0 + zeros_1 + zeros_2 + zeros_3
+            plus += plus_here
+            both |= both_here
+        _flush(lanes, column_zeros)
+    return plus, both != np.uint64(0)
+
+
+@_inline
+def _above(byte: Any, limit: Any) -> Any:  # noqa: ANN401  a byte
+    """Return how far a byte lies above a limit: one instruction, where a comparison takes two."""
+    return np.uint8(max(byte, limit) - limit)
+
+
+@_inline
+def _trit(byte: Any, one: Any) -> Any:  # noqa: ANN401  a byte
+    """Return whether the first digit of a byte is trit 0, and whether it is +1, as 0 or `one`."""
+    is_plus = min(_above(byte, np.uint8(170)), one)
+    return np.uint8(min(_above(byte, np.uint8(85)), one) - is_plus), is_plus
+
+
+@_inline
+def _next(byte: Any) -> Any:  # noqa: ANN401  a byte
+    """Return what is left of a byte behind its first digit."""
+    return np.uint8(np.uint8(byte + byte) + byte)
+
+
+@_inline
+def _trits(byte: Any, most: Any, fifth: Any) -> Any:  # noqa: ANN401  bytes
+    """Return which of a byte's five digits are trit 0, how many are +1, and whether it is odd.
+
+    A digit is ``(3 byte) >> 8``: 1 from 86 to 170 and 2 above. What is left, ``3 byte`` modulo 256,
+    holds the next. A group v of five is the byte ceil(256 v / 243), so 243 byte = 256 v + e with
+    e < 243, and after five digits e is left; it is 243 or more for any other byte.
+    """
+    one = np.uint8(1)
+    zero_0, plus_0 = _trit(byte, one)
+    byte = _next(byte)
+    zero_1, plus_1 = _trit(byte, one)
+    byte = _next(byte)
+    zero_2, plus_2 = _trit(byte, one)
+    byte = _next(byte)
+    zero_3, plus_3 = _trit(byte, one)
+    byte = _next(byte)
+    zero_4, plus_4 = _trit(byte, fifth)
+    odd = np.uint8(_above(byte, most) | _above(_next(byte), np.uint8(242)))
+    plus = np.uint8(np.uint8(np.uint8(plus_0 + plus_1) + np.uint8(plus_2 + plus_3)) + plus_4)
+    return zero_0, zero_1, zero_2, zero_3, zero_4, plus, odd
+
+
+@_inline
+def _sum(zero_0: Any, zero_1: Any, zero_2: Any, zero_3: Any, zero_4: Any) -> Any:  # noqa: ANN401  bytes
+    return np.uint8(np.uint8(np.uint8(zero_0 + zero_1) + np.uint8(zero_2 + zero_3)) + zero_4)
+
+
+@_loop
+def count_trits(
+    data: Bytes, most: Bytes, fifth: Bytes, zeros: Ints, plus: Ints, odd: Bytes
+) -> None:
+    """Count trits in base 3, by their byte's place in a row.
+
+    Parameters
+    ----------
+    data : (rows, width) uint8
+        Bytes of four or five trits each.
+    most : (width,) uint8
+        What four trits may leave of a byte at most: 255 where a fifth is to follow.
+    fifth : (width,) uint8
+        1 where a fifth trit follows, else 0.
+    zeros, plus : (width,) int64
+        Added to: trits 0 and +1.
+    odd : (width,) uint8
+        Not 0, from now on, where a byte encodes no group of trits.
+    """
+    rows, width = data.shape
+    lanes = np.zeros((2, width), np.uint8)
+    is_zero, is_plus = lanes[0], lanes[1]
+    for first in range(0, rows, _ROWS_OF_FIVE):
+        for i in range(first, min(first + _ROWS_OF_FIVE, rows)):
+            row = data[i]
+            for j in range(width):
+                zero_0, zero_1, zero_2, zero_3, zero_4, pluses, wrong = _trits(
+                    row[j], most[j], fifth[j]
+                )
+                is_zero[j] = np.uint8(is_zero[j] + _sum(zero_0, zero_1, zero_2, zero_3, zero_4))
+                is_plus[j] = np.uint8(is_plus[j] + pluses)
+                odd[j] |= wrong
+        for j in range(width):
+            zeros[j] += is_zero[j]
+            plus[j] += is_plus[j]
+        lanes[:] = 0
+
+
+@_loop
+def count_trit_rows(
+    data: Bytes,
+    most: Bytes,
+    fifth: Bytes,
+    used: Bytes,
+    row_zeros: Ints,
+    digit_zeros: Ints,
+    plus: Ints,
+    odd: Bytes,
+) -> None:
+    """Count trits in base 3, zeros by row, and by digit and place in the row.
+
+    Parameters
+    ----------
+    data : (rows, bytes) uint8
+        Bytes of four or five trits each.
+    most, fifth, plus, odd
+        As in `count_trits`, of the next multiple of 64 bytes: vectors fit in.
+    used : (width,) uint8
+        255 where the byte holds trits, 0 where its zeros belong to no row.
+    row_zeros : (rows,) int64
+        Written: zeros of each row.
+    digit_zeros : (5, width) int64
+        Added to: zeros of each digit.
+    """
+    rows, size = data.shape
+    width = used.size
+    lanes = np.zeros((5, width), np.uint8)
+    zeros_0, zeros_1, zeros_2, zeros_3, zeros_4 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+    is_plus = np.zeros(width, np.uint8)
+    row = np.zeros(width, np.uint8)
+    here = np.zeros(width, np.uint8)
+    for first in range(0, rows, _ROWS):
+        last = min(first + _ROWS, rows)
+        for part in range(first, last, _ROWS_OF_FIVE):
+            for i in range(part, min(part + _ROWS_OF_FIVE, last)):
+                stored = data[i]
+                for j in range(size):
+                    row[j] = stored[j]
+                for j in range(width):
+                    zero_0, zero_1, zero_2, zero_3, zero_4, pluses, wrong = _trits(
+                        row[j], most[j], fifth[j]
+                    )
+                    zeros_0[j] = np.uint8(zeros_0[j] + zero_0)
+                    zeros_1[j] = np.uint8(zeros_1[j] + zero_1)
+                    zeros_2[j] = np.uint8(zeros_2[j] + zero_2)
+                    zeros_3[j] = np.uint8(zeros_3[j] + zero_3)
+                    zeros_4[j] = np.uint8(zeros_4[j] + zero_4)
+                    here[j] = _sum(zero_0, zero_1, zero_2, zero_3, zero_4) & used[j]
+                    is_plus[j] = np.uint8(is_plus[j] + pluses)
+                    odd[j] |= wrong
+                total = np.int32(0)  # as wide as vector instructions add bytes up to
+                for j in range(width):
+                    total = np.int32(total + np.int32(here[j]))
+                row_zeros[i] = total
+            for j in range(width):
+                plus[j] += is_plus[j]
+            is_plus[:] = 0
+        _flush(lanes, digit_zeros)
+
+
+@_loop
+def count_two_levels(values: Any, top: Any) -> tuple[int, int, bool]:  # noqa: ANN401  floats
+    """Count the non-zeros of a matrix whose magnitudes should be 0 and one other.
+
+    Parameters
+    ----------
+    values : (rows, k) float
+        The matrix.
+    top : float
+        The other magnitude, of the same type.
+
+    Returns
+    -------
+    non_zeros, used_rows : int
+        Values of magnitude `top`, and rows that hold any.
+    exact : bool
+        Whether every other value is 0.
+    """
+    non_zeros = used_rows = others = 0
+    for i in range(values.shape[0]):
+        row = values[i]
+        here, there = np.int32(0), np.int32(0)  # as wide as the values, to stay beside them
+        for j in range(row.size):
+            magnitude = abs(row[j])
+            here = np.int32(here + np.int32(magnitude == top))
+            there = np.int32(there + np.int32(magnitude != 0))
+        non_zeros += int(here)
+        used_rows += int(here > 0)
+        others += int(there - here)
+    return non_zeros, used_rows, others == 0

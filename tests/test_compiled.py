@@ -1,0 +1,149 @@
+"""The compiled loops, each against plain sums over what was packed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitnet_hw import compiled
+
+SEEDS = st.integers(0, 2**32 - 1)
+FIELDS = np.array([0, 2, 4, 6], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def loops() -> Any:
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    found = compiled.loops_for(compiled.WORTH)
+    assert found is not None
+    return found
+
+
+def codes_of(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return codes 0 to 2, one of them alone at times: there a counter too narrow overflows."""
+    share = rng.choice([0.0, 0.3, 1.0])
+    codes = np.where(rng.random(shape) < share, rng.choice(3), rng.integers(0, 3, shape))
+    return codes.astype(np.uint8)
+
+
+def packed(codes: np.ndarray) -> np.ndarray:
+    """Pack (..., bytes, 4) codes four a byte, and eight bytes a word."""
+    return np.asarray(np.bitwise_or.reduce(codes << FIELDS, axis=-1)).view(np.uint64)
+
+
+@given(words=st.integers(0, 300), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_codes(loops: Any, words: int, seed: int) -> None:
+    codes = codes_of(np.random.default_rng(seed), (8 * words, 4))
+    assert loops.count_codes(packed(codes)) == ((codes == 1).sum(), (codes == 2).sum(), False)
+
+
+@given(rows=st.integers(1, 600), words=st.integers(1, 40), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_codes_by_row_and_column(loops: Any, rows: int, words: int, seed: int) -> None:
+    codes = codes_of(np.random.default_rng(seed), (rows, 8 * words, 4))
+    by_row, by_column = np.empty((4, rows), np.int64), np.full((4, 8 * words), 7)
+    plus, invalid = loops.count_code_rows(packed(codes), by_row, by_column)
+    is_zero = codes == 1
+    assert (plus, invalid) == ((codes == 2).sum(), False)
+    assert np.array_equal(by_row, is_zero.sum(axis=1).T)
+    assert np.array_equal(by_column - 7, is_zero.sum(axis=0).T)
+
+
+@pytest.mark.parametrize("background", [0, 1, 2])
+def test_code_3_is_seen_in_every_field(loops: Any, background: int) -> None:
+    for place in range(32 * 9):
+        codes = np.full(32 * 9, background, np.uint8)
+        codes[place] = 3
+        words = packed(codes.reshape(-1, 4))
+        assert loops.count_codes(words)[2], place
+        lines = np.zeros((4, 1), np.int64), np.zeros((4, 72), np.int64)
+        assert loops.count_code_rows(words.reshape(1, -1), *lines)[1], place
+
+
+def digits_of(data: np.ndarray) -> np.ndarray:
+    """Decode as ggml-quants.c does (dequantize_row_tq1_0); digits in front."""
+    powers = np.array([1, 3, 9, 27, 81]).reshape(5, *[1] * data.ndim)
+    return np.asarray((data.astype(int) * powers % 256) * 3 >> 8)
+
+
+def encoded(trits: int) -> set[int]:
+    """Return the bytes that quantize_row_tq1_0_ref makes of a group, (v x 256 + 242) // 243."""
+    return {(v * 256 + 242) // 243 for v in range(0, 243, 3 ** (5 - trits))}
+
+
+@given(rows=st.integers(1, 130), width=st.integers(1, 150), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_trits_of_any_bytes(loops: Any, rows: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 256, (rows, width), np.uint8)
+    if rng.random() < 0.3:
+        data[:] = rng.choice([127, 128, 255])  # zeros alone, and +1 alone
+    is_five = rng.random(width) < 0.6
+    used = rng.random(width) < 0.8
+    digits = digits_of(data)
+    digits[4][:, ~is_five] = 0
+    wrong = [
+        any(byte not in encoded(5 if five else 4) for byte in column)
+        for column, five in zip(data.T.tolist(), is_five, strict=True)
+    ]
+    most, fifth = np.where(is_five, 255, 80).astype(np.uint8), is_five.astype(np.uint8)
+    zeros, plus, odd = np.full(width, 5), np.full(width, 6), np.zeros(width, np.uint8)
+    loops.count_trits(data, most, fifth, zeros, plus, odd)
+    assert np.array_equal(zeros - 5, (digits == 1).sum(axis=(0, 1)))
+    assert np.array_equal(plus - 6, (digits == 2).sum(axis=(0, 1)))
+    assert (odd != 0).tolist() == wrong
+    by_row, by_digit = np.empty(rows, np.int64), np.full((5, width), 3)
+    plus[:], odd[:] = 0, 0
+    mask = np.where(used, 255, 0).astype(np.uint8)
+    loops.count_trit_rows(data, most, fifth, mask, by_row, by_digit, plus, odd)
+    assert np.array_equal(by_row, (digits[:, :, used] == 1).sum(axis=(0, 2)))
+    assert np.array_equal(by_digit - 3, (digits == 1).sum(axis=1))
+    assert np.array_equal(plus, (digits == 2).sum(axis=(0, 1)))
+    assert (odd != 0).tolist() == wrong
+
+
+@pytest.mark.parametrize(("most", "fifth", "trits"), [(255, 1, 5), (80, 0, 4)])
+def test_every_byte_that_no_group_produces_is_seen(
+    loops: Any, most: int, fifth: int, trits: int
+) -> None:
+    """13 bytes of five trits, 175 of four."""
+    data = np.arange(256, dtype=np.uint8).reshape(1, -1)
+    odd = np.zeros(256, np.uint8)
+    places = np.full(256, most, np.uint8), np.full(256, fifth, np.uint8)
+    loops.count_trits(data, *places, *np.zeros((2, 256), np.int64), odd)
+    assert set(range(256)) - set(np.flatnonzero(odd).tolist()) == encoded(trits)
+
+
+@given(rows=st.integers(1, 40), k=st.integers(1, 300), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_two_levels(loops: Any, rows: int, k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for kind in (np.float32, np.float64):
+        top = kind(rng.uniform(1e-3, 1e3))
+        codes = rng.integers(-1, 2, (rows, k)) * (rng.random((rows, 1)) < 0.7)
+        values = (codes * top).astype(kind)
+        used = int((codes != 0).any(axis=1).sum())
+        non_zeros = int(np.count_nonzero(codes))
+        assert loops.count_two_levels(values, top) == (non_zeros, used, True)
+        values[rng.integers(rows), rng.integers(k)] = np.nextafter(top, kind(0))
+        assert not loops.count_two_levels(values, top)[2]
+
+
+def test_small_work_and_a_missing_numba_leave_it_to_numpy() -> None:
+    assert compiled.loops_for(compiled.WORTH - 1) is None
+    program = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from bitnet_hw import compiled\n"
+        "print(compiled.loops_for(1 << 40))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "None\n"
