@@ -36,14 +36,16 @@ class Sparsity(NamedTuple):
         """Return the sparsity of lines with so many zeros each, of `length` weights each."""
         if not zeros.size or not length:
             return None
-        lines = np.cumsum(np.bincount(zeros))  # by the zeros that a line has at most
-        middle = np.searchsorted(lines, [(zeros.size - 1) // 2, zeros.size // 2], "right")
-        least = np.searchsorted(lines, 0, "right")
+        counts = np.bincount(zeros)
+        lines = np.cumsum(counts)  # by the zeros that a line has at most
+        least, below, above = np.searchsorted(
+            lines, [0, (zeros.size - 1) // 2, zeros.size // 2], "right"
+        ).tolist()
         return cls(
-            int(least) / length,
-            float(middle.sum()) / 2 / length,
-            (lines.size - 1) / length,
-            int((zeros == length).sum()),
+            least / length,
+            (below + above) / 2 / length,
+            (counts.size - 1) / length,
+            int(counts[length]) if counts.size > length else 0,
         )
 
 

@@ -35,6 +35,8 @@ class Totals(NamedTuple):
     @staticmethod
     def of(parts: Sequence[Totals]) -> Totals:
         """Put together what parts hold that follow one another by rows."""
+        if len(parts) == 1:
+            return parts[0]
         rows = [part.row_zeros for part in parts if part.row_zeros is not None]
         columns = [part.column_zeros for part in parts if part.column_zeros is not None]
         return Totals(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from .safetensors import StoredTensor, read_index, read_safetensors
 from .source import Source, shown
 from .stored import stored_census
 
-#: Called with the name of a tensor and the bytes done and to do, as each tensor is done.
+#: Called with the name of a tensor and the bytes done and to do, as each tensor is done, from the
+#: thread that did it.
 Progress = Callable[[str, int, int], None]
 
 _INDEX = ".safetensors.index.json"
@@ -62,31 +64,31 @@ def take_census(
     warnings: list[str] = []
     files = _files(path)
     folder = path if path.is_dir() else path.parent
-    sources = {file: _open(folder / file if file else path) for file in files}
-    if model is None and any(source.read(0, 4) != MAGIC for source in sources.values()):
-        model = _model_beside(folder, warnings)
     say = progress or (lambda _name, _done, _all: None)
-    every = sum(source.size for source in sources.values())
-    how = Counting(sparsity, loops_for(every) if compiled else None)
-    done = 0
-    matrices: list[MatrixCensus] = []
-    seen: dict[str, str] = {}
-    for file, source in sources.items():
-        begin = partial(_forward, say, done, every)
-        for matrix in _census_of(source, model, how, warnings.append, begin):
-            if matrix.name in seen:
-                raise source.fault(
-                    f"stands in {shown(seen[matrix.name])} as well", tensor=matrix.name,
-                    offset=matrix.offset,
-                )  # fmt: skip
-            seen[matrix.name] = source.path.name
-            matrices.append(matrix)
-        for name in files[file]:
-            if seen.get(name) != source.path.name:
-                raise source.fault("the index promises it here; it is missing", tensor=name)
-        done += source.size
+    with ExitStack() as stack:
+        sources = {file: _open(folder / file if file else path, stack) for file in files}
+        if model is None and any(source.read(0, 4) != MAGIC for source in sources.values()):
+            model = _model_beside(folder, warnings)
+        every = sum(source.size for source in sources.values())
+        how = Counting(sparsity, loops_for(every) if compiled else None)
+        done = 0
+        matrices: dict[str, MatrixCensus] = {}
+        for file, source in sources.items():
+            forward = partial(_forward, say, done, every)
+            for matrix in _census_of(source, model, how, warnings.append, forward):
+                twin = matrices.get(matrix.name)
+                if twin is not None:
+                    raise source.fault(
+                        f"stands in {shown(twin.file)} as well", tensor=matrix.name,
+                        offset=matrix.offset,
+                    )  # fmt: skip
+                matrices[matrix.name] = matrix
+            for name in files[file]:
+                if name not in matrices or matrices[name].file != source.path.name:
+                    raise source.fault("the index promises it here; it is missing", tensor=name)
+            done += source.size
     say("", every, every)
-    return Census(path.resolve().name, tuple(matrices), tuple(warnings))
+    return Census(path.resolve().name, tuple(matrices.values()), tuple(warnings))
 
 
 def _forward(say: Progress, before: int, every: int, name: str, at: int) -> None:
@@ -133,12 +135,12 @@ def _pickle(path: Path) -> InputError:
     )
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path, stack: ExitStack) -> Source:
     if path.suffix in _PICKLES:
         if not path.exists():
             raise InputError(f"{path}: no such file")
         raise _pickle(path)
-    source = Source(path)
+    source = stack.enter_context(Source(path))
     head = source.read(0, 4)
     is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     # A zip archive is torch.save's form; the length of a header never begins so in a file that
@@ -182,10 +184,10 @@ def _census_of(
             found = gguf_census(source, tensor, how, lines.append)
         else:
             found = stored_census(source, tensor, stored, model, how, lines.append)
+        say(tensor.name, tensor.offset + tensor.bytes)
         return found, lines
 
     for matrix, lines in source.each([partial(count, tensor) for tensor in tensors]):
-        say(matrix.name, matrix.offset + matrix.bytes)
         for line in lines:
             warn(line)
         yield matrix

@@ -162,10 +162,11 @@ def read_index(path: Path) -> dict[str, list[str]]:
     InputError
         If it is not such an index, or a shard's name leads out of the folder.
     """
-    source = Source(path)
-    if source.size > MAX_HEADER_BYTES:
-        raise source.fault(f"an index of {source.size} bytes; at most {MAX_HEADER_BYTES} are read")
-    index = _parse(source.read(0, source.size), source)
+    with Source(path) as source:
+        size = source.size
+        if size > MAX_HEADER_BYTES:
+            raise source.fault(f"an index of {size} bytes; at most {MAX_HEADER_BYTES} are read")
+        index = _parse(source.read(0, size), source)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):
         raise source.fault("no weight_map; an index maps each tensor to its file")

@@ -1,14 +1,13 @@
-"""A checkpoint file as bytes: mapped, bounded, and read a chunk at a time."""
+"""A checkpoint file as bytes: bounded, and read a chunk at a time."""
 
 from __future__ import annotations
 
-import mmap
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from threading import Lock, Thread
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ CHUNK = 960 << 10
 #: temporaries are several times as large, on every thread.
 LINE_CHUNK = 1 << 20
 
-#: The same for compiled loops, which keep nothing between a chunk's bytes.
+#: The same for compiled loops, which have no temporaries of that size.
 LOOP_CHUNK = 4 << 20
 
 #: A part of a matrix, and a file, that is worth a thread; threads that are worth their temporaries.
@@ -34,12 +33,12 @@ _LEAST_SPAN = 16 << 20
 _LEAST_FILE = 1 << 20
 _MOST_THREADS = 4
 
-#: Mapped pages count as the process's memory until they are given back.
-_RELEASE = 16 << 20
-
 
 class Source:
-    """A file whose bytes are mapped into memory and given back behind the reader.
+    """A file whose bytes are read piece by piece, by several threads at a time.
+
+    Reading into memory that is used again costs half of what mapping a warm file does, and a file
+    that shrinks meanwhile is an error and no signal. A context manager, which closes the file.
 
     Parameters
     ----------
@@ -61,52 +60,85 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._rooms: list[Bytes] = []
+        self._lock = Lock()
         try:
             if not path.exists():
                 raise InputError(f"{path}: no such file")
             if not path.is_file():
                 raise InputError(f"{path}: not a regular file")
-            with path.open("rb") as file:
-                self.size = path.stat().st_size
-                self._map = (
-                    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
-                )
+            self._file = path.open("rb")
+            self.size = os.fstat(self._file.fileno()).st_size
         except InputError:
             raise
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
-        except ValueError as error:  # a NUL in the name; a file that shrinks meanwhile
+        except ValueError as error:  # a NUL in the name
             raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
 
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
     def read(self, offset: int, size: int) -> bytes:
-        """Return a few bytes, fewer at the end of the file."""
-        return b"" if self._map is None else self._map[offset : offset + size]
+        """Return a few bytes, fewer at the end of the file: headers, which come in many pieces."""
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(max(0, min(size, self.size - offset)))
 
     def array(self, offset: int, size: int) -> Bytes:
-        """Return bytes as an array that may be viewed as words of 8 bytes.
+        """Return bytes of the file in memory of their own.
 
-        The bytes are those of the mapping where they are aligned, a copy elsewhere.
+        Raises
+        ------
+        InputError
+            If the file ends before.
         """
-        if self._map is None or not size:
-            return np.empty(0, np.uint8)
-        found = np.frombuffer(self._map, np.uint8, size, offset)
-        return found if found.ctypes.data % 8 == 0 else found.copy()
+        found = np.empty(size, np.uint8)
+        self._fill(found, offset)
+        return found
 
     def chunks(
         self, offset: int, size: int, unit: int = 8, about: int = CHUNK
     ) -> Iterator[tuple[int, Bytes]]:
         """Yield (offset, bytes) of at most so many bytes each, in whole units and at least one.
 
-        The caller must not keep a chunk: its pages are given back once it has passed.
+        A chunk may be viewed as words. The caller must not keep it: the next one takes its memory.
+
+        Raises
+        ------
+        InputError
+            If the file ends before.
         """
         step = _steps(about // unit) * unit
-        kept = offset
-        for start in range(offset, offset + size, step):
-            if start - kept >= _RELEASE:
-                self._release(kept, start)
-                kept = start
-            yield start, self.array(start, min(step, offset + size - start))
-        self._release(kept, offset + size)
+        room = self._rooms.pop() if self._rooms else np.empty(0, np.uint8)
+        if room.size < min(step, size):
+            room = np.empty(min(step, size), np.uint8)
+        try:
+            for start in range(offset, offset + size, step):
+                chunk = room[: min(step, offset + size - start)]
+                self._fill(chunk, start)
+                yield start, chunk
+        finally:
+            self._rooms.append(room)
+
+    def _fill(self, room: Bytes, offset: int) -> None:
+        view = memoryview(room.data)
+        while view:
+            try:
+                if hasattr(os, "preadv"):
+                    count = os.preadv(self._file.fileno(), [view], offset)
+                else:
+                    with self._lock:
+                        self._file.seek(offset)
+                        count = self._file.readinto(view) or 0
+            except OSError as error:
+                raise self.fault(error.strerror or str(error), offset=offset) from None
+            if not count:
+                raise self.fault("the file ends here, shorter than it was", offset=offset)
+            view, offset = view[count:], offset + count
 
     def spans(
         self, offset: int, size: int, unit: int, count: Callable[[int, int], Part]
@@ -135,30 +167,40 @@ class Source:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda at: count(at, min(step, offset + size - at)), starts))
 
-    def each(self, counts: Sequence[Callable[[], Part]]) -> Iterator[Part]:
-        """Yield what each of some functions finds, several at a time, in their order.
+    def each(self, counts: Sequence[Callable[[], Part]]) -> list[Part]:
+        """Return what each of some functions finds, several of them at a time.
 
-        An error comes in its turn too; what has not begun by then is left.
+        Of several errors the first in their order is raised; what comes after one is left.
         """
-        threads = _threads(len(counts) if self.size >= _LEAST_FILE else 1)
-        if threads < 2:
-            yield from (count() for count in counts)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            futures = [pool.submit(count) for count in counts]
-            try:
-                for future in futures:
-                    yield future.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        found: list[Part | None] = [None] * len(counts)
+        errors: dict[int, Exception] = {}
+        waiting = iter(range(len(counts)))
 
-    def _release(self, start: int, end: int) -> None:
-        # Linux and macOS; elsewhere the system takes clean pages back by itself.
-        if self._map is None or sys.platform == "win32":
-            return
-        first = start // mmap.PAGESIZE * mmap.PAGESIZE
-        if end > first:
-            self._map.madvise(mmap.MADV_DONTNEED, first, end - first)
+        def work() -> None:
+            # The caller works as well: a thread that only waited for the others would take turns
+            # with them at the interpreter.
+            for i in waiting:
+                try:
+                    found[i] = counts[i]()
+                except Exception as error:  # raised below, in its turn
+                    errors[i] = error
+                if errors:
+                    return
+
+        threads = _threads(len(counts) if self.size >= _LEAST_FILE else 1)
+        helpers = [Thread(target=work) for _ in range(threads - 1)]
+        for helper in helpers:
+            helper.start()
+        try:
+            work()
+        finally:
+            for _left in waiting:
+                pass  # after an error or an interruption the helpers find nothing to begin
+            for helper in helpers:
+                helper.join()
+        if errors:
+            raise errors[min(errors)]
+        return cast("list[Part]", found)
 
     def fault(self, message: str, *, tensor: str = "", offset: int | None = None) -> InputError:
         """Build the error that names file, tensor and byte."""

@@ -20,8 +20,6 @@ BLOCK = 256
 _CODES, _BYTES = 64, 66
 #: Copied as one item a block, which is three times as quick as byte by byte.
 _LAYOUT = np.dtype([("codes", "V64"), ("scale", "<u2")])
-#: Blocks that the compiled loop takes as a row where nothing is asked by row.
-_STREAM_BLOCKS = 32
 
 
 class BlockScales:
@@ -35,20 +33,29 @@ class BlockScales:
         The matrix.
     stride : int
         Bytes of a block.
+    loops : module, optional
+        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
     """
 
-    def __init__(self, source: Source, tensor: str, stride: int) -> None:
-        self.source, self.tensor, self.stride = source, tensor, stride
+    def __init__(
+        self, source: Source, tensor: str, stride: int, loops: ModuleType | None = None
+    ) -> None:
+        self.source, self.tensor, self.stride, self.loops = source, tensor, stride, loops
         self.low, self.high, self.count = np.inf, -np.inf, 0
 
     def add(self, raw: npt.NDArray[np.uint16], first: int) -> None:
         """Take scales that stand `stride` bytes apart, from byte `first` of the file on."""
         self.count += raw.size
         # Patterns of positive numbers have their order, and compare quicker.
-        least, most = raw.min(), raw.max()
-        if least > 0 and most < 0x7C00:
-            used = np.array([least, most]).view(np.float16)
+        if self.loops is not None:
+            least, most = self.loops.range_of(raw)
         else:
+            raw = np.ascontiguousarray(raw)
+            least, most = raw.min(), raw.max()
+        if least > 0 and most < 0x7C00:
+            used = np.array([least, most], np.uint16).view(np.float16)
+        else:
+            raw = np.ascontiguousarray(raw)
             odd = np.flatnonzero((raw & np.uint16(0x7C00)) == 0x7C00)
             if odd.size:
                 raise bad_scale(
@@ -87,7 +94,7 @@ def count_tq2_0(
     by_line = how.sparsity and fits_by_line((rows, blocks * _CODES))
 
     def count(offset: int, size: int) -> tuple[Totals, BlockScales]:
-        scales = BlockScales(source, tensor.name, _BYTES)
+        scales = BlockScales(source, tensor.name, _BYTES, how.loops)
         row_blocks = blocks if by_line else None
         if how.loops is not None:
             found = _tq2_0_blocks(source, offset, size, row_blocks, scales, how.loops)
@@ -106,26 +113,22 @@ def _tq2_0_blocks(
     source: Source, offset: int, size: int, row_blocks: int | None, scales: BlockScales,
     loops: ModuleType,
 ) -> Totals:  # fmt: skip
-    """Count by the compiled loop, where the blocks stand."""
+    """Count by the compiled loops, where the blocks stand."""
     counter = CodeCounter(source, scales.tensor, loops)
-    width = row_blocks or _STREAM_BLOCKS
     row_zeros: list[Ints] = []
-    planes = np.zeros((4, width * _CODES), np.int64)
-    unit = _BYTES * (row_blocks or 1)
-    for start, chunk in source.chunks(offset, size, unit, LOOP_CHUNK):
+    planes = np.zeros((4, (row_blocks or 0) * _CODES), np.int64)
+    for start, chunk in source.chunks(offset, size, _BYTES * (row_blocks or 1), LOOP_CHUNK):
         here = chunk.view(_LAYOUT)
-        scales.add(np.ascontiguousarray(here["scale"]), start + _CODES)
         words = np.ndarray((here.size, 8), np.uint64, chunk.data, 0, (_BYTES, 8))
-        whole = here.size // width * width
-        for part, blocks, columns in (
-            (words[:whole], width, planes),
-            (words[whole:], 1, np.zeros((4, _CODES), np.int64)),
-        ):
-            by_row = np.empty(len(part) // blocks, np.int64)
-            plus, invalid = loops.count_code_blocks(part, blocks, by_row, columns)
+        if row_blocks is None:
+            found = CodeCounts(*loops.count_block_codes(words))
+        else:
+            by_row = np.empty(here.size // row_blocks, np.int64)
+            plus, invalid = loops.count_block_rows(words, row_blocks, by_row, planes)
             found = CodeCounts(int(by_row.sum()), plus, invalid)
-            counter.take(found, here["codes"], _locator(start))
             row_zeros.append(by_row)
+        counter.take(found, here["codes"], _locator(start))
+        scales.add(here["scale"], start + _CODES)  # from the cache by now
     totals = Totals(counter.zeros, counter.plus)
     return totals if row_blocks is None else _with_lines(totals, row_zeros, planes)
 
@@ -138,7 +141,7 @@ def _tq2_0_totals(source: Source, offset: int, size: int, scales: BlockScales) -
         codes = room[: chunk.size]
         np.copyto(codes, chunk)
         inside = codes.view(_LAYOUT)["scale"]
-        scales.add(inside.copy(), start + _CODES)
+        scales.add(inside, start + _CODES)
         inside[:] = 0
         counter.add(codes, start.__add__)
     return Totals(counter.zeros, counter.plus)
@@ -153,7 +156,7 @@ def _tq2_0_lines(
     planes = np.zeros((4, width), np.int64)
     for start, chunk in source.chunks(offset, size, row_blocks * _BYTES, LINE_CHUNK):
         here = chunk.view(_LAYOUT)
-        scales.add(np.ascontiguousarray(here["scale"]), start + _CODES)
+        scales.add(here["scale"], start + _CODES)
         codes = np.ascontiguousarray(here["codes"]).view(np.uint8).reshape(-1, width)
         by_row, by_column = counter.add_rows(codes, _locator(start))
         row_zeros.append(by_row.sum(axis=0))

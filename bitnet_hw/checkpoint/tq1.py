@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import NamedTuple, Protocol
 
@@ -74,12 +75,11 @@ def count_tq1_0(
         counter: _Counter = (
             _NumpyCounter(row_blocks) if how.loops is None else _LoopCounter(how.loops, row_blocks)
         )
-        scales = BlockScales(source, tensor.name, _BYTES)
+        scales = BlockScales(source, tensor.name, _BYTES, how.loops)
         unit, about = (_BYTES * blocks, LINE_CHUNK) if by_line else (_BYTES, _PAIR_CHUNK)
         for start, chunk in source.chunks(offset, size, unit, how.chunk(about)):
-            here = chunk.view(_LAYOUT)["scale"]
-            scales.add(np.ascontiguousarray(here), start + _FIVES + _FOURS)
             counter.add(chunk)
+            scales.add(chunk.view(_LAYOUT)["scale"], start + _FIVES + _FOURS)
         return _Part(counter.totals(), scales, counter.odd_fives, counter.odd_fours)
 
     unit = _BYTES * (blocks if by_line else 1)
@@ -128,21 +128,25 @@ def _zero_masks(block: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     return np.concatenate(parts, axis=1)
 
 
+@lru_cache
+def _places(blocks: int) -> Bytes:
+    """Return what the compiled loops ask about each byte of a row: most, fifth and used."""
+    # Of four trits a fifth digit is 0, and less than 243 / 3 = 81 is left before it.
+    places = np.zeros((3, blocks, _BYTES), np.uint8)
+    places[:, :, :_FIVES] = np.array([255, 1, 255]).reshape(3, 1, 1)
+    places[:, :, _FIVES : _FIVES + _FOURS] = np.array([80, 0, 255]).reshape(3, 1, 1)
+    return np.pad(places.reshape(3, -1), ((0, 0), (0, -blocks * _BYTES % 64)))
+
+
 class _LoopCounter:
     """Counts by the compiled loops, byte by byte with its place in a row."""
 
     def __init__(self, loops: ModuleType, row_blocks: int | None) -> None:
         self._loops = loops
         self._row_blocks = row_blocks
-        blocks = row_blocks or _STREAM_BLOCKS
-        self._size = blocks * _BYTES
-        width = -(-self._size // 64) * 64
-        # Of four trits a fifth digit is 0, and less than 243 / 3 = 81 is left before it.
-        places = np.zeros((3, blocks, _BYTES), np.uint8)
-        places[:, :, :_FIVES] = np.array([255, 1, 255]).reshape(3, 1, 1)
-        places[:, :, _FIVES : _FIVES + _FOURS] = np.array([80, 0, 255]).reshape(3, 1, 1)
-        padding = (0, 0), (0, width - self._size)
-        self._most, self._fifth, self._used = np.pad(places.reshape(3, -1), padding)
+        self._size = (row_blocks or _STREAM_BLOCKS) * _BYTES
+        self._most, self._fifth, self._used = _places(row_blocks or _STREAM_BLOCKS)
+        width = self._used.size
         self._odd = np.zeros(width, np.uint8)
         self._plus = np.zeros(width, np.int64)
         self._zeros = np.zeros(width, np.int64)

@@ -16,17 +16,25 @@ from numba.core import types
 from numba.extending import intrinsic
 
 Words = npt.NDArray[np.uint64]
+Halves = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 _LOW = np.uint64(0x5555_5555_5555_5555)
-_ONES = np.uint64(0x0101_0101_0101_0101)
-_BYTE = np.uint64(0xFF)
+#: The lowest field of each byte, and the low bits of each byte's four fields.
+_FIELD = np.uint64(0x0303_0303_0303_0303)
+_PLANE_0 = np.uint64(0x0101_0101_0101_0101)
+_PLANE_1 = np.uint64(0x0404_0404_0404_0404)
+_PLANE_2 = np.uint64(0x1010_1010_1010_1010)
+_PLANE_3 = np.uint64(0x4040_4040_4040_4040)
 
 #: Rows that a byte can count: of one code or digit each, and of five.
 _ROWS, _ROWS_OF_FIVE = 255, 51
+
+#: Blocks that are copied together before they are counted.
+_GATHERED = 32
 
 
 def _loop(function: Loop) -> Loop:
@@ -80,32 +88,25 @@ def count_codes(words: Words) -> tuple[int, int, bool]:
 
 
 @_inline
-def _count_row(words: Any, lanes_0: Any, lanes_1: Any, lanes_2: Any, lanes_3: Any) -> Any:  # noqa: ANN401  arrays of words
-    """Count a row of codes; add code 1 of each plane to its lanes, a byte each."""
-    zeros_0 = zeros_1 = zeros_2 = zeros_3 = plus = 0
-    both = np.uint64(0)
-    for j in range(words.size):
-        word = words[j]
-        plane_0 = word & _ONES
-        plane_1 = (word >> np.uint64(2)) & _ONES
-        plane_2 = (word >> np.uint64(4)) & _ONES
-        plane_3 = (word >> np.uint64(6)) & _ONES
-        zeros_0 += _ones(plane_0)
-        zeros_1 += _ones(plane_1)
-        zeros_2 += _ones(plane_2)
-        zeros_3 += _ones(plane_3)
-        lanes_0[j] += plane_0
-        lanes_1[j] += plane_1
-        lanes_2[j] += plane_2
-        lanes_3[j] += plane_3
-        high = (word >> np.uint64(1)) & _LOW
-        both |= word & high
-        plus += _ones(high)
-    return zeros_0, zeros_1, zeros_2, zeros_3, plus, both
+def _split(word: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """Return the low bits of fields, the high bits, and those of fields that have both."""
+    low, high = word & _LOW, (word >> np.uint64(1)) & _LOW
+    return low, high, low & high
 
 
 @_inline
-def _flush(lanes: Any, column_zeros: Any) -> None:  # noqa: ANN401  arrays
+def _add_planes(
+    lanes_0: Words, lanes_1: Words, lanes_2: Words, lanes_3: Words, j: int, fields: np.uint64
+) -> None:
+    """Add fields of two bits to the bytes of lanes, plane by plane."""
+    lanes_0[j] += fields & _FIELD
+    lanes_1[j] += (fields >> np.uint64(2)) & _FIELD
+    lanes_2[j] += (fields >> np.uint64(4)) & _FIELD
+    lanes_3[j] += (fields >> np.uint64(6)) & _FIELD
+
+
+@_inline
+def _flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
     """Move what the bytes of lanes hold to counters that do not overflow."""
     narrow = lanes.view(np.uint8)
     for plane in range(len(lanes)):
@@ -140,23 +141,69 @@ def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[
     plus = 0
     both = np.uint64(0)
     lanes = np.zeros((4, width), np.uint64)
+    lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
     for first in range(0, rows, _ROWS):
         for i in range(first, min(first + _ROWS, rows)):
-            zeros_0, zeros_1, zeros_2, zeros_3, plus_here, both_here = _count_row(
-                words[i], lanes[0], lanes[1], lanes[2], lanes[3]
-            )
+            row = words[i]
+            zeros_0 = zeros_1 = zeros_2 = zeros_3 = 0
+            for j in range(width):
+                low, high, both_here = _split(row[j])
+                zeros_0 += _ones(low & _PLANE_0)
+                zeros_1 += _ones(low & _PLANE_1)
+                zeros_2 += _ones(low & _PLANE_2)
+                zeros_3 += _ones(low & _PLANE_3)
+                _add_planes(lanes_0, lanes_1, lanes_2, lanes_3, j, low)
+                both |= both_here
+                plus += _ones(high)
             row_zeros[0, i] = zeros_0
             row_zeros[1, i] = zeros_1
             row_zeros[2, i] = zeros_2
             row_zeros[3, i] = zeros_3
-            plus += plus_here
-            both |= both_here
         _flush(lanes, column_zeros)
     return plus, both != np.uint64(0)
 
 
+@_inline
+def _gather(blocks: Words, first: int, copy: Words) -> None:
+    """Copy blocks that stand apart to where they stand side by side."""
+    for block in range(len(copy)):
+        here, there = blocks[first + block], copy[block]
+        for j in range(8):
+            there[j] = here[j]
+
+
 @_loop
-def count_code_blocks(
+def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
+    """Count two-bit codes of blocks that stand apart.
+
+    Parameters
+    ----------
+    blocks : (n, 8) uint64
+        256 codes each; neither the blocks nor their words need be aligned.
+
+    Returns
+    -------
+    zeros, plus, invalid
+        As in `count_codes`.
+    """
+    zeros = plus = 0
+    both = np.uint64(0)
+    copies = np.zeros((_GATHERED, 8), np.uint64)
+    words = copies.reshape(-1)
+    for first in range(0, len(blocks), _GATHERED):
+        number = min(_GATHERED, len(blocks) - first)
+        _gather(blocks, first, copies[:number])
+        copies[number:] = 0
+        for j in range(words.size):
+            low, high, both_here = _split(words[j])
+            zeros += _ones(low)
+            plus += _ones(high)
+            both |= both_here
+    return zeros, plus, both != np.uint64(0)
+
+
+@_loop
+def count_block_rows(
     blocks: Words, row_blocks: int, row_zeros: Ints, column_zeros: Ints
 ) -> tuple[int, bool]:
     """Count two-bit codes of rows of blocks that stand apart.
@@ -164,7 +211,7 @@ def count_code_blocks(
     Parameters
     ----------
     blocks : (rows * row_blocks, 8) uint64
-        256 codes each; neither the blocks nor their words need be aligned.
+        As in `count_block_codes`.
     row_blocks : int
         Blocks of a row.
     row_zeros : (rows,) int64
@@ -180,46 +227,58 @@ def count_code_blocks(
     rows = row_zeros.size
     plus = 0
     both = np.uint64(0)
-    row = np.zeros((row_blocks, 8), np.uint64)
-    words = row.reshape(-1)
-    lanes = np.zeros((4, words.size), np.uint64)
+    copies = np.zeros((3, row_blocks, 8), np.uint64)
+    row_0, row_1, row_2 = copies[0].reshape(-1), copies[1].reshape(-1), copies[2].reshape(-1)
+    lanes = np.zeros((4, row_0.size), np.uint64)
+    lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
     for first in range(0, rows, _ROWS):
-        for i in range(first, min(first + _ROWS, rows)):
-            for block in range(row_blocks):
-                here, there = blocks[i * row_blocks + block], row[block]
-                for j in range(8):
-                    there[j] = here[j]
-            zeros_0, zeros_1, zeros_2, zeros_3, plus_here, both_here = _count_row(
-                words, lanes[0], lanes[1], lanes[2], lanes[3]
-            )
-            row_zeros[i] = zeros_0 + zeros_1 + zeros_2 + zeros_3
-            plus += plus_here
-            both |= both_here
+        last = min(first + _ROWS, rows)
+        # The low bits of three rows fit in their fields, so that lanes are moved once for three.
+        for i in range(first, last, 3):
+            for k in range(3):
+                if i + k < last:
+                    _gather(blocks, (i + k) * row_blocks, copies[k])
+                else:
+                    copies[k] = 0
+            zeros_0 = zeros_1 = zeros_2 = 0
+            for j in range(row_0.size):
+                low_0, high_0, both_0 = _split(row_0[j])
+                low_1, high_1, both_1 = _split(row_1[j])
+                low_2, high_2, both_2 = _split(row_2[j])
+                zeros_0 += _ones(low_0)
+                zeros_1 += _ones(low_1)
+                zeros_2 += _ones(low_2)
+                _add_planes(lanes_0, lanes_1, lanes_2, lanes_3, j, low_0 + low_1 + low_2)
+                both |= both_0 | both_1 | both_2
+                plus += _ones(high_0) + _ones(high_1) + _ones(high_2)
+            for k, found in enumerate((zeros_0, zeros_1, zeros_2)):
+                if i + k < last:
+                    row_zeros[i + k] = found
         _flush(lanes, column_zeros)
     return plus, both != np.uint64(0)
 
 
 @_inline
-def _above(byte: Any, limit: Any) -> Any:  # noqa: ANN401  a byte
+def _above(byte: np.uint8, limit: np.uint8) -> np.uint8:
     """Return how far a byte lies above a limit: one instruction, where a comparison takes two."""
     return np.uint8(max(byte, limit) - limit)
 
 
 @_inline
-def _trit(byte: Any, one: Any) -> Any:  # noqa: ANN401  a byte
+def _trit(byte: np.uint8, one: np.uint8) -> tuple[np.uint8, np.uint8]:
     """Return whether the first digit of a byte is trit 0, and whether it is +1, as 0 or `one`."""
     is_plus = min(_above(byte, np.uint8(170)), one)
     return np.uint8(min(_above(byte, np.uint8(85)), one) - is_plus), is_plus
 
 
 @_inline
-def _next(byte: Any) -> Any:  # noqa: ANN401  a byte
+def _next(byte: np.uint8) -> np.uint8:
     """Return what is left of a byte behind its first digit."""
     return np.uint8(np.uint8(byte + byte) + byte)
 
 
 @_inline
-def _trits(byte: Any, most: Any, fifth: Any) -> Any:  # noqa: ANN401  bytes
+def _trits(byte: np.uint8, most: np.uint8, fifth: np.uint8) -> tuple[np.uint8, ...]:
     """Return which of a byte's five digits are trit 0, how many are +1, and whether it is odd.
 
     A digit is ``(3 byte) >> 8``: 1 from 86 to 170 and 2 above. What is left, ``3 byte`` modulo 256,
@@ -242,7 +301,9 @@ def _trits(byte: Any, most: Any, fifth: Any) -> Any:  # noqa: ANN401  bytes
 
 
 @_inline
-def _sum(zero_0: Any, zero_1: Any, zero_2: Any, zero_3: Any, zero_4: Any) -> Any:  # noqa: ANN401  bytes
+def _sum(
+    zero_0: np.uint8, zero_1: np.uint8, zero_2: np.uint8, zero_3: np.uint8, zero_4: np.uint8
+) -> np.uint8:
     return np.uint8(np.uint8(np.uint8(zero_0 + zero_1) + np.uint8(zero_2 + zero_3)) + zero_4)
 
 
@@ -347,7 +408,16 @@ def count_trit_rows(
 
 
 @_loop
-def count_two_levels(values: Any, top: Any) -> tuple[int, int, bool]:  # noqa: ANN401  floats
+def range_of(scales: Halves) -> tuple[int, int]:
+    """Return the least and the largest of unsigned integers, with whatever stands between them."""
+    least, most = np.uint16(0xFFFF), np.uint16(0)
+    for i in range(scales.size):
+        least, most = min(least, scales[i]), max(most, scales[i])
+    return int(least), int(most)
+
+
+@_loop
+def count_two_levels(values: npt.NDArray[np.floating], top: np.floating) -> tuple[int, int, bool]:
     """Count the non-zeros of a matrix whose magnitudes should be 0 and one other.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -17,7 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bitnet_hw.checkpoint import source as reading
 from bitnet_hw.checkpoint import take_census
+from bitnet_hw.checkpoint.source import Source
 from bitnet_hw.errors import InputError
 
 Write = Callable[[str, bytes], Path]
@@ -312,6 +315,33 @@ def test_mutated_files_are_read_or_refused(
     assert peak < 64 << 20
     assert refusal.startswith(str(path))
     assert "\n" not in refusal
+
+
+def test_a_file_that_shrinks_meanwhile_is_an_error(formats: Any, write: Write) -> None:
+    path = write("m.safetensors", formats.packed_file(formats.ternary(400, 3000)))
+    size = path.stat().st_size
+    with Source(path) as source:
+        os.truncate(path, 1000)
+        with pytest.raises(InputError, match="byte 1000: the file ends here, shorter than it was"):
+            list(source.chunks(8, size - 8))
+
+
+def test_of_several_faults_the_first_in_the_file_is_told(
+    formats: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many threads count, and whichever comes to its fault first."""
+    monkeypatch.setattr(reading, "_LEAST_FILE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    tensors = {}
+    for i in range(12):
+        data = bytearray(formats.hf_packed(formats.ternary(40, 50 * (12 - i))))
+        if i in (3, 4, 7):
+            data[-1] = 0xFF
+        tensors[f"layers.{i}.q_proj.weight"] = ("U8", (10, 50 * (12 - i)), bytes(data))
+    path = write("m.safetensors", formats.safetensors(tensors))
+    for _ in range(20):
+        with pytest.raises(InputError, match=r"layers\.3\.q_proj\.weight.*code 3"):
+            take_census(path)
 
 
 @pytest.mark.slow
