@@ -141,7 +141,7 @@ def _dequantise_and_count(path: Path) -> list[tuple[int, int, int]]:
 
 def main() -> None:
     """Measure and print."""
-    size = int(sys.argv[1] if len(sys.argv) > 1 else 256) << 20
+    size = int(sys.argv[1] if len(sys.argv) > 1 else 512) << 20
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for kind, small in (("hf-packed", 1), ("TQ2_0", 2), ("TQ1_0", 2)):

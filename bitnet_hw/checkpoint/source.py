@@ -26,7 +26,7 @@ CHUNK = 960 << 10
 LINE_CHUNK = 1 << 20
 
 #: The same for compiled loops, which have no temporaries of that size.
-LOOP_CHUNK = 4 << 20
+LOOP_CHUNK = 8 << 20
 
 #: A part of a matrix, and a file, that is worth a thread; threads that are worth their temporaries.
 _LEAST_SPAN = 16 << 20

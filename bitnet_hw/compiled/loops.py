@@ -95,17 +95,6 @@ def _split(word: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
 
 
 @_inline
-def _add_planes(
-    lanes_0: Words, lanes_1: Words, lanes_2: Words, lanes_3: Words, j: int, fields: np.uint64
-) -> None:
-    """Add fields of two bits to the bytes of lanes, plane by plane."""
-    lanes_0[j] += fields & _FIELD
-    lanes_1[j] += (fields >> np.uint64(2)) & _FIELD
-    lanes_2[j] += (fields >> np.uint64(4)) & _FIELD
-    lanes_3[j] += (fields >> np.uint64(6)) & _FIELD
-
-
-@_inline
 def _flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
     """Move what the bytes of lanes hold to counters that do not overflow."""
     narrow = lanes.view(np.uint8)
@@ -148,11 +137,16 @@ def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[
             zeros_0 = zeros_1 = zeros_2 = zeros_3 = 0
             for j in range(width):
                 low, high, both_here = _split(row[j])
-                zeros_0 += _ones(low & _PLANE_0)
-                zeros_1 += _ones(low & _PLANE_1)
-                zeros_2 += _ones(low & _PLANE_2)
-                zeros_3 += _ones(low & _PLANE_3)
-                _add_planes(lanes_0, lanes_1, lanes_2, lanes_3, j, low)
+                plane_0, plane_1 = low & _PLANE_0, low & _PLANE_1
+                plane_2, plane_3 = low & _PLANE_2, low & _PLANE_3
+                zeros_0 += _ones(plane_0)
+                zeros_1 += _ones(plane_1)
+                zeros_2 += _ones(plane_2)
+                zeros_3 += _ones(plane_3)
+                lanes_0[j] += plane_0
+                lanes_1[j] += plane_1 >> np.uint64(2)
+                lanes_2[j] += plane_2 >> np.uint64(4)
+                lanes_3[j] += plane_3 >> np.uint64(6)
                 both |= both_here
                 plus += _ones(high)
             row_zeros[0, i] = zeros_0
@@ -248,7 +242,11 @@ def count_block_rows(
                 zeros_0 += _ones(low_0)
                 zeros_1 += _ones(low_1)
                 zeros_2 += _ones(low_2)
-                _add_planes(lanes_0, lanes_1, lanes_2, lanes_3, j, low_0 + low_1 + low_2)
+                fields = low_0 + low_1 + low_2
+                lanes_0[j] += fields & _FIELD
+                lanes_1[j] += (fields >> np.uint64(2)) & _FIELD
+                lanes_2[j] += (fields >> np.uint64(4)) & _FIELD
+                lanes_3[j] += (fields >> np.uint64(6)) & _FIELD
                 both |= both_0 | both_1 | both_2
                 plus += _ones(high_0) + _ones(high_1) + _ones(high_2)
             for k, found in enumerate((zeros_0, zeros_1, zeros_2)):
