@@ -66,8 +66,9 @@ class CodeCounter:
         self._loops = loops
         self.zeros = 0
         self.plus = 0
-        self._planes = np.empty(CHUNK // 8, np.uint64)
-        self._counts = np.empty(CHUNK // 8, np.uint8)
+        room = CHUNK // 8 if loops is None else 0
+        self._planes = np.empty(room, np.uint64)
+        self._counts = np.empty(room, np.uint8)
 
     def add(self, codes: Bytes, locate: Callable[[int], int]) -> None:
         """Count codes.

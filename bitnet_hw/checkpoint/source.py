@@ -37,8 +37,9 @@ _MOST_THREADS = 4
 class Source:
     """A file whose bytes are read piece by piece, by several threads at a time.
 
-    Reading into memory that is used again costs half of what mapping a warm file does, and a file
-    that shrinks meanwhile is an error and no signal. A context manager, which closes the file.
+    It is read into memory that is used again, not mapped: there are no pages to give back, which
+    would interrupt every thread, and a file that shrinks meanwhile is an error and no signal.
+    A context manager, which closes the file.
 
     Parameters
     ----------
@@ -84,9 +85,12 @@ class Source:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return a few bytes, fewer at the end of the file: headers, which come in many pieces."""
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(max(0, min(size, self.size - offset)))
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(max(0, min(size, self.size - offset)))
+        except OSError as error:
+            raise self.fault(error.strerror or str(error), offset=offset) from None
 
     def array(self, offset: int, size: int) -> Bytes:
         """Return bytes of the file in memory of their own.
@@ -221,7 +225,7 @@ def _threads(worth: int) -> int:
 
 
 def _steps(units: int, up: bool = False) -> int:
-    """Return about so many units, by eights where it can be, so that what follows is aligned."""
+    """Return about so many units, by eights where it can be, so that they are whole words."""
     return max(1, units if units < 8 else (units + 7 * up) // 8 * 8)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cache
 from types import ModuleType
 
-#: Bytes from which on the loops are worth it: numba takes half a second to load, in which numpy alone
-#: counts 130 MB of base 3 by row and column, the slowest of its forms, and 450 MB of 2-bit codes.
+#: Bytes from which on the loops are worth it: numba takes half a second to load, in which numpy
+#: alone counts 130 MB of base 3 by row and column, its slowest form, and 450 MB of 2-bit codes.
 WORTH = 192 << 20
 
 
