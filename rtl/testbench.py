@@ -17,7 +17,7 @@ _WAIVERS = (*LINT_WAIVERS, "BLKSEQ", "INITIALDLY")
 
 _TEMPLATE = """\
 // Self-checking test bench of {module}: {rows} rows of {k} terms, stalls on both streams.
-// Prints PASS or FAIL and stops; for example:
+// Prints PASS and ends with exit code 0, or FAIL and ends as a fatal error; for example:
 //   iverilog -g2005 -o sim {module}.v {module}_tb.v && vvp sim
 // Sums come from the numeric reference of bitnet-hw.
 {off}module {module}_tb;
@@ -112,14 +112,16 @@ _TEMPLATE = """\
           $display("FAIL: out_error is raised");
           failures = failures + 1;
         end
-        if (failures == 0) $display("PASS: %0d rows", ROWS);
-        else $display("FAIL: %0d failures", failures);
-        $finish;
+        if (failures != 0)
+          $fatal(1, "FAIL: %0d failures", failures);
+        else begin
+          $display("PASS: %0d rows", ROWS);
+          $finish;
+        end
       end
     end
     if (idle > {patience}) begin
-      $display("FAIL: no sum for row %0d", received);
-      $finish;
+      $fatal(1, "FAIL: no sum for row %0d", received);
     end
   end
 

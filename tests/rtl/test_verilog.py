@@ -39,12 +39,13 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def icarus(folder: Path, *sources: str) -> str:
-    """Compile with Icarus Verilog, run, and return what was printed."""
+def icarus(folder: Path, *sources: str) -> tuple[int, str]:
+    """Compile with Icarus Verilog, run, and return the exit code and what was printed."""
     built = run(["iverilog", "-g2005", "-Wall", "-o", "sim", *sources], folder)
     assert built.returncode == 0, built.stderr
     assert "warning" not in built.stderr, built.stderr
-    return run(["vvp", "sim"], folder).stdout
+    done = run(["vvp", "sim"], folder)
+    return done.returncode, done.stdout
 
 
 @pytest.mark.parametrize(("name", "parameters", "how"), EXPORTS, ids=IDS)
@@ -72,7 +73,7 @@ def test_lint_and_independent_simulation(
     assert lint.returncode == 0, lint.stderr
     k = min(spec.k_max, 3 * spec.lanes + 1)
     (tmp_path / "tb.v").write_text(bench(spec, rows=20, k=k, stalls=Stalls(0.3, 4), **how))
-    assert icarus(tmp_path, "pe.v", "tb.v").strip().endswith("PASS: 20 rows")
+    assert icarus(tmp_path, "pe.v", "tb.v") == (0, "PASS: 20 rows\n")
 
 
 @pytest.mark.tools
@@ -81,7 +82,7 @@ def test_a_full_length_row_in_icarus(require_tool: Tool, tmp_path: Path) -> None
     spec = TernarySpec(lanes=32, k_max=4096)
     (tmp_path / "pe.v").write_text(export(spec))
     (tmp_path / "tb.v").write_text(bench(spec, rows=4, k=4096, stalls=Stalls(0.2, 4)))
-    assert "PASS: 4 rows" in icarus(tmp_path, "pe.v", "tb.v")
+    assert icarus(tmp_path, "pe.v", "tb.v") == (0, "PASS: 4 rows\n")
 
 
 @pytest.mark.tools
@@ -103,7 +104,8 @@ def test_the_test_bench_notices_a_broken_export(
     assert count == 1
     (tmp_path / "pe.v").write_text(broken)
     (tmp_path / "tb.v").write_text(bench(spec, rows=10, stalls=Stalls(0.4, 2)))
-    printed = icarus(tmp_path, "pe.v", "tb.v")
+    code, printed = icarus(tmp_path, "pe.v", "tb.v")
+    assert code == 1
     assert "FAIL" in printed
     assert "PASS" not in printed
 
