@@ -1,8 +1,8 @@
 """Speed of the census against its limit and against its peer, in one run on warm files.
 
-The limit is a plain sum of the same bytes as 64-bit words. Two forms of it stand here, since they
-lie far apart where the file fits a large cache: one that reads the file, as the census must, and
-one over bytes that are in memory already. The peer is gguf-py: dequantise, then count.
+The limit is a plain sum of the same bytes as 64-bit words. Three forms of it stand here, since they
+lie far apart: the file read into new memory, the file mapped, and bytes that are in memory already,
+where the census has to read the file. The peer is gguf-py: dequantise, then count.
 
     python benchmarks/census.py [MEGABYTES]  # of packed uint8; half of that of each GGUF type
 """

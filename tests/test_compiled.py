@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,14 +138,47 @@ def test_two_levels(loops: Any, rows: int, k: int, seed: int) -> None:
         assert not loops.count_two_levels(values, top)[2]
 
 
+def run(program: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True, text=True, check=True, env=os.environ | environment,
+    )  # fmt: skip
+    return done.stdout
+
+
+COUNT = (
+    "import numpy as np\n"
+    "from bitnet_hw import compiled\n"
+    "loops = compiled.loops_for(1 << 40)\n"
+    "print(loops.count_codes(np.full(3, 0x55, np.uint64)) if loops else None)"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("loops")
+def test_a_cache_that_is_damaged_or_full_is_done_without(tmp_path: Path) -> None:
+    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    assert run(COUNT, **place) == "(12, 0, False)\n"
+    kept = list(tmp_path.rglob("*.nb?"))
+    assert kept
+    for damage in (b"", b"damaged"):
+        for file in kept:
+            file.write_bytes(damage)
+        assert run(COUNT, **place) == "(12, 0, False)\n"
+        for file in tmp_path.rglob("*.nbc"):
+            file.write_bytes(damage)
+        assert run(COUNT, **place) == "(12, 0, False)\n"
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    for file in tmp_path.rglob("*.nb?"):
+        file.unlink()
+    assert run(full + COUNT, **place) == "(12, 0, False)\n"
+
+
+@pytest.mark.usefixtures("loops")
+def test_numba_that_may_not_compile_is_done_without() -> None:
+    assert run(COUNT, NUMBA_DISABLE_JIT="1") == "None\n"
+
+
 def test_small_work_and_a_missing_numba_leave_it_to_numpy() -> None:
     assert compiled.loops_for(compiled.WORTH - 1) is None
-    program = (
-        "import sys; sys.modules['numba'] = None\n"
-        "from bitnet_hw import compiled\n"
-        "print(compiled.loops_for(1 << 40))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "None\n"
+    assert run("import sys; sys.modules['numba'] = None\n" + COUNT) == "None\n"

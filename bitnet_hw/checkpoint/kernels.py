@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..compiled import loops_for
 from .source import LOOP_CHUNK
 
 Words = npt.NDArray[np.uint64]
@@ -36,12 +37,17 @@ class Counting(NamedTuple):
     ----------
     sparsity : bool
         Whether to count zeros by row and column as well as in total.
-    loops : module, optional
-        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
+    size : int
+        Bytes of all files, which tells whether compiled loops are worth loading.
     """
 
     sparsity: bool = True
-    loops: ModuleType | None = None
+    size: int = 0
+
+    @property
+    def loops(self) -> ModuleType | None:
+        """Compiled loops to be used in place of numpy's own, loaded when first asked for."""
+        return loops_for(self.size)
 
     def chunk(self, without: int) -> int:
         """Return the bytes to take at a time: so many where numpy's loops count."""

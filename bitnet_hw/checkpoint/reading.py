@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
-from ..compiled import loops_for
 from ..errors import InputError
 from ..model import ModelSpec, load_model
 from .blocks import gguf_census
@@ -18,8 +18,8 @@ from .safetensors import StoredTensor, read_index, read_safetensors
 from .source import Source, shown
 from .stored import stored_census
 
-#: Called with the name of a tensor and the bytes done and to do, as each tensor is done, from the
-#: thread that did it.
+#: Called with the name of a tensor and the bytes done and to do, as each tensor is done: from the
+#: thread that did it, one call at a time.
 Progress = Callable[[str, int, int], None]
 
 _INDEX = ".safetensors.index.json"
@@ -70,7 +70,7 @@ def take_census(
         if model is None and any(source.read(0, 4) != MAGIC for source in sources.values()):
             model = _model_beside(folder, warnings)
         every = sum(source.size for source in sources.values())
-        how = Counting(sparsity, loops_for(every) if compiled else None)
+        how = Counting(sparsity, every if compiled else 0)
         done = 0
         matrices: dict[str, MatrixCensus] = {}
         for file, source in sources.items():
@@ -177,14 +177,19 @@ def _census_of(
             f"begins with {source.read(0, 4)!r}: neither GGUF nor safetensors", offset=0
         )
     stored = {tensor.name: tensor for tensor in tensors if isinstance(tensor, StoredTensor)}
+    done = 0
+    one_at_a_time = Lock()
 
     def count(tensor: GgufTensor | StoredTensor) -> tuple[MatrixCensus, list[str]]:
+        nonlocal done
         lines: list[str] = []
         if isinstance(tensor, GgufTensor):
             found = gguf_census(source, tensor, how, lines.append)
         else:
             found = stored_census(source, tensor, stored, model, how, lines.append)
-        say(tensor.name, tensor.offset + tensor.bytes)
+        with one_at_a_time:
+            done += tensor.bytes
+            say(tensor.name, done)
         return found, lines
 
     for matrix, lines in source.each([partial(count, tensor) for tensor in tensors]):

@@ -62,6 +62,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rooms: list[Bytes] = []
+        self._working = 0
         self._lock = Lock()
         try:
             if not path.exists():
@@ -84,13 +85,23 @@ class Source:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a few bytes, fewer at the end of the file: headers, which come in many pieces."""
+        """Return a few bytes, fewer at the end of the file: headers, which come in many pieces.
+
+        Raises
+        ------
+        InputError
+            If the file has become shorter.
+        """
+        wanted = max(0, min(size, self.size - offset))
         try:
             with self._lock:
                 self._file.seek(offset)
-                return self._file.read(max(0, min(size, self.size - offset)))
+                found = self._file.read(wanted)
         except OSError as error:
             raise self.fault(error.strerror or str(error), offset=offset) from None
+        if len(found) < wanted:
+            raise self._cut_short(offset + len(found))
+        return found
 
     def array(self, offset: int, size: int) -> Bytes:
         """Return bytes of the file in memory of their own.
@@ -117,7 +128,10 @@ class Source:
             If the file ends before.
         """
         step = _steps(about // unit) * unit
-        room = self._rooms.pop() if self._rooms else np.empty(0, np.uint8)
+        try:
+            room = self._rooms.pop()
+        except IndexError:
+            room = np.empty(0, np.uint8)
         if room.size < min(step, size):
             room = np.empty(min(step, size), np.uint8)
         try:
@@ -141,8 +155,11 @@ class Source:
             except OSError as error:
                 raise self.fault(error.strerror or str(error), offset=offset) from None
             if not count:
-                raise self.fault("the file ends here, shorter than it was", offset=offset)
+                raise self._cut_short(offset)
             view, offset = view[count:], offset + count
+
+    def _cut_short(self, offset: int) -> InputError:
+        return self.fault("the file ends here, shorter than it was", offset=offset)
 
     def spans(
         self, offset: int, size: int, unit: int, count: Callable[[int, int], Part]
@@ -163,7 +180,7 @@ class Source:
         list
             What each part holds, in the file's order; of several errors the first is raised.
         """
-        threads = _threads(size // _LEAST_SPAN)
+        threads = min(_threads() // max(1, self._working), size // _LEAST_SPAN)
         if threads < 2:
             return [count(offset, size)]
         step = _steps(-(-size // (threads * unit)), up=True) * unit
@@ -177,7 +194,7 @@ class Source:
         Of several errors the first in their order is raised; what comes after one is left.
         """
         found: list[Part | None] = [None] * len(counts)
-        errors: dict[int, Exception] = {}
+        errors: dict[int, BaseException] = {}
         waiting = iter(range(len(counts)))
 
         def work() -> None:
@@ -186,22 +203,28 @@ class Source:
             for i in waiting:
                 try:
                     found[i] = counts[i]()
-                except Exception as error:  # raised below, in its turn
+                except BaseException as error:  # raised below, in its turn
                     errors[i] = error
                 if errors:
-                    return
+                    break
+            self._working -= 1
 
-        threads = _threads(len(counts) if self.size >= _LEAST_FILE else 1)
-        helpers = [Thread(target=work) for _ in range(threads - 1)]
-        for helper in helpers:
-            helper.start()
+        threads = min(_threads(), len(counts)) if self.size >= _LEAST_FILE else 1
+        helpers: list[Thread] = []
         try:
+            self._working = max(1, threads)
+            for _ in range(threads - 1):
+                helper = Thread(target=work)
+                helper.start()
+                helpers.append(helper)
             work()
         finally:
             for _left in waiting:
                 pass  # after an error or an interruption the helpers find nothing to begin
             for helper in helpers:
                 helper.join()
+            self._working = 0
+            self._rooms.clear()
         if errors:
             raise errors[min(errors)]
         return cast("list[Part]", found)
@@ -220,8 +243,8 @@ class Source:
         return f"{': '.join(where)}: {message}"
 
 
-def _threads(worth: int) -> int:
-    return min(os.cpu_count() or 1, _MOST_THREADS, worth)
+def _threads() -> int:
+    return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 def _steps(units: int, up: bool = False) -> int:

@@ -141,9 +141,10 @@ def _tq2_0_totals(source: Source, offset: int, size: int, scales: BlockScales) -
         codes = room[: chunk.size]
         np.copyto(codes, chunk)
         inside = codes.view(_LAYOUT)["scale"]
-        scales.add(inside, start + _CODES)
+        patterns = inside.copy()
         inside[:] = 0
         counter.add(codes, start.__add__)
+        scales.add(patterns, start + _CODES)
     return Totals(counter.zeros, counter.plus)
 
 
@@ -156,9 +157,9 @@ def _tq2_0_lines(
     planes = np.zeros((4, width), np.int64)
     for start, chunk in source.chunks(offset, size, row_blocks * _BYTES, LINE_CHUNK):
         here = chunk.view(_LAYOUT)
-        scales.add(here["scale"], start + _CODES)
         codes = np.ascontiguousarray(here["codes"]).view(np.uint8).reshape(-1, width)
         by_row, by_column = counter.add_rows(codes, _locator(start))
+        scales.add(here["scale"], start + _CODES)
         row_zeros.append(by_row.sum(axis=0))
         planes += by_column
     return _with_lines(Totals(counter.zeros, counter.plus), row_zeros, planes)

@@ -128,7 +128,7 @@ def _zero_masks(block: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     return np.concatenate(parts, axis=1)
 
 
-@lru_cache
+@lru_cache(maxsize=8)
 def _places(blocks: int) -> Bytes:
     """Return what the compiled loops ask about each byte of a row: most, fifth and used."""
     # Of four trits a fifth digit is 0, and less than 243 / 3 = 81 is left before it.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cache
 from types import ModuleType
 
-#: Bytes from which on the loops are worth it: numba takes half a second to load, in which numpy
-#: alone counts 130 MB of base 3 by row and column, its slowest form, and 450 MB of 2-bit codes.
+#: Bytes from which on the loops are worth it: numba and what it has compiled take up to half a
+#: second to load, in which numpy counts 130 MB of base 3 by row and column, its slowest form, and
+#: 450 MB of 2-bit codes.
 WORTH = 192 << 20
 
 
@@ -27,6 +28,6 @@ def loops_for(size: int) -> ModuleType | None:
 def _loops() -> ModuleType | None:
     try:
         from . import loops
-    except ImportError:  # numba's word as well for a numpy that is too new for it
-        return None
-    return loops
+    except (ImportError, OSError, AttributeError):
+        return None  # missing, too old or too new for numpy, or an installation that is damaged
+    return loops if loops.CAN_COMPILE else None

@@ -7,11 +7,12 @@ arrays as narrow as the data and are widened before they can overflow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import config, njit
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -37,13 +38,30 @@ _ROWS, _ROWS_OF_FIVE = 255, 51
 _GATHERED = 32
 
 
+#: Whether numba is allowed to do what it is here for (NUMBA_DISABLE_JIT).
+CAN_COMPILE = not config.DISABLE_JIT
+
+
 def _loop(function: Loop) -> Loop:
-    """Compile a function on its first call, without the interpreter's lock."""
+    """Compile a function on its first call, to run without the interpreter's lock."""
+    plain = njit(nogil=True)(function)
     try:
-        compiled: Loop = njit(cache=True, nogil=True)(function)
+        in_use = [njit(nogil=True, cache=True)(function)]
     except RuntimeError:  # no place to keep compiled code
-        compiled = njit(nogil=True)(function)
-    return compiled
+        return cast("Loop", plain)
+
+    @wraps(function)
+    def call(*arguments: object) -> object:
+        try:
+            return in_use[0](*arguments)
+        except Exception:
+            # Nothing in a loop fails: what is kept is damaged, or there is no room to keep more.
+            if in_use[0] is plain:
+                raise
+            in_use[0] = plain
+            return plain(*arguments)
+
+    return cast("Loop", call)
 
 
 _inline = njit(inline="always")

@@ -63,7 +63,8 @@ def _attention_role(call: Call, operands: tuple[torch.Tensor, torch.Tensor]) -> 
     return "attention-value" if values_read else "attention-score"
 
 
-def _has_values(tensor: torch.Tensor) -> bool:
+def has_values(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's values can be looked at where they are."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
     return plain and tensor.device.type != "meta" and tensor.layout is torch.strided
 
@@ -72,7 +73,7 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     """Return the format of a stored matrix of shape (..., outputs, K)."""
     own = Operand(format_of(matrix.dtype))
     scope = call.frame.path
-    if not _has_values(matrix):
+    if not has_values(matrix):
         zeros = call.context.declared.zeros(scope)
         if zeros is not None:
             return Operand("ternary", 1, zeros=zeros)
@@ -96,7 +97,7 @@ def _activation(call: Call, matrix: torch.Tensor, weight: Operand) -> Operand:
     own = Operand(format_of(matrix.dtype))
     if weight.is_float:
         return own  # a float product, whatever the values
-    if not _has_values(matrix):
+    if not has_values(matrix):
         name = call.context.declared.activation(call.frame.path)
         return Operand(name) if name else own
     known = call.context.storages.operands(matrix)

@@ -16,7 +16,7 @@ from ..formats import parse_format
 from .calls import Call, Context, Count, Declared
 from .elementwise import FREE, elementwise_count
 from .modules import OUTSIDE, ModuleStack
-from .products import PRODUCTS
+from .products import PRODUCTS, has_values
 from .record import TracedTally
 from .storage import Storages, tensors_of
 
@@ -62,9 +62,8 @@ def trace_model(
     for name in activations.values():
         parse_format(name)
     declared = Declared(weight_zeros, activations)
-    weights = sum(
-        weight.nbytes for weight in (*model.parameters(), *model.buffers()) if not weight.is_meta
-    )
+    stored = (*model.parameters(), *model.buffers())
+    weights = sum(tensor.nbytes for tensor in stored if has_values(tensor))
     context = Context(
         TracedTally(), ModuleStack(model), Storages(model), declared, loops_for(weights)
     )

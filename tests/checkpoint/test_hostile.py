@@ -326,6 +326,40 @@ def test_a_file_that_shrinks_meanwhile_is_an_error(formats: Any, write: Write) -
             list(source.chunks(8, size - 8))
 
 
+def test_a_file_that_loses_its_end_meanwhile_is_an_error(formats: Any, write: Write) -> None:
+    data = bytes(64) + struct.pack("<f", 0.5) + bytes(28)
+    tensors = {f"{i}.weight": formats.tensor((1, 256), 36, data) for i in range(3)}
+    path = write("m.gguf", formats.gguf(tensors))
+
+    def shorten(_name: str, _done: int, _all: int) -> None:
+        os.truncate(path, path.stat().st_size - 32)
+
+    with pytest.raises(InputError, match="the file ends here, shorter than it was"):
+        take_census(path, progress=shorten)
+
+
+def test_progress_adds_up_and_what_it_raises_is_raised(
+    formats: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LEAST_FILE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    parts = {
+        f"layers.{i}.q_proj.weight": ("U8", (8, 64), formats.hf_packed(formats.ternary(32, 64, i)))
+        for i in range(40)
+    }
+    path = write("m.safetensors", formats.safetensors(parts))
+    seen: list[int] = []
+    take_census(path, progress=lambda _name, done, _all: seen.append(done))
+    assert seen == [*range(512, 512 * 41, 512), path.stat().st_size]
+
+    def interrupt(_name: str, done: int, _all: int) -> None:
+        if done >= 5 * 512:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_census(path, progress=interrupt)
+
+
 def test_of_several_faults_the_first_in_the_file_is_told(
     formats: Any, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,21 +382,22 @@ def test_of_several_faults_the_first_in_the_file_is_told(
 def test_memory_stays_below_a_few_matrices_however_large_the_file(
     tmp_path: Path, loops: str
 ) -> None:
-    """A sparse file of 600 MB in matrices of 10 MB, in a process of its own.
+    """A sparse checkpoint of 600 MB in matrices of 10 MB, in one file and in 30, on four threads.
 
     What numba takes for itself, whatever the file, is there before the first reading.
     """
     rows, columns, number = 4096, 2560, 60
     size = rows * columns
 
-    def sparse_file(name: str, matrices: int) -> Path:
+    def sparse_file(name: str, matrices: int, first: int = 0) -> Path:
         header = {
-            f"layers.{i}.q_proj.weight": {
+            f"layers.{first + i}.q_proj.weight": {
                 "dtype": "U8", "shape": [rows, columns], "data_offsets": [i * size, (i + 1) * size],
             }
             for i in range(matrices)
         }  # fmt: skip
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         text = json.dumps(header).encode()
         with path.open("wb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
@@ -370,8 +405,11 @@ def test_memory_stays_below_a_few_matrices_however_large_the_file(
         return path
 
     small, path = sparse_file("1.safetensors", 1), sparse_file("60.safetensors", number)
+    for i in range(30):
+        sparse_file(f"shards/{i:02}-of-30.safetensors", number // 30, number // 30 * i)
     program = (
-        "import resource, sys\n"
+        "import os, resource, sys\n"
+        "os.cpu_count = lambda: 4\n"
         "from bitnet_hw import compiled\n"
         "from bitnet_hw.checkpoint import take_census\n"
         f"compiled.WORTH = {0 if loops == 'compiled' else 1 << 60}\n"
@@ -381,9 +419,10 @@ def test_memory_stays_below_a_few_matrices_however_large_the_file(
         "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(census.weights, (after - before) * 1024)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
-    )
-    weights, grown = map(int, done.stdout.split())
-    assert weights == number * 4 * size
-    assert grown < 8 * size
+    for what in (path, tmp_path / "shards"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(what)], capture_output=True, text=True, check=True
+        )
+        weights, grown = map(int, done.stdout.split())
+        assert weights == number * 4 * size
+        assert grown < 8 * size
