@@ -27,7 +27,7 @@ def loops_for(size: int) -> ModuleType | None:
 @cache
 def _loops() -> ModuleType | None:
     try:
-        from . import loops
+        from . import jit, loops
     except (ImportError, OSError, AttributeError):
         return None  # missing, too old or too new for numpy, or an installation that is damaged
-    return loops if loops.CAN_COMPILE else None
+    return loops if jit.CAN_COMPILE else None

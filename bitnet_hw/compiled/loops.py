@@ -6,22 +6,15 @@ arrays as narrow as the data and are widened before they can overflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
-
 import numpy as np
 import numpy.typing as npt
-from numba import config, njit
-from numba.core import types
-from numba.extending import intrinsic
+
+from .jit import inline, loop, ones
 
 Words = npt.NDArray[np.uint64]
 Halves = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
-
-Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 _LOW = np.uint64(0x5555_5555_5555_5555)
 #: The lowest field of each byte, and the low bits of each byte's four fields.
@@ -38,46 +31,7 @@ _ROWS, _ROWS_OF_FIVE = 255, 51
 _GATHERED = 32
 
 
-#: Whether numba is allowed to do what it is here for (NUMBA_DISABLE_JIT).
-CAN_COMPILE = not config.DISABLE_JIT
-
-
-def _loop(function: Loop) -> Loop:
-    """Compile a function on its first call, to run without the interpreter's lock."""
-    plain = njit(nogil=True)(function)
-    try:
-        in_use = [njit(nogil=True, cache=True)(function)]
-    except RuntimeError:  # no place to keep compiled code
-        return cast("Loop", plain)
-
-    @wraps(function)
-    def call(*arguments: object) -> object:
-        try:
-            return in_use[0](*arguments)
-        except Exception:
-            # Nothing in a loop fails: what is kept is damaged, or there is no room to keep more.
-            if in_use[0] is plain:
-                raise
-            in_use[0] = plain
-            return plain(*arguments)
-
-    return cast("Loop", call)
-
-
-_inline = njit(inline="always")
-
-
-@intrinsic
-def _ones(typing: Any, word: Any) -> Any:  # noqa: ANN401, ARG001  numba's own signature
-    """Return the number of bits set: the instruction, which numpy's function is not compiled to."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), build
-
-
-@_loop
+@loop
 def count_codes(words: Words) -> tuple[int, int, bool]:
     """Count two-bit codes.
 
@@ -99,20 +53,20 @@ def count_codes(words: Words) -> tuple[int, int, bool]:
         word = words[i]
         low = word & _LOW
         high = (word >> np.uint64(1)) & _LOW
-        zeros += _ones(low)
-        plus += _ones(high)
+        zeros += ones(low)
+        plus += ones(high)
         both |= low & high
     return zeros, plus, both != np.uint64(0)
 
 
-@_inline
+@inline
 def _split(word: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
     """Return the low bits of fields, the high bits, and those of fields that have both."""
     low, high = word & _LOW, (word >> np.uint64(1)) & _LOW
     return low, high, low & high
 
 
-@_inline
+@inline
 def _flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
     """Move what the bytes of lanes hold to counters that do not overflow."""
     narrow = lanes.view(np.uint8)
@@ -124,7 +78,7 @@ def _flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
     lanes[:] = 0
 
 
-@_loop
+@loop
 def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[int, bool]:
     """Count two-bit codes of a matrix of bytes, with code 1 by plane and line.
 
@@ -157,16 +111,16 @@ def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[
                 low, high, both_here = _split(row[j])
                 plane_0, plane_1 = low & _PLANE_0, low & _PLANE_1
                 plane_2, plane_3 = low & _PLANE_2, low & _PLANE_3
-                zeros_0 += _ones(plane_0)
-                zeros_1 += _ones(plane_1)
-                zeros_2 += _ones(plane_2)
-                zeros_3 += _ones(plane_3)
+                zeros_0 += ones(plane_0)
+                zeros_1 += ones(plane_1)
+                zeros_2 += ones(plane_2)
+                zeros_3 += ones(plane_3)
                 lanes_0[j] += plane_0
                 lanes_1[j] += plane_1 >> np.uint64(2)
                 lanes_2[j] += plane_2 >> np.uint64(4)
                 lanes_3[j] += plane_3 >> np.uint64(6)
                 both |= both_here
-                plus += _ones(high)
+                plus += ones(high)
             row_zeros[0, i] = zeros_0
             row_zeros[1, i] = zeros_1
             row_zeros[2, i] = zeros_2
@@ -175,7 +129,7 @@ def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[
     return plus, both != np.uint64(0)
 
 
-@_inline
+@inline
 def _gather(blocks: Words, first: int, copy: Words) -> None:
     """Copy blocks that stand apart to where they stand side by side."""
     for block in range(len(copy)):
@@ -184,7 +138,7 @@ def _gather(blocks: Words, first: int, copy: Words) -> None:
             there[j] = here[j]
 
 
-@_loop
+@loop
 def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
     """Count two-bit codes of blocks that stand apart.
 
@@ -208,13 +162,13 @@ def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
         copies[number:] = 0
         for j in range(words.size):
             low, high, both_here = _split(words[j])
-            zeros += _ones(low)
-            plus += _ones(high)
+            zeros += ones(low)
+            plus += ones(high)
             both |= both_here
     return zeros, plus, both != np.uint64(0)
 
 
-@_loop
+@loop
 def count_block_rows(
     blocks: Words, row_blocks: int, row_zeros: Ints, column_zeros: Ints
 ) -> tuple[int, bool]:
@@ -257,16 +211,16 @@ def count_block_rows(
                 low_0, high_0, both_0 = _split(row_0[j])
                 low_1, high_1, both_1 = _split(row_1[j])
                 low_2, high_2, both_2 = _split(row_2[j])
-                zeros_0 += _ones(low_0)
-                zeros_1 += _ones(low_1)
-                zeros_2 += _ones(low_2)
+                zeros_0 += ones(low_0)
+                zeros_1 += ones(low_1)
+                zeros_2 += ones(low_2)
                 fields = low_0 + low_1 + low_2
                 lanes_0[j] += fields & _FIELD
                 lanes_1[j] += (fields >> np.uint64(2)) & _FIELD
                 lanes_2[j] += (fields >> np.uint64(4)) & _FIELD
                 lanes_3[j] += (fields >> np.uint64(6)) & _FIELD
                 both |= both_0 | both_1 | both_2
-                plus += _ones(high_0) + _ones(high_1) + _ones(high_2)
+                plus += ones(high_0) + ones(high_1) + ones(high_2)
             for k, found in enumerate((zeros_0, zeros_1, zeros_2)):
                 if i + k < last:
                     row_zeros[i + k] = found
@@ -274,26 +228,26 @@ def count_block_rows(
     return plus, both != np.uint64(0)
 
 
-@_inline
+@inline
 def _above(byte: np.uint8, limit: np.uint8) -> np.uint8:
     """Return how far a byte lies above a limit: one instruction, where a comparison takes two."""
     return np.uint8(max(byte, limit) - limit)
 
 
-@_inline
+@inline
 def _trit(byte: np.uint8, one: np.uint8) -> tuple[np.uint8, np.uint8]:
     """Return whether the first digit of a byte is trit 0, and whether it is +1, as 0 or `one`."""
     is_plus = min(_above(byte, np.uint8(170)), one)
     return np.uint8(min(_above(byte, np.uint8(85)), one) - is_plus), is_plus
 
 
-@_inline
+@inline
 def _next(byte: np.uint8) -> np.uint8:
     """Return what is left of a byte behind its first digit."""
     return np.uint8(np.uint8(byte + byte) + byte)
 
 
-@_inline
+@inline
 def _trits(byte: np.uint8, most: np.uint8, fifth: np.uint8) -> tuple[np.uint8, ...]:
     """Return which of a byte's five digits are trit 0, how many are +1, and whether it is odd.
 
@@ -316,14 +270,14 @@ def _trits(byte: np.uint8, most: np.uint8, fifth: np.uint8) -> tuple[np.uint8, .
     return zero_0, zero_1, zero_2, zero_3, zero_4, plus, odd
 
 
-@_inline
+@inline
 def _sum(
     zero_0: np.uint8, zero_1: np.uint8, zero_2: np.uint8, zero_3: np.uint8, zero_4: np.uint8
 ) -> np.uint8:
     return np.uint8(np.uint8(np.uint8(zero_0 + zero_1) + np.uint8(zero_2 + zero_3)) + zero_4)
 
 
-@_loop
+@loop
 def count_trits(
     data: Bytes, most: Bytes, fifth: Bytes, zeros: Ints, plus: Ints, odd: Bytes
 ) -> None:
@@ -361,7 +315,7 @@ def count_trits(
         lanes[:] = 0
 
 
-@_loop
+@loop
 def count_trit_rows(
     data: Bytes,
     most: Bytes,
@@ -423,7 +377,7 @@ def count_trit_rows(
         _flush(lanes, digit_zeros)
 
 
-@_loop
+@loop
 def range_of(scales: Halves) -> tuple[int, int]:
     """Return the least and the largest of unsigned integers, with whatever stands between them."""
     least, most = np.uint16(0xFFFF), np.uint16(0)
@@ -432,7 +386,7 @@ def range_of(scales: Halves) -> tuple[int, int]:
     return int(least), int(most)
 
 
-@_loop
+@loop
 def count_two_levels(values: npt.NDArray[np.floating], top: np.floating) -> tuple[int, int, bool]:
     """Count the non-zeros of a matrix whose magnitudes should be 0 and one other.
 

@@ -1,0 +1,52 @@
+"""How the loops are compiled: by numba, whose cache may fail without a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from numba import config, njit
+from numba.core import types
+from numba.extending import intrinsic
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+#: Whether numba is allowed to do what it is here for (NUMBA_DISABLE_JIT).
+CAN_COMPILE = not config.DISABLE_JIT
+
+
+def loop(function: Loop) -> Loop:
+    """Compile a function on its first call, to run without the interpreter's lock."""
+    plain = njit(nogil=True)(function)
+    try:
+        in_use = [njit(nogil=True, cache=True)(function)]
+    except RuntimeError:  # no place to keep compiled code
+        return cast("Loop", plain)
+
+    @wraps(function)
+    def call(*arguments: object) -> object:
+        try:
+            return in_use[0](*arguments)
+        except Exception:
+            # Nothing in a loop fails: what is kept is damaged, or there is no room to keep more.
+            if in_use[0] is plain:
+                raise
+            in_use[0] = plain
+            return plain(*arguments)
+
+    return cast("Loop", call)
+
+
+#: For a function that loops call: its code stands in theirs.
+inline = njit(inline="always")
+
+
+@intrinsic
+def ones(typing: Any, word: Any) -> Any:  # noqa: ANN401, ARG001  numba's own signature
+    """Return the number of bits set: the instruction, which numpy's function is not compiled to."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), build
