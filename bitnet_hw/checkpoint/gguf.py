@@ -38,10 +38,15 @@ class GgufTensor(NamedTuple):
     bytes: int
 
 
+#: Bytes of a header that are read at a time: vocabularies are hundreds of thousands of strings.
+_WINDOW = 1 << 18
+
+
 class _Cursor:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.at = len(MAGIC)
+        self._window, self._first = b"", 0
 
     @property
     def left(self) -> int:
@@ -57,11 +62,18 @@ class _Cursor:
         self.need(size, what)
         self.at += size
 
+    def _take(self, size: int) -> bytes:
+        start = self.at - self._first
+        if start + size > len(self._window):
+            self._window, self._first = self.source.read(self.at, max(size, _WINDOW)), self.at
+            start = 0
+        self.at += size
+        return self._window[start : start + size]
+
     def number(self, code: str, what: str) -> int:
         size = struct.calcsize(f"<{code}")
         self.need(size, what)
-        value: int = struct.unpack(f"<{code}", self.source.read(self.at, size))[0]
-        self.at += size
+        value: int = struct.unpack(f"<{code}", self._take(size))[0]
         return value
 
     def string(self, what: str) -> str:
@@ -70,8 +82,7 @@ class _Cursor:
         if size > _MAX_NAME:
             raise self.source.fault(f"{what} claims {size} bytes", offset=start)
         self.need(size, what)
-        raw = self.source.read(self.at, size)
-        self.at += size
+        raw = self._take(size)
         try:
             return raw.decode()
         except UnicodeDecodeError:
