@@ -50,11 +50,12 @@ def test_codes(loops: Any, words: int, seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_codes_by_row_and_column(loops: Any, rows: int, words: int, seed: int) -> None:
     codes = codes_of(np.random.default_rng(seed), (rows, 8 * words, 4))
-    by_row, by_column = np.empty((4, rows), np.int64), np.full((4, 8 * words), 7)
-    plus, invalid = loops.count_code_rows(packed(codes), by_row, by_column)
+    by_row, by_column = np.full((4, rows + 5), -1), np.full((4, 8 * words), 7)
+    found = loops.count_code_rows(packed(codes), by_row, by_column, 3)
     is_zero = codes == 1
-    assert (plus, invalid) == ((codes == 2).sum(), False)
-    assert np.array_equal(by_row, is_zero.sum(axis=1).T)
+    assert found == (is_zero.sum(), (codes == 2).sum(), False)
+    assert np.array_equal(by_row[:, 3:-2], is_zero.sum(axis=1).T)
+    assert (by_row[:, [0, 1, 2, -2, -1]] == -1).all()
     assert np.array_equal(by_column - 7, is_zero.sum(axis=0).T)
 
 
@@ -66,7 +67,7 @@ def test_code_3_is_seen_in_every_field(loops: Any, background: int) -> None:
         words = packed(codes.reshape(-1, 4))
         assert loops.count_codes(words)[2], place
         lines = np.zeros((4, 1), np.int64), np.zeros((4, 72), np.int64)
-        assert loops.count_code_rows(words.reshape(1, -1), *lines)[1], place
+        assert loops.count_code_rows(words.reshape(1, -1), *lines, 0)[2], place
 
 
 def digits_of(data: np.ndarray) -> np.ndarray:
@@ -109,6 +110,15 @@ def test_trits_of_any_bytes(loops: Any, rows: int, width: int, seed: int) -> Non
     assert np.array_equal(by_digit - 3, (digits == 1).sum(axis=1))
     assert np.array_equal(plus, (digits == 2).sum(axis=(0, 1)))
     assert (odd != 0).tolist() == wrong
+
+
+@given(lines=st.integers(1, 90), most=st.integers(0, 40), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_where_the_zeros_of_lines_lie(loops: Any, lines: int, most: int, seed: int) -> None:
+    zeros = np.random.default_rng(seed).integers(0, most + 1, lines) + 1000
+    least, below, above, top, number = loops.spread(zeros)
+    assert (least, top, number) == (zeros.min(), zeros.max(), (zeros == zeros.max()).sum())
+    assert (below + above) / 2 == np.median(zeros)
 
 
 @pytest.mark.parametrize(("most", "fifth", "trits"), [(255, 1, 5), (80, 0, 4)])

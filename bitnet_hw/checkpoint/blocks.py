@@ -71,7 +71,7 @@ def gguf_census(source: Source, tensor: GgufTensor, how: Counting, warn: Warn) -
     elif tensor.kind == TL2 and tensor.format == "tl2":
         found = _tl2(source, tensor, rows, columns, warn)
     row_sparsity, column_sparsity = (
-        sparsity_of(found.totals, rows, columns) if found else (None, None)
+        sparsity_of(found.totals, rows, columns, how) if found else (None, None)
     )
     zeros = found.totals.zeros if found else None
     plus = found.plus if found else None

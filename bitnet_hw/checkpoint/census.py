@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log2, prod
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,20 +33,23 @@ class Sparsity(NamedTuple):
     empty: int
 
     @classmethod
-    def of(cls, zeros: npt.NDArray[np.int64], length: int) -> Sparsity | None:
+    def of(
+        cls, zeros: npt.NDArray[np.int64], length: int, loops: ModuleType | None = None
+    ) -> Sparsity | None:
         """Return the sparsity of lines with so many zeros each, of `length` weights each."""
         if not zeros.size or not length:
             return None
-        counts = np.bincount(zeros)
-        lines = np.cumsum(counts)  # by the zeros that a line has at most
-        least, below, above = np.searchsorted(
-            lines, [0, (zeros.size - 1) // 2, zeros.size // 2], "right"
-        ).tolist()
+        if loops is not None:
+            least, below, above, most, number = loops.spread(zeros)
+        else:
+            least, most = int(zeros.min()), int(zeros.max())
+            below = above = float(np.median(zeros))
+            number = int((zeros == most).sum())
         return cls(
             least / length,
             (below + above) / 2 / length,
-            (counts.size - 1) / length,
-            int(counts[length]) if counts.size > length else 0,
+            most / length,
+            number if most == length else 0,
         )
 
 

@@ -94,7 +94,14 @@ class CodeCounter:
             part = words[first : first + step]
             self.take(count_codes(part, self._planes, self._counts), codes, locate)
 
-    def add_rows(self, codes: Bytes, locate: Callable[[int], int]) -> tuple[Ints, Ints]:
+    def add_rows(
+        self,
+        codes: Bytes,
+        locate: Callable[[int], int],
+        row_zeros: Ints,
+        column_zeros: Ints,
+        first_row: int,
+    ) -> None:
         """Count codes of whole rows.
 
         Parameters
@@ -103,11 +110,13 @@ class CodeCounter:
             Four codes each.
         locate : callable
             Place in the flat `codes` -> byte of the file, for the message.
-
-        Returns
-        -------
-        (4, rows) int64, (4, 8 n) int64
-            Zeros of each row and each byte column, plane by plane: plane k is bits 2k and 2k + 1.
+        row_zeros : (4, at least first_row + rows) int64
+            Written from `first_row` on: zeros of each row, plane by plane; plane k is bits 2k
+            and 2k + 1.
+        column_zeros : (4, 8 n) int64
+            Added to: zeros of each byte column.
+        first_row : int
+            The place of the first row among all.
 
         Raises
         ------
@@ -119,12 +128,11 @@ class CodeCounter:
         if self._loops is None:
             self.add(flat, locate)
             fields = zero_fields(words)
-            return plane_sums(fields, 1), plane_sums(fields, 0)
-        row_zeros = np.empty((4, len(codes)), np.int64)
-        column_zeros = np.zeros((4, codes.shape[1]), np.int64)
-        plus, invalid = self._loops.count_code_rows(words, row_zeros, column_zeros)
-        self.take(CodeCounts(int(row_zeros.sum()), plus, invalid), flat, locate)
-        return row_zeros, column_zeros
+            row_zeros[:, first_row : first_row + len(codes)] = plane_sums(fields, 1)
+            column_zeros += plane_sums(fields, 0)
+            return
+        found = self._loops.count_code_rows(words, row_zeros, column_zeros, first_row)
+        self.take(CodeCounts(*found), flat, locate)
 
     def take(self, found: CodeCounts, codes: Bytes, locate: Callable[[int], int]) -> None:
         """Add what was found in some codes, or say which of them is 3."""
@@ -196,7 +204,7 @@ def _count_rows(
     rows, width = shape
     padded = -(-width // 8) * 8
     counter = CodeCounter(source, tensor, how.loops)
-    row_zeros = np.zeros((4, rows), np.int64)
+    row_zeros = np.empty((4, rows), np.int64)
     column_zeros = np.zeros((4, padded), np.int64)
     done = 0
     for start, chunk in source.chunks(offset, rows * width, width, how.chunk(LINE_CHUNK)):
@@ -208,9 +216,7 @@ def _count_rows(
             row, column = divmod(place, padded)
             return start + row * width + column
 
-        by_row, by_column = counter.add_rows(block, locate)
-        row_zeros[:, done : done + len(block)] = by_row
-        column_zeros += by_column
+        counter.add_rows(block, locate, row_zeros, column_zeros, done)
         done += len(block)
     return Totals(counter.zeros, counter.plus, row_zeros, column_zeros[:, :width])
 
@@ -273,10 +279,12 @@ def fits_by_line(shape: tuple[int, int]) -> bool:
     return 0 < width <= MAX_ROW_BYTES and counters <= max(16 << 20, 4 * rows * width)
 
 
-def sparsity_of(totals: Totals, rows: int, columns: int) -> tuple[Sparsity | None, Sparsity | None]:
+def sparsity_of(
+    totals: Totals, rows: int, columns: int, how: Counting
+) -> tuple[Sparsity | None, Sparsity | None]:
     """Return the sparsity of rows and of columns, where the totals have them."""
     by_row, by_column = totals.row_zeros, totals.column_zeros
     return (
-        Sparsity.of(by_row, columns) if by_row is not None else None,
-        Sparsity.of(by_column, rows) if by_column is not None else None,
+        Sparsity.of(by_row, columns, how.loops) if by_row is not None else None,
+        Sparsity.of(by_column, rows, how.loops) if by_column is not None else None,
     )

@@ -65,12 +65,12 @@ def stored_census(
                 raise
             warn(f"{error}; no scale stands beside it, so that it is not taken for weights")
         else:
-            return _record(source, tensor, HF_PACKED, shape, totals, scale)
+            return _record(how, source, tensor, HF_PACKED, shape, totals, scale)
     if tensor.dtype in FLOATS and len(tensor.shape) >= 2:
         columns = tensor.shape[-1]
         rows = prod(tensor.shape[:-1])
         if rows == 0 or columns == 0:
-            return _record(source, tensor, tensor.dtype.lower(), tensor.shape, None, None)
+            return _record(how, source, tensor, tensor.dtype.lower(), tensor.shape, None, None)
         floats = count_floats(
             source, tensor.name, tensor.dtype, tensor.offset, (rows, columns), how.sparsity
         )
@@ -78,12 +78,13 @@ def stored_census(
             if scale is not None and floats.scale.low == floats.scale.high == 1:
                 floats = floats._replace(scale=scale)
             return _record(
-                source, tensor, tensor.dtype.lower(), tensor.shape, floats.totals, floats.scale
+                how, source, tensor, tensor.dtype.lower(), tensor.shape, floats.totals, floats.scale
             )
-    return _record(source, tensor, tensor.dtype.lower(), tensor.shape, None, None)
+    return _record(how, source, tensor, tensor.dtype.lower(), tensor.shape, None, None)
 
 
 def _record(
+    how: Counting,
     source: Source,
     tensor: StoredTensor,
     kind: str,
@@ -92,7 +93,7 @@ def _record(
     scale: Scale | None,
 ) -> MatrixCensus:
     rows, columns = prod(shape[:-1]), shape[-1] if shape else 1
-    by_row, by_column = sparsity_of(totals, rows, columns) if totals else (None, None)
+    by_row, by_column = sparsity_of(totals, rows, columns, how) if totals else (None, None)
     return MatrixCensus(
         name=tensor.name,
         shape=shape,
@@ -153,9 +154,11 @@ def _packed(
         rows = _rows(source, tensor, r, model, warn) if r else 0
         return (4 * r if rows is None else rows, *rest), Totals(0, 0)
     rows = _rows(source, tensor, r, model, warn)
-    if rows is None:
+    whole = 4 * r if rows is None else rows
+    totals = count_hf_packed(source, tensor.name, tensor.offset, (r, columns), whole, how)
+    # A row with a zero in it is no padding.
+    if rows is None and (totals.row_zeros is None or not totals.row_zeros[-1]):
         padding = _padding(source, tensor, r, columns)
-        rows = 4 * r
         if padding:
             warn(
                 source.describe(
@@ -166,9 +169,7 @@ def _packed(
                     offset=tensor.offset,
                 )
             )
-    return (rows, *rest), count_hf_packed(
-        source, tensor.name, tensor.offset, (r, columns), rows, how
-    )
+    return (whole, *rest), totals
 
 
 def _rows(

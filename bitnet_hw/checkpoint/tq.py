@@ -115,18 +115,19 @@ def _tq2_0_blocks(
 ) -> Totals:  # fmt: skip
     """Count by the compiled loops, where the blocks stand."""
     counter = CodeCounter(source, scales.tensor, loops)
-    row_zeros: list[Ints] = []
+    rows = size // (_BYTES * row_blocks) if row_blocks is not None else 0
+    row_zeros = np.empty(rows, np.int64)
     planes = np.zeros((4, (row_blocks or 0) * _CODES), np.int64)
+    done = 0
     for start, chunk in source.chunks(offset, size, _BYTES * (row_blocks or 1), LOOP_CHUNK):
         here = chunk.view(_LAYOUT)
         words = np.ndarray((here.size, 8), np.uint64, chunk.data, 0, (_BYTES, 8))
         if row_blocks is None:
             found = CodeCounts(*loops.count_block_codes(words))
         else:
-            by_row = np.empty(here.size // row_blocks, np.int64)
-            plus, invalid = loops.count_block_rows(words, row_blocks, by_row, planes)
-            found = CodeCounts(int(by_row.sum()), plus, invalid)
-            row_zeros.append(by_row)
+            by_row = row_zeros[done : done + here.size // row_blocks]
+            found = CodeCounts(*loops.count_block_rows(words, row_blocks, by_row, planes))
+            done += by_row.size
         counter.take(found, here["codes"], _locator(start))
         scales.add(here["scale"], start + _CODES)  # from the cache by now
     totals = Totals(counter.zeros, counter.plus)
@@ -153,16 +154,16 @@ def _tq2_0_lines(
 ) -> Totals:
     counter = CodeCounter(source, scales.tensor)
     width = row_blocks * _CODES
-    row_zeros: list[Ints] = []
+    row_zeros = np.empty((4, size // (row_blocks * _BYTES)), np.int64)
     planes = np.zeros((4, width), np.int64)
+    done = 0
     for start, chunk in source.chunks(offset, size, row_blocks * _BYTES, LINE_CHUNK):
         here = chunk.view(_LAYOUT)
         codes = np.ascontiguousarray(here["codes"]).view(np.uint8).reshape(-1, width)
-        by_row, by_column = counter.add_rows(codes, _locator(start))
+        counter.add_rows(codes, _locator(start), row_zeros, planes, done)
         scales.add(here["scale"], start + _CODES)
-        row_zeros.append(by_row.sum(axis=0))
-        planes += by_column
-    return _with_lines(Totals(counter.zeros, counter.plus), row_zeros, planes)
+        done += len(codes)
+    return _with_lines(Totals(counter.zeros, counter.plus), row_zeros.sum(axis=0), planes)
 
 
 def _locator(start: int) -> Callable[[int], int]:
@@ -170,7 +171,7 @@ def _locator(start: int) -> Callable[[int], int]:
     return lambda place: start + place // _CODES * _BYTES + place % _CODES
 
 
-def _with_lines(totals: Totals, row_zeros: list[Ints], planes: Ints) -> Totals:
+def _with_lines(totals: Totals, row_zeros: Ints, planes: Ints) -> Totals:
     """Add zeros by row, and by column in the weights' order."""
     by_column = planes.reshape(4, -1, 2, 32).transpose(1, 2, 0, 3).reshape(-1)
-    return totals._replace(row_zeros=np.concatenate(row_zeros), column_zeros=by_column)
+    return totals._replace(row_zeros=row_zeros, column_zeros=by_column)

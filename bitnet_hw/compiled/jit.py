@@ -18,9 +18,18 @@ CAN_COMPILE = not config.DISABLE_JIT
 
 def loop(function: Loop) -> Loop:
     """Compile a function on its first call, to run without the interpreter's lock."""
-    plain = njit(nogil=True)(function)
+    return _compiled(function, nogil=True)
+
+
+def short_loop(function: Loop) -> Loop:
+    """Compile a function that takes less time than threads need to pass the lock on."""
+    return _compiled(function, nogil=False)
+
+
+def _compiled(function: Loop, nogil: bool) -> Loop:
+    plain = njit(nogil=nogil)(function)
     try:
-        in_use = [njit(nogil=True, cache=True)(function)]
+        in_use = [njit(nogil=nogil, cache=True)(function)]
     except RuntimeError:  # no place to keep compiled code
         return cast("Loop", plain)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .jit import inline, loop, ones
+from .jit import inline, loop, ones, short_loop
 
 Words = npt.NDArray[np.uint64]
 Halves = npt.NDArray[np.uint16]
@@ -79,27 +79,31 @@ def _flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
 
 
 @loop
-def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[int, bool]:
+def count_code_rows(
+    words: Words, row_zeros: Ints, column_zeros: Ints, first_row: int
+) -> tuple[int, int, bool]:
     """Count two-bit codes of a matrix of bytes, with code 1 by plane and line.
 
     Parameters
     ----------
     words : (rows, n) uint64
         32 codes each, the first byte lowest.
-    row_zeros : (4, rows) int64
-        Written: fields with code 1 of each row, plane by plane.
+    row_zeros : (4, at least first_row + rows) int64
+        Written from `first_row` on: fields with code 1 of each row, plane by plane.
     column_zeros : (4, 8 n) int64
         Added to: those of each byte column.
+    first_row : int
+        The place of the first row among all.
 
     Returns
     -------
-    plus : int
-        Fields with the high bit set.
+    zeros, plus : int
+        Fields with the low bit, and with the high bit, set.
     invalid : bool
-        Whether any field is 3.
+        Whether any has both.
     """
     rows, width = words.shape
-    plus = 0
+    zeros = plus = 0
     both = np.uint64(0)
     lanes = np.zeros((4, width), np.uint64)
     lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
@@ -121,12 +125,13 @@ def count_code_rows(words: Words, row_zeros: Ints, column_zeros: Ints) -> tuple[
                 lanes_3[j] += plane_3 >> np.uint64(6)
                 both |= both_here
                 plus += ones(high)
-            row_zeros[0, i] = zeros_0
-            row_zeros[1, i] = zeros_1
-            row_zeros[2, i] = zeros_2
-            row_zeros[3, i] = zeros_3
+            row_zeros[0, first_row + i] = zeros_0
+            row_zeros[1, first_row + i] = zeros_1
+            row_zeros[2, first_row + i] = zeros_2
+            row_zeros[3, first_row + i] = zeros_3
+            zeros += zeros_0 + zeros_1 + zeros_2 + zeros_3
         _flush(lanes, column_zeros)
-    return plus, both != np.uint64(0)
+    return zeros, plus, both != np.uint64(0)
 
 
 @inline
@@ -171,7 +176,7 @@ def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
 @loop
 def count_block_rows(
     blocks: Words, row_blocks: int, row_zeros: Ints, column_zeros: Ints
-) -> tuple[int, bool]:
+) -> tuple[int, int, bool]:
     """Count two-bit codes of rows of blocks that stand apart.
 
     Parameters
@@ -187,11 +192,11 @@ def count_block_rows(
 
     Returns
     -------
-    plus, invalid
-        As in `count_code_rows`.
+    zeros, plus, invalid
+        As in `count_codes`.
     """
     rows = row_zeros.size
-    plus = 0
+    zeros = plus = 0
     both = np.uint64(0)
     copies = np.zeros((3, row_blocks, 8), np.uint64)
     row_0, row_1, row_2 = copies[0].reshape(-1), copies[1].reshape(-1), copies[2].reshape(-1)
@@ -224,8 +229,9 @@ def count_block_rows(
             for k, found in enumerate((zeros_0, zeros_1, zeros_2)):
                 if i + k < last:
                     row_zeros[i + k] = found
+            zeros += zeros_0 + zeros_1 + zeros_2
         _flush(lanes, column_zeros)
-    return plus, both != np.uint64(0)
+    return zeros, plus, both != np.uint64(0)
 
 
 @inline
@@ -375,6 +381,39 @@ def count_trit_rows(
                 plus[j] += is_plus[j]
             is_plus[:] = 0
         _flush(lanes, digit_zeros)
+
+
+@short_loop
+def spread(zeros: Ints) -> tuple[int, int, int, int, int]:
+    """Return where the zeros of lines lie.
+
+    Parameters
+    ----------
+    zeros : (lines,) int64
+        Of each line, at least one.
+
+    Returns
+    -------
+    least, below, above, most : int
+        Of the line with the fewest, of the two in the middle, of the one with the most.
+    number : int
+        Lines with the most.
+    """
+    least = most = zeros[0]
+    for i in range(zeros.size):
+        least, most = min(least, zeros[i]), max(most, zeros[i])
+    lines = np.zeros(most - least + 1, np.int64)
+    for i in range(zeros.size):
+        lines[zeros[i] - least] += 1
+    below = above = 0
+    before = 0
+    for i in range(lines.size):
+        if before <= (zeros.size - 1) // 2:
+            below = i
+        if before <= zeros.size // 2:
+            above = i
+        before += lines[i]
+    return least, least + below, least + above, most, lines[-1]
 
 
 @loop
