@@ -72,9 +72,11 @@ def count_tq1_0(
 
     def count(offset: int, size: int) -> _Part:
         row_blocks = blocks if by_line else None
-        counter: _Counter = (
-            _NumpyCounter(row_blocks) if how.loops is None else _LoopCounter(how.loops, row_blocks)
-        )
+        counter: _Counter
+        if how.loops is None:
+            counter = _NumpyCounter(row_blocks)
+        else:
+            counter = _LoopCounter(how.loops, row_blocks, size // _BYTES)
         scales = BlockScales(source, tensor.name, _BYTES, how.loops)
         unit, about = (_BYTES * blocks, LINE_CHUNK) if by_line else (_BYTES, _PAIR_CHUNK)
         for start, chunk in source.chunks(offset, size, unit, how.chunk(about)):
@@ -141,47 +143,43 @@ def _places(blocks: int) -> Bytes:
 class _LoopCounter:
     """Counts by the compiled loops, byte by byte with its place in a row."""
 
-    def __init__(self, loops: ModuleType, row_blocks: int | None) -> None:
+    def __init__(self, loops: ModuleType, row_blocks: int | None, blocks: int) -> None:
         self._loops = loops
         self._row_blocks = row_blocks
         self._size = (row_blocks or _STREAM_BLOCKS) * _BYTES
         self._most, self._fifth, self._used = _places(row_blocks or _STREAM_BLOCKS)
-        width = self._used.size
-        self._odd = np.zeros(width, np.uint8)
-        self._plus = np.zeros(width, np.int64)
-        self._zeros = np.zeros(width, np.int64)
-        self._digit_zeros = np.zeros((5, width), np.int64)
-        self._row_zeros: list[Ints] = []
+        self._zeros = self._plus = self._done = 0
+        if row_blocks is not None:
+            self._row_zeros = np.empty(blocks // row_blocks, np.int64)
+            self._digit_zeros = np.zeros((5, self._used.size), np.int64)
         self.odd_fives, self.odd_fours = np.zeros((2, 256), np.int64)
 
     def add(self, chunk: Bytes) -> None:
+        places = self._most, self._fifth, self._used
         size = self._size
         if self._row_blocks is not None:
-            by_row = np.empty(chunk.size // size, np.int64)
-            self._loops.count_trit_rows(
-                chunk.reshape(-1, size), self._most, self._fifth, self._used, by_row,
-                self._digit_zeros, self._plus, self._odd,
-            )  # fmt: skip
-            self._row_zeros.append(by_row)
+            by_row = self._row_zeros[self._done : self._done + chunk.size // size]
+            self._done += by_row.size
+            rows = chunk.reshape(-1, size)
+            found = [self._loops.count_trit_rows(rows, *places, by_row, self._digit_zeros)]
         else:
             whole = chunk.size // size * size
-            for part in (chunk[:whole].reshape(-1, size), chunk[whole:].reshape(1, -1)):
-                to = part.shape[1]
-                self._loops.count_trits(
-                    part, self._most[:to], self._fifth[:to], self._zeros[:to], self._plus[:to],
-                    self._odd[:to],
-                )  # fmt: skip
-        if np.any(self._odd & self._used):
+            parts = chunk[:whole].reshape(-1, size), chunk[whole:].reshape(1, -1)
+            found = [
+                self._loops.count_trits(part, *(place[: part.shape[1]] for place in places))
+                for part in parts
+            ]
+        self._zeros += sum(zeros for zeros, _, _ in found)
+        self._plus += sum(plus for _, plus, _ in found)
+        if any(odd for _, _, odd in found):
             block = chunk.reshape(-1, _BYTES)
             self.odd_fives += odd_bytes(block[:, :_FIVES], 5)
             self.odd_fours += odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
-        self._odd[:] = 0
 
     def totals(self) -> Totals:
-        used = self._used != 0
-        plus = int(self._plus[used].sum())
+        found = Totals(self._zeros, self._plus)
         if self._row_blocks is None:
-            return Totals(int(self._zeros[used].sum()), plus)
+            return found
         digits = self._digit_zeros[:, : self._size].reshape(5, self._row_blocks, _BYTES)
         by_column = np.concatenate(
             [
@@ -190,7 +188,7 @@ class _LoopCounter:
             ],
             axis=1,
         ).reshape(-1)
-        return Totals(int(by_column.sum()), plus, np.concatenate(self._row_zeros), by_column)
+        return found._replace(row_zeros=self._row_zeros, column_zeros=by_column)
 
 
 def _warn_of_odd_bytes(

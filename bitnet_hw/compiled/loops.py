@@ -283,28 +283,43 @@ def _sum(
     return np.uint8(np.uint8(np.uint8(zero_0 + zero_1) + np.uint8(zero_2 + zero_3)) + zero_4)
 
 
+@inline
+def _total(lanes: Bytes, used: Bytes) -> int:
+    """Add up the lanes of the bytes in use, and empty them."""
+    total = np.int32(0)  # as wide as vector instructions add bytes up to
+    for j in range(lanes.size):
+        total = np.int32(total + np.int32(lanes[j] & used[j]))
+        lanes[j] = 0
+    return int(total)
+
+
 @loop
-def count_trits(
-    data: Bytes, most: Bytes, fifth: Bytes, zeros: Ints, plus: Ints, odd: Bytes
-) -> None:
-    """Count trits in base 3, by their byte's place in a row.
+def count_trits(data: Bytes, most: Bytes, fifth: Bytes, used: Bytes) -> tuple[int, int, bool]:
+    """Count trits in base 3.
 
     Parameters
     ----------
     data : (rows, width) uint8
         Bytes of four or five trits each.
     most : (width,) uint8
-        What four trits may leave of a byte at most: 255 where a fifth is to follow.
+        By place in a row, what four trits may leave of a byte at most: 255 where a fifth is to
+        follow.
     fifth : (width,) uint8
         1 where a fifth trit follows, else 0.
-    zeros, plus : (width,) int64
-        Added to: trits 0 and +1.
-    odd : (width,) uint8
-        Not 0, from now on, where a byte encodes no group of trits.
+    used : (width,) uint8
+        255 where the byte holds trits, else 0.
+
+    Returns
+    -------
+    zeros, plus : int
+        Trits 0 and +1, as the bytes decode.
+    odd : bool
+        Whether any byte encodes no group of trits.
     """
     rows, width = data.shape
-    lanes = np.zeros((2, width), np.uint8)
-    is_zero, is_plus = lanes[0], lanes[1]
+    zeros = plus = odd = 0
+    lanes = np.zeros((3, width), np.uint8)
+    is_zero, is_plus, is_odd = lanes[0], lanes[1], lanes[2]
     for first in range(0, rows, _ROWS_OF_FIVE):
         for i in range(first, min(first + _ROWS_OF_FIVE, rows)):
             row = data[i]
@@ -314,44 +329,42 @@ def count_trits(
                 )
                 is_zero[j] = np.uint8(is_zero[j] + _sum(zero_0, zero_1, zero_2, zero_3, zero_4))
                 is_plus[j] = np.uint8(is_plus[j] + pluses)
-                odd[j] |= wrong
-        for j in range(width):
-            zeros[j] += is_zero[j]
-            plus[j] += is_plus[j]
-        lanes[:] = 0
+                is_odd[j] |= wrong
+        zeros += _total(is_zero, used)
+        plus += _total(is_plus, used)
+        odd += _total(is_odd, used)
+    return zeros, plus, odd > 0
 
 
 @loop
 def count_trit_rows(
-    data: Bytes,
-    most: Bytes,
-    fifth: Bytes,
-    used: Bytes,
-    row_zeros: Ints,
-    digit_zeros: Ints,
-    plus: Ints,
-    odd: Bytes,
-) -> None:
+    data: Bytes, most: Bytes, fifth: Bytes, used: Bytes, row_zeros: Ints, digit_zeros: Ints
+) -> tuple[int, int, bool]:
     """Count trits in base 3, zeros by row, and by digit and place in the row.
 
     Parameters
     ----------
     data : (rows, bytes) uint8
         Bytes of four or five trits each.
-    most, fifth, plus, odd
+    most, fifth, used
         As in `count_trits`, of the next multiple of 64 bytes: vectors fit in.
-    used : (width,) uint8
-        255 where the byte holds trits, 0 where its zeros belong to no row.
     row_zeros : (rows,) int64
         Written: zeros of each row.
     digit_zeros : (5, width) int64
         Added to: zeros of each digit.
+
+    Returns
+    -------
+    zeros, plus, odd
+        As in `count_trits`.
     """
     rows, size = data.shape
     width = used.size
+    zeros = plus = odd = 0
     lanes = np.zeros((5, width), np.uint8)
     zeros_0, zeros_1, zeros_2, zeros_3, zeros_4 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
     is_plus = np.zeros(width, np.uint8)
+    is_odd = np.zeros(width, np.uint8)
     row = np.zeros(width, np.uint8)
     here = np.zeros(width, np.uint8)
     for first in range(0, rows, _ROWS):
@@ -370,17 +383,15 @@ def count_trit_rows(
                     zeros_2[j] = np.uint8(zeros_2[j] + zero_2)
                     zeros_3[j] = np.uint8(zeros_3[j] + zero_3)
                     zeros_4[j] = np.uint8(zeros_4[j] + zero_4)
-                    here[j] = _sum(zero_0, zero_1, zero_2, zero_3, zero_4) & used[j]
+                    here[j] = _sum(zero_0, zero_1, zero_2, zero_3, zero_4)
                     is_plus[j] = np.uint8(is_plus[j] + pluses)
-                    odd[j] |= wrong
-                total = np.int32(0)  # as wide as vector instructions add bytes up to
-                for j in range(width):
-                    total = np.int32(total + np.int32(here[j]))
-                row_zeros[i] = total
-            for j in range(width):
-                plus[j] += is_plus[j]
-            is_plus[:] = 0
+                    is_odd[j] |= wrong
+                row_zeros[i] = _total(here, used)
+                zeros += row_zeros[i]
+            plus += _total(is_plus, used)
+        odd += _total(is_odd, used)
         _flush(lanes, digit_zeros)
+    return zeros, plus, odd > 0
 
 
 @short_loop

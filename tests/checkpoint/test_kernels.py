@@ -172,3 +172,18 @@ def test_scales_of_either_sign_and_of_zero(formats: Any, write: Write) -> None:
         scale = take_census(path).matrices[0].scale
         assert scale is not None
         assert (scale.low, scale.high) == (low, high)
+
+
+@pytest.mark.parametrize("rows", [1, 11, 37, 300])
+@pytest.mark.parametrize("sparsity", [False, True])
+def test_bytes_at_random_count_alike_with_both_kinds_of_loops(
+    formats: Any, write: Write, rows: int, sparsity: bool
+) -> None:
+    """Bytes that no group of trits produces stand anywhere, in the last blocks too."""
+    rng = np.random.default_rng(rows)
+    data = rng.integers(0, 256, (3 * rows, 54), np.uint8)
+    data[:, 52:] = np.array([1.5], np.float16).view(np.uint8)
+    path = write("m.gguf", formats.gguf({"a": formats.tensor((rows, 768), 34, data.tobytes())}))
+    compiled = take_census(path, sparsity=sparsity)
+    assert compiled == take_census(path, sparsity=sparsity, compiled=False)
+    assert len(compiled.warnings) == 2
