@@ -42,9 +42,11 @@ class Sparsity(NamedTuple):
         if loops is not None:
             least, below, above, most, number = loops.spread(zeros)
         else:
-            least, most = int(zeros.min()), int(zeros.max())
-            below = above = float(np.median(zeros))
-            number = int((zeros == most).sum())
+            counts = np.bincount(zeros)
+            lines = np.cumsum(counts)  # by the zeros that a line has at most
+            middle = [(zeros.size - 1) // 2, zeros.size // 2]
+            least, below, above = np.searchsorted(lines, [0, *middle], "right").tolist()
+            most, number = counts.size - 1, int(counts[-1])
         return cls(
             least / length,
             (below + above) / 2 / length,
