@@ -26,6 +26,19 @@ def _split(word: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
     return low, high, low & high
 
 
+@inline
+def _count(words: Words) -> tuple[int, int, np.uint64]:
+    """Count the low bits of fields and the high bits; mark where a field has both."""
+    zeros = plus = 0
+    both = np.uint64(0)
+    for i in range(words.size):
+        low, high, both_here = _split(words[i])
+        zeros += ones(low)
+        plus += ones(high)
+        both |= both_here
+    return zeros, plus, both
+
+
 @loop
 def count_codes(words: Words) -> tuple[int, int, bool]:
     """Count two-bit codes.
@@ -42,13 +55,7 @@ def count_codes(words: Words) -> tuple[int, int, bool]:
     invalid : bool
         Whether any has both.
     """
-    zeros = plus = 0
-    both = np.uint64(0)
-    for i in range(words.size):
-        low, high, both_here = _split(words[i])
-        zeros += ones(low)
-        plus += ones(high)
-        both |= both_here
+    zeros, plus, both = _count(words)
     return zeros, plus, both != np.uint64(0)
 
 
@@ -139,11 +146,10 @@ def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
         number = min(_GATHERED, len(blocks) - first)
         _gather(blocks, first, copies[:number])
         copies[number:] = 0
-        for j in range(words.size):
-            low, high, both_here = _split(words[j])
-            zeros += ones(low)
-            plus += ones(high)
-            both |= both_here
+        zeros_here, plus_here, both_here = _count(words)
+        zeros += zeros_here
+        plus += plus_here
+        both |= both_here
     return zeros, plus, both != np.uint64(0)
 
 
