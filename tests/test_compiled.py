@@ -46,28 +46,56 @@ def test_codes(loops: Any, words: int, seed: int) -> None:
     assert loops.count_codes(packed(codes)) == ((codes == 1).sum(), (codes == 2).sum(), False)
 
 
-@given(rows=st.integers(1, 600), words=st.integers(1, 40), seed=SEEDS)
+@given(rows=st.integers(1, 600), pairs=st.integers(1, 20), seed=SEEDS)
 @settings(max_examples=60, deadline=None)
-def test_codes_by_row_and_column(loops: Any, rows: int, words: int, seed: int) -> None:
-    codes = codes_of(np.random.default_rng(seed), (rows, 8 * words, 4))
-    by_row, by_column = np.full((4, rows + 5), -1), np.full((4, 8 * words), 7)
+def test_codes_by_row_and_column(loops: Any, rows: int, pairs: int, seed: int) -> None:
+    codes = codes_of(np.random.default_rng(seed), (rows, 16 * pairs, 4))
+    by_row, by_column = np.full((4, rows + 5), -1), np.full(16 * pairs, 7)
     found = loops.count_code_rows(packed(codes), by_row, by_column, 3)
     is_zero = codes == 1
     assert found == (is_zero.sum(), (codes == 2).sum(), False)
     assert np.array_equal(by_row[:, 3:-2], is_zero.sum(axis=1).T)
     assert (by_row[:, [0, 1, 2, -2, -1]] == -1).all()
-    assert np.array_equal(by_column - 7, is_zero.sum(axis=0).T)
+    assert np.array_equal(by_column - 7, is_zero.sum(axis=(0, 2)))
 
 
 @pytest.mark.parametrize("background", [0, 1, 2])
 def test_code_3_is_seen_in_every_field(loops: Any, background: int) -> None:
     for place in range(32 * 9):
-        codes = np.full(32 * 9, background, np.uint8)
+        codes = np.full(32 * 10, background, np.uint8)
         codes[place] = 3
         words = packed(codes.reshape(-1, 4))
-        assert loops.count_codes(words)[2], place
-        lines = np.zeros((4, 1), np.int64), np.zeros((4, 72), np.int64)
+        assert loops.count_codes(words[:9])[2], place
+        lines = np.zeros((4, 1), np.int64), np.zeros(80, np.int64)
         assert loops.count_code_rows(words.reshape(1, -1), *lines, 0)[2], place
+
+
+def with_scales(rng: np.random.Generator, data: np.ndarray) -> tuple[int, int]:
+    """Put a scale at the end of each of some blocks; return the least and the largest pattern."""
+    scales = rng.integers(0, 1 << 16, len(data), np.uint16)
+    data[:, -2:] = scales.view(np.uint8).reshape(-1, 2)
+    return int(scales.min()), int(scales.max())
+
+
+@given(rows=st.integers(1, 600), blocks=st.integers(1, 5), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_codes_of_blocks(loops: Any, rows: int, blocks: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = codes_of(rng, (rows, 64 * blocks, 4))
+    data = np.zeros((rows * blocks, 66), np.uint8)
+    data[:, :64] = packed(codes).view(np.uint8).reshape(-1, 64)
+    scales = with_scales(rng, data)
+    is_zero = codes == 1
+    expected = (is_zero.sum(), (codes == 2).sum(), False, *scales)
+    assert loops.count_block_codes(data.reshape(-1)) == expected
+    by_row, by_column = np.empty(rows, np.int64), np.full((4, 64 * blocks), 7)
+    assert loops.count_block_rows(data.reshape(-1), blocks, by_row, by_column) == expected
+    assert np.array_equal(by_row, is_zero.sum(axis=(1, 2)))
+    assert np.array_equal(by_column - 7, is_zero.sum(axis=0).T)
+    place = rng.integers(64 * rows * blocks)
+    data[divmod(place, 64)] |= 3 << 2 * rng.integers(4)
+    assert loops.count_block_codes(data.reshape(-1))[2]
+    assert loops.count_block_rows(data.reshape(-1), blocks, by_row, by_column)[2]
 
 
 def digits_of(data: np.ndarray) -> np.ndarray:
@@ -81,13 +109,15 @@ def encoded(trits: int) -> set[int]:
     return {(v * 256 + 242) // 243 for v in range(0, 243, 3 ** (5 - trits))}
 
 
-@given(rows=st.integers(1, 130), width=st.integers(1, 150), seed=SEEDS)
+@given(rows=st.integers(1, 300), blocks=st.integers(1, 4), seed=SEEDS)
 @settings(max_examples=60, deadline=None)
-def test_trits_of_any_bytes(loops: Any, rows: int, width: int, seed: int) -> None:
+def test_trits_of_any_bytes(loops: Any, rows: int, blocks: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
+    width = 54 * blocks
     data = rng.integers(0, 256, (rows, width), np.uint8)
     if rng.random() < 0.3:
         data[:] = rng.choice([127, 128, 255])  # zeros alone, and +1 alone
+    scales = with_scales(rng, data.reshape(-1, 54))
     is_five = rng.random(width) < 0.6
     used = rng.random(width) < 0.8
     digits = digits_of(data)
@@ -99,7 +129,7 @@ def test_trits_of_any_bytes(loops: Any, rows: int, width: int, seed: int) -> Non
     most, fifth = np.where(is_five, 255, 80).astype(np.uint8), is_five.astype(np.uint8)
     mask = np.where(used, 255, 0).astype(np.uint8)
     inside = digits[:, :, used]
-    expected = (inside == 1).sum(), (inside == 2).sum(), any(np.array(wrong)[used])
+    expected = (inside == 1).sum(), (inside == 2).sum(), any(np.array(wrong)[used]), *scales
     assert loops.count_trits(data, most, fifth, mask) == expected
     padding = -width % 64
     places = [np.pad(place, (0, padding)) for place in (most, fifth, mask)]
@@ -123,11 +153,11 @@ def test_every_byte_that_no_group_produces_is_seen(
     loops: Any, most: int, fifth: int, trits: int
 ) -> None:
     """13 bytes of five trits, 175 of four."""
-    places = [np.array([value], np.uint8) for value in (most, fifth, 255)]
+    places = [np.array([value], np.uint8).repeat(2) for value in (most, fifth, 255)]
     seen = {
         byte
         for byte in range(256)
-        if loops.count_trits(np.full((1, 1), byte, np.uint8), *places)[2]
+        if loops.count_trits(np.full((1, 2), byte, np.uint8), *places)[2]
     }
     assert set(range(256)) - seen == encoded(trits)
 

@@ -67,8 +67,7 @@ class Scale(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True)
-class MatrixCensus:
+class MatrixCensus(NamedTuple):
     """What one tensor of a checkpoint holds.
 
     Attributes

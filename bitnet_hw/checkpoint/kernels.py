@@ -7,6 +7,8 @@ side by side, widened before they can overflow, give them by row and by column.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import NamedTuple
 
@@ -30,7 +32,8 @@ _4 = np.uint64(4)
 _SLICES = 6
 
 
-class Counting(NamedTuple):
+@dataclass(frozen=True)
+class Counting:
     """How to count.
 
     Attributes
@@ -44,7 +47,7 @@ class Counting(NamedTuple):
     sparsity: bool = True
     size: int = 0
 
-    @property
+    @cached_property
     def loops(self) -> ModuleType | None:
         """Compiled loops to be used in place of numpy's own, loaded when first asked for."""
         return loops_for(self.size)

@@ -25,7 +25,7 @@ MAX_ROW_BYTES = 1 << 20
 
 
 class Totals(NamedTuple):
-    """Zeros and +1 of a matrix, with its zeros by line where asked for."""
+    """Zeros and +1 of a matrix, with its zeros by line where asked for: columns in any order."""
 
     zeros: int
     plus: int
@@ -66,9 +66,9 @@ class CodeCounter:
         self._loops = loops
         self.zeros = 0
         self.plus = 0
-        room = CHUNK // 8 if loops is None else 0
-        self._planes = np.empty(room, np.uint64)
-        self._counts = np.empty(room, np.uint8)
+        if loops is None:
+            self._planes = np.empty(CHUNK // 8, np.uint64)
+            self._counts = np.empty(CHUNK // 8, np.uint8)
 
     def add(self, codes: Bytes, locate: Callable[[int], int]) -> None:
         """Count codes.
@@ -106,14 +106,14 @@ class CodeCounter:
 
         Parameters
         ----------
-        codes : (rows, 8 n) uint8
+        codes : (rows, 16 n) uint8
             Four codes each.
         locate : callable
             Place in the flat `codes` -> byte of the file, for the message.
         row_zeros : (4, at least first_row + rows) int64
             Written from `first_row` on: zeros of each row, plane by plane; plane k is bits 2k
             and 2k + 1.
-        column_zeros : (4, 8 n) int64
+        column_zeros : (16 n,) int64
             Added to: zeros of each byte column.
         first_row : int
             The place of the first row among all.
@@ -129,7 +129,7 @@ class CodeCounter:
             self.add(flat, locate)
             fields = zero_fields(words)
             row_zeros[:, first_row : first_row + len(codes)] = plane_sums(fields, 1)
-            column_zeros += plane_sums(fields, 0)
+            column_zeros += plane_sums(fields, 0).sum(axis=0)
             return
         found = self._loops.count_code_rows(words, row_zeros, column_zeros, first_row)
         self.take(CodeCounts(*found), flat, locate)
@@ -169,7 +169,7 @@ def count_stream(source: Source, tensor: str, offset: int, size: int, how: Count
 def count_rows(
     source: Source, tensor: str, offset: int, shape: tuple[int, int], how: Counting
 ) -> Totals:
-    """Count two-bit codes of a matrix of bytes, with zeros by plane and line.
+    """Count two-bit codes of a matrix of bytes, with zeros by line.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def count_rows(
     Returns
     -------
     Totals
-        With `row_zeros` (4, rows) and `column_zeros` (4, bytes), plane by plane.
+        With `row_zeros` (4, rows), plane by plane, and `column_zeros` (bytes,).
 
     Raises
     ------
@@ -202,10 +202,10 @@ def _count_rows(
     source: Source, tensor: str, offset: int, shape: tuple[int, int], how: Counting
 ) -> Totals:
     rows, width = shape
-    padded = -(-width // 8) * 8
+    padded = -(-width // 16) * 16
     counter = CodeCounter(source, tensor, how.loops)
     row_zeros = np.empty((4, rows), np.int64)
-    column_zeros = np.zeros((4, padded), np.int64)
+    column_zeros = np.zeros(padded, np.int64)
     done = 0
     for start, chunk in source.chunks(offset, rows * width, width, how.chunk(LINE_CHUNK)):
         block = chunk.reshape(-1, width)
@@ -218,7 +218,7 @@ def _count_rows(
 
         counter.add_rows(block, locate, row_zeros, column_zeros, done)
         done += len(block)
-    return Totals(counter.zeros, counter.plus, row_zeros, column_zeros[:, :width])
+    return Totals(counter.zeros, counter.plus, row_zeros, column_zeros[:width])
 
 
 def count_hf_packed(
@@ -254,7 +254,7 @@ def count_hf_packed(
     )
     zeros, plus = found.zeros, found.plus
     row_zeros = found.row_zeros.reshape(-1) if found.row_zeros is not None else None
-    column_zeros = found.column_zeros.sum(axis=0) if found.column_zeros is not None else None
+    column_zeros = found.column_zeros
     for row in range(rows, 4 * r):  # padding is code 0, unless somebody else wrote the file
         codes = packed_row(source, offset, packed, row)
         zeros -= int((codes == 1).sum())

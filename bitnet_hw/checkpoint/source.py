@@ -33,6 +33,8 @@ _LEAST_SPAN = 16 << 20
 _LEAST_FILE = 1 << 20
 _MOST_THREADS = 4
 
+_CAN_READ_AT = hasattr(os, "preadv")
+
 
 class Source:
     """A file whose bytes are read piece by piece, by several threads at a time.
@@ -146,7 +148,7 @@ class Source:
         view = memoryview(room.data)
         while view:
             try:
-                if hasattr(os, "preadv"):
+                if _CAN_READ_AT:
                     count = os.preadv(self._file.fileno(), [view], offset)
                 else:
                     with self._lock:

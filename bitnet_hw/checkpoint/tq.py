@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from .census import Scale
 from .gguf import GgufTensor
-from .kernels import CodeCounts, Counting, Ints
+from .kernels import CodeCounts, Counting, plane_sums, zero_fields
 from .packed import CodeCounter, Totals, fits_by_line
 from .source import CHUNK, LINE_CHUNK, LOOP_CHUNK, Source
 
@@ -33,39 +34,56 @@ class BlockScales:
         The matrix.
     stride : int
         Bytes of a block.
-    loops : module, optional
-        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
     """
 
-    def __init__(
-        self, source: Source, tensor: str, stride: int, loops: ModuleType | None = None
-    ) -> None:
-        self.source, self.tensor, self.stride, self.loops = source, tensor, stride, loops
+    def __init__(self, source: Source, tensor: str, stride: int) -> None:
+        self.source, self.tensor, self.stride = source, tensor, stride
         self.low, self.high, self.count = np.inf, -np.inf, 0
 
-    def add(self, raw: npt.NDArray[np.uint16], first: int) -> None:
-        """Take scales that stand `stride` bytes apart, from byte `first` of the file on."""
+    def add(
+        self,
+        raw: npt.NDArray[np.uint16],
+        first: int,
+        patterns: tuple[int, int] | None = None,
+    ) -> None:
+        """Take scales.
+
+        Parameters
+        ----------
+        raw : (n,) uint16
+            FP16 numbers that stand `stride` bytes apart.
+        first : int
+            Byte of the file where the first one stands.
+        patterns : (least, most), optional
+            Of the scales as unsigned integers, where a loop has found them already.
+        """
         self.count += raw.size
         # Patterns of positive numbers have their order, and compare quicker.
-        if self.loops is not None:
-            least, most = self.loops.range_of(raw)
-        else:
+        if patterns is None:
             raw = np.ascontiguousarray(raw)
-            least, most = raw.min(), raw.max()
+            patterns = int(raw.min()), int(raw.max())
+        least, most = patterns
         if least > 0 and most < 0x7C00:
-            used = np.array([least, most], np.uint16).view(np.float16)
-        else:
-            raw = np.ascontiguousarray(raw)
-            odd = np.flatnonzero((raw & np.uint16(0x7C00)) == 0x7C00)
-            if odd.size:
-                raise bad_scale(
-                    self.source, self.tensor, first + int(odd[0]) * self.stride,
-                    float(raw.view(np.float16)[odd[0]]),
-                )  # fmt: skip
-            used = raw[(raw & np.uint16(0x7FFF)) != 0].view(np.float16)
+            self._widen(_from_pattern(least), _from_pattern(most))
+            return
+        raw = np.ascontiguousarray(raw)
+        odd = np.flatnonzero((raw & np.uint16(0x7C00)) == 0x7C00)
+        if odd.size:
+            raise bad_scale(
+                self.source, self.tensor, first + int(odd[0]) * self.stride,
+                float(raw.view(np.float16)[odd[0]]),
+            )  # fmt: skip
+        used = raw[(raw & np.uint16(0x7FFF)) != 0].view(np.float16)
         if used.size:
-            self.low = min(self.low, float(used.min()))
-            self.high = max(self.high, float(used.max()))
+            self._widen(float(used.min()), float(used.max()))
+
+    def _widen(self, low: float, high: float) -> None:
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+
+def _from_pattern(bits: int) -> float:
+    value: float = struct.unpack("<e", bits.to_bytes(2, "little"))[0]
+    return value
 
 
 def bad_scale(source: Source, tensor: str, offset: int, value: float) -> Exception:
@@ -94,7 +112,7 @@ def count_tq2_0(
     by_line = how.sparsity and fits_by_line((rows, blocks * _CODES))
 
     def count(offset: int, size: int) -> tuple[Totals, BlockScales]:
-        scales = BlockScales(source, tensor.name, _BYTES, how.loops)
+        scales = BlockScales(source, tensor.name, _BYTES)
         row_blocks = blocks if by_line else None
         if how.loops is not None:
             found = _tq2_0_blocks(source, offset, size, row_blocks, scales, how.loops)
@@ -120,18 +138,19 @@ def _tq2_0_blocks(
     planes = np.zeros((4, (row_blocks or 0) * _CODES), np.int64)
     done = 0
     for start, chunk in source.chunks(offset, size, _BYTES * (row_blocks or 1), LOOP_CHUNK):
-        here = chunk.view(_LAYOUT)
-        words = np.ndarray((here.size, 8), np.uint64, chunk.data, 0, (_BYTES, 8))
         if row_blocks is None:
-            found = CodeCounts(*loops.count_block_codes(words))
+            *found, least, most = loops.count_block_codes(chunk)
         else:
-            by_row = row_zeros[done : done + here.size // row_blocks]
-            found = CodeCounts(*loops.count_block_rows(words, row_blocks, by_row, planes))
+            by_row = row_zeros[done : done + chunk.size // (_BYTES * row_blocks)]
+            *found, least, most = loops.count_block_rows(chunk, row_blocks, by_row, planes)
             done += by_row.size
-        counter.take(found, here["codes"], _locator(start))
-        scales.add(here["scale"], start + _CODES)  # from the cache by now
+        here = chunk.view(_LAYOUT)
+        counter.take(CodeCounts(*found), here["codes"], _locator(start))
+        scales.add(here["scale"], start + _CODES, (least, most))
     totals = Totals(counter.zeros, counter.plus)
-    return totals if row_blocks is None else _with_lines(totals, row_zeros, planes)
+    if row_blocks is None:
+        return totals
+    return totals._replace(row_zeros=row_zeros, column_zeros=planes.reshape(-1))
 
 
 def _tq2_0_totals(source: Source, offset: int, size: int, scales: BlockScales) -> Totals:
@@ -154,24 +173,21 @@ def _tq2_0_lines(
 ) -> Totals:
     counter = CodeCounter(source, scales.tensor)
     width = row_blocks * _CODES
-    row_zeros = np.empty((4, size // (row_blocks * _BYTES)), np.int64)
+    row_zeros = np.empty(size // (row_blocks * _BYTES), np.int64)
     planes = np.zeros((4, width), np.int64)
     done = 0
     for start, chunk in source.chunks(offset, size, row_blocks * _BYTES, LINE_CHUNK):
         here = chunk.view(_LAYOUT)
         codes = np.ascontiguousarray(here["codes"]).view(np.uint8).reshape(-1, width)
-        counter.add_rows(codes, _locator(start), row_zeros, planes, done)
+        counter.add(codes.reshape(-1), _locator(start))
+        fields = zero_fields(codes.view(np.uint64))
+        row_zeros[done : done + len(codes)] = plane_sums(fields, 1).sum(axis=0)
+        planes += plane_sums(fields, 0)
         scales.add(here["scale"], start + _CODES)
         done += len(codes)
-    return _with_lines(Totals(counter.zeros, counter.plus), row_zeros.sum(axis=0), planes)
+    return Totals(counter.zeros, counter.plus, row_zeros, planes.reshape(-1))
 
 
 def _locator(start: int) -> Callable[[int], int]:
     """Return the function from a byte of codes to its byte in the file."""
     return lambda place: start + place // _CODES * _BYTES + place % _CODES
-
-
-def _with_lines(totals: Totals, row_zeros: Ints, planes: Ints) -> Totals:
-    """Add zeros by row, and by column in the weights' order."""
-    by_column = planes.reshape(4, -1, 2, 32).transpose(1, 2, 0, 3).reshape(-1)
-    return totals._replace(row_zeros=row_zeros, column_zeros=by_column)

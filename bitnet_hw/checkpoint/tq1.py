@@ -35,21 +35,23 @@ _STREAM_BLOCKS = 32
 class _Part(NamedTuple):
     totals: Totals
     scales: BlockScales
-    odd_fives: Ints
-    odd_fours: Ints
+    odd: Ints | None
 
 
 class _Counter(Protocol):
-    """Counts the trits of blocks, and how often each byte stands there that no group produces."""
+    """Counts the trits of blocks."""
 
-    odd_fives: Ints
-    odd_fours: Ints
-
-    def add(self, chunk: Bytes) -> None:
-        """Count whole blocks, or whole rows of them."""
+    def add(self, chunk: Bytes) -> tuple[int, int] | None:
+        """Count whole blocks, or whole rows of them; return the range of their scales, if seen."""
 
     def totals(self) -> Totals:
         """Return what was found."""
+
+    def odd(self) -> Ints | None:
+        """Return how often each byte stands there that no group produces, if any does.
+
+        (2, 256): among the bytes of five trits, and among those of four.
+        """
 
 
 def count_tq1_0(
@@ -77,19 +79,20 @@ def count_tq1_0(
             counter = _NumpyCounter(row_blocks)
         else:
             counter = _LoopCounter(how.loops, row_blocks, size // _BYTES)
-        scales = BlockScales(source, tensor.name, _BYTES, how.loops)
+        scales = BlockScales(source, tensor.name, _BYTES)
         unit, about = (_BYTES * blocks, LINE_CHUNK) if by_line else (_BYTES, _PAIR_CHUNK)
         for start, chunk in source.chunks(offset, size, unit, how.chunk(about)):
-            counter.add(chunk)
-            scales.add(chunk.view(_LAYOUT)["scale"], start + _FIVES + _FOURS)
-        return _Part(counter.totals(), scales, counter.odd_fives, counter.odd_fours)
+            patterns = counter.add(chunk)
+            scales.add(chunk.view(_LAYOUT)["scale"], start + _FIVES + _FOURS, patterns)
+        return _Part(counter.totals(), scales, counter.odd())
 
     unit = _BYTES * (blocks if by_line else 1)
     parts = source.spans(tensor.offset, tensor.bytes, unit, count)
-    fives: Ints = np.sum([part.odd_fives for part in parts], axis=0)
-    fours: Ints = np.sum([part.odd_fours for part in parts], axis=0)
-    _warn_of_odd_bytes(source, tensor, 5, fives, slice(0, _FIVES), warn)
-    _warn_of_odd_bytes(source, tensor, 4, fours, slice(_FIVES, _FIVES + _FOURS), warn)
+    odd = [part.odd for part in parts if part.odd is not None]
+    if odd:
+        fives, fours = np.sum(odd, axis=0)
+        _warn_of_odd_bytes(source, tensor, 5, fives, slice(0, _FIVES), warn)
+        _warn_of_odd_bytes(source, tensor, 4, fours, slice(_FIVES, _FIVES + _FOURS), warn)
     return Totals.of([part.totals for part in parts]), scale_of(part.scales for part in parts)
 
 
@@ -99,7 +102,6 @@ class _NumpyCounter:
     def __init__(self, row_blocks: int | None) -> None:
         self._row_blocks = row_blocks
         self._fives, self._fours = PairCounter(5, _PAIR_CHUNK), PairCounter(4, _PAIR_CHUNK // 12)
-        self.odd_fives, self.odd_fours = self._fives.odd, self._fours.odd
         self._row_zeros: list[Ints] = []
         self._column_zeros = np.zeros(BLOCK * (row_blocks or 0), np.int64)
 
@@ -119,6 +121,10 @@ class _NumpyCounter:
         return found._replace(
             row_zeros=np.concatenate(self._row_zeros), column_zeros=self._column_zeros
         )
+
+    def odd(self) -> Ints | None:
+        counts = np.stack([self._fives.odd, self._fours.odd])
+        return counts if counts.any() else None
 
 
 def _zero_masks(block: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -147,48 +153,52 @@ class _LoopCounter:
         self._loops = loops
         self._row_blocks = row_blocks
         self._size = (row_blocks or _STREAM_BLOCKS) * _BYTES
-        self._most, self._fifth, self._used = _places(row_blocks or _STREAM_BLOCKS)
+        self._places = _places(row_blocks or _STREAM_BLOCKS)
         self._zeros = self._plus = self._done = 0
         if row_blocks is not None:
             self._row_zeros = np.empty(blocks // row_blocks, np.int64)
-            self._digit_zeros = np.zeros((5, self._used.size), np.int64)
-        self.odd_fives, self.odd_fours = np.zeros((2, 256), np.int64)
+            self._digit_zeros = np.zeros((5, self._places.shape[1]), np.int64)
+        self._odd: Ints | None = None
 
-    def add(self, chunk: Bytes) -> None:
-        places = self._most, self._fifth, self._used
-        size = self._size
+    def add(self, chunk: Bytes) -> tuple[int, int]:
         if self._row_blocks is not None:
-            by_row = self._row_zeros[self._done : self._done + chunk.size // size]
-            self._done += by_row.size
-            rows = chunk.reshape(-1, size)
-            found = [self._loops.count_trit_rows(rows, *places, by_row, self._digit_zeros)]
-        else:
-            whole = chunk.size // size * size
-            parts = chunk[:whole].reshape(-1, size), chunk[whole:].reshape(1, -1)
-            found = [
-                self._loops.count_trits(part, *(place[: part.shape[1]] for place in places))
-                for part in parts
-            ]
-        self._zeros += sum(zeros for zeros, _, _ in found)
-        self._plus += sum(plus for _, plus, _ in found)
-        if any(odd for _, _, odd in found):
-            block = chunk.reshape(-1, _BYTES)
-            self.odd_fives += odd_bytes(block[:, :_FIVES], 5)
-            self.odd_fours += odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
+            return self._add_rows(chunk.reshape(-1, self._size))
+        whole = chunk.size // self._size * self._size
+        found = [
+            self._take(part, self._loops.count_trits(part, *self._places[:, : part.shape[1]]))
+            for part in (chunk[:whole].reshape(-1, self._size), chunk[whole:].reshape(1, -1))
+            if part.size
+        ]
+        return min(least for least, _ in found), max(most for _, most in found)
+
+    def _add_rows(self, rows: Bytes) -> tuple[int, int]:
+        by_row = self._row_zeros[self._done : self._done + len(rows)]
+        self._done += len(rows)
+        found = self._loops.count_trit_rows(rows, *self._places, by_row, self._digit_zeros)
+        return self._take(rows, found)
+
+    def _take(self, data: Bytes, found: tuple[int, int, bool, int, int]) -> tuple[int, int]:
+        zeros, plus, odd, least, most = found
+        self._zeros += zeros
+        self._plus += plus
+        if odd:
+            block = data.reshape(-1, _BYTES)
+            fives = odd_bytes(block[:, :_FIVES], 5)
+            fours = odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
+            self._odd = np.stack([fives, fours]) + (0 if self._odd is None else self._odd)
+        return least, most
 
     def totals(self) -> Totals:
         found = Totals(self._zeros, self._plus)
         if self._row_blocks is None:
             return found
         digits = self._digit_zeros[:, : self._size].reshape(5, self._row_blocks, _BYTES)
-        by_column = np.concatenate(
-            [
-                digits[:trits, :, first:last].swapaxes(0, 1).reshape(self._row_blocks, -1)
-                for first, last, trits in _GROUPS
-            ],
-            axis=1,
-        ).reshape(-1)
+        fives, fours = digits[:, :, :_FIVES], digits[:4, :, _FIVES : _FIVES + _FOURS]
+        by_column = np.concatenate([fives.reshape(-1), fours.reshape(-1)])
         return found._replace(row_zeros=self._row_zeros, column_zeros=by_column)
+
+    def odd(self) -> Ints | None:
+        return self._odd
 
 
 def _warn_of_odd_bytes(

@@ -4,39 +4,90 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import inline, loop, ones
-from .lanes import ROWS, Ints, Words, flush
+from .blocks import NO_RANGE, range_of_scales
+from .jit import copy_bytes, inline, loop, ones
+from .lanes import MOST, Bytes, Ints, Words, flush
 
+_1, _2, _4 = np.uint64(1), np.uint64(2), np.uint64(4)
 _LOW = np.uint64(0x5555_5555_5555_5555)
-#: The lowest field of each byte, and the low bits of each byte's four fields.
-_FIELD = np.uint64(0x0303_0303_0303_0303)
-_PLANE_0 = np.uint64(0x0101_0101_0101_0101)
-_PLANE_1 = np.uint64(0x0404_0404_0404_0404)
-_PLANE_2 = np.uint64(0x1010_1010_1010_1010)
-_PLANE_3 = np.uint64(0x4040_4040_4040_4040)
+_HIGH = np.uint64(0xAAAA_AAAA_AAAA_AAAA)
+_PAIRS = np.uint64(0x3333_3333_3333_3333)
+_NIBBLES = np.uint64(0x0F0F_0F0F_0F0F_0F0F)
+#: The four fields of each byte.
+_PLANE_0 = np.uint64(0x0303_0303_0303_0303)
+_PLANE_1 = np.uint64(0x0C0C_0C0C_0C0C_0C0C)
+_PLANE_2 = np.uint64(0x3030_3030_3030_3030)
+_PLANE_3 = np.uint64(0xC0C0_C0C0_C0C0_C0C0)
 
-#: Blocks that are copied together before they are counted.
+#: Rows that go to the lanes together: they fit in half a byte, and lanes are moved once for all.
+_TOGETHER = 6
+#: Rows that a lane of a byte counts, of one field each and of four.
+_ROWS = MOST // _TOGETHER * _TOGETHER
+_ROWS_OF_FOUR = MOST // 4 // _TOGETHER * _TOGETHER
+
+#: Bytes of a block of TQ2_0, and of its codes; blocks that are counted together.
+_BLOCK, _CODES = 66, 64
 _GATHERED = 32
 
 
 @inline
-def _split(word: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
-    """Return the low bits of fields, the high bits, and those of fields that have both."""
-    low, high = word & _LOW, (word >> np.uint64(1)) & _LOW
-    return low, high, low & high
+def _pair(one: np.uint64, other: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Return the low bits of both words' fields, and their high bits, side by side.
+
+    A bit of the one word stands below that of the other, in the field where both were.
+    """
+    low = (one & _LOW) | ((other & _LOW) << _1)
+    high = ((one >> _1) & _LOW) | (other & _HIGH)
+    return low, high
 
 
 @inline
 def _count(words: Words) -> tuple[int, int, np.uint64]:
-    """Count the low bits of fields and the high bits; mark where a field has both."""
+    """Count the low bits of fields and the high bits; mark where a field has both.
+
+    The number of words is even.
+    """
+    half = words.size // 2
+    here, there = words[:half], words[half:]
     zeros = plus = 0
     both = np.uint64(0)
-    for i in range(words.size):
-        low, high, both_here = _split(words[i])
+    for j in range(half):
+        low, high = _pair(here[j], there[j])
         zeros += ones(low)
         plus += ones(high)
-        both |= both_here
+        both |= low & high
     return zeros, plus, both
+
+
+@inline
+def _count_planes(words: Words) -> tuple[int, int, int, int, int, np.uint64]:
+    """Do as `_count`, the low bits by the place of the field in its byte."""
+    half = words.size // 2
+    here, there = words[:half], words[half:]
+    zeros_0 = zeros_1 = zeros_2 = zeros_3 = plus = 0
+    both = np.uint64(0)
+    for j in range(half):
+        low, high = _pair(here[j], there[j])
+        zeros_0 += ones(low & _PLANE_0)
+        zeros_1 += ones(low & _PLANE_1)
+        zeros_2 += ones(low & _PLANE_2)
+        zeros_3 += ones(low & _PLANE_3)
+        plus += ones(high)
+        both |= low & high
+    return zeros_0, zeros_1, zeros_2, zeros_3, plus, both
+
+
+@inline
+def _six(
+    word_0: np.uint64, word_1: np.uint64, word_2: np.uint64,
+    word_3: np.uint64, word_4: np.uint64, word_5: np.uint64,
+) -> tuple[np.uint64, np.uint64]:  # fmt: skip
+    """Add up the low bits of fields: of the even fields, and of the odd, in half a byte each."""
+    threes = (word_0 & _LOW) + (word_1 & _LOW) + (word_2 & _LOW)
+    others = (word_3 & _LOW) + (word_4 & _LOW) + (word_5 & _LOW)
+    even = (threes & _PAIRS) + (others & _PAIRS)
+    odd = ((threes >> _2) & _PAIRS) + ((others >> _2) & _PAIRS)
+    return even, odd
 
 
 @loop
@@ -55,7 +106,13 @@ def count_codes(words: Words) -> tuple[int, int, bool]:
     invalid : bool
         Whether any has both.
     """
-    zeros, plus, both = _count(words)
+    even = words.size // 2 * 2
+    zeros, plus, both = _count(words[:even])
+    for word in words[even:]:
+        low, high = _pair(word, np.uint64(0))
+        zeros += ones(low)
+        plus += ones(high)
+        both |= low & high
     return zeros, plus, both != np.uint64(0)
 
 
@@ -63,15 +120,15 @@ def count_codes(words: Words) -> tuple[int, int, bool]:
 def count_code_rows(
     words: Words, row_zeros: Ints, column_zeros: Ints, first_row: int
 ) -> tuple[int, int, bool]:
-    """Count two-bit codes of a matrix of bytes, with code 1 by plane and line.
+    """Count two-bit codes of a matrix of bytes, with code 1 by line.
 
     Parameters
     ----------
-    words : (rows, n) uint64
+    words : (rows, 2 n) uint64
         32 codes each, the first byte lowest.
     row_zeros : (4, at least first_row + rows) int64
-        Written from `first_row` on: fields with code 1 of each row, plane by plane.
-    column_zeros : (4, 8 n) int64
+        Written from `first_row` on: fields with code 1 of each row, by their place in the byte.
+    column_zeros : (16 n,) int64
         Added to: those of each byte column.
     first_row : int
         The place of the first row among all.
@@ -86,129 +143,126 @@ def count_code_rows(
     rows, width = words.shape
     zeros = plus = 0
     both = np.uint64(0)
-    lanes = np.zeros((4, width), np.uint64)
-    lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
-    for first in range(0, rows, ROWS):
-        for i in range(first, min(first + ROWS, rows)):
-            row = words[i]
-            zeros_0 = zeros_1 = zeros_2 = zeros_3 = 0
-            for j in range(width):
-                low, high, both_here = _split(row[j])
-                plane_0, plane_1 = low & _PLANE_0, low & _PLANE_1
-                plane_2, plane_3 = low & _PLANE_2, low & _PLANE_3
-                zeros_0 += ones(plane_0)
-                zeros_1 += ones(plane_1)
-                zeros_2 += ones(plane_2)
-                zeros_3 += ones(plane_3)
-                lanes_0[j] += plane_0
-                lanes_1[j] += plane_1 >> np.uint64(2)
-                lanes_2[j] += plane_2 >> np.uint64(4)
-                lanes_3[j] += plane_3 >> np.uint64(6)
-                both |= both_here
-                plus += ones(high)
+    lanes = np.zeros(width, np.uint64)
+    blank = np.zeros(width, np.uint64)
+    for first in range(0, rows, _ROWS_OF_FOUR):
+        last = min(first + _ROWS_OF_FOUR, rows)
+        for i in range(first, last):
+            zeros_0, zeros_1, zeros_2, zeros_3, plus_here, both_here = _count_planes(words[i])
             row_zeros[0, first_row + i] = zeros_0
             row_zeros[1, first_row + i] = zeros_1
             row_zeros[2, first_row + i] = zeros_2
             row_zeros[3, first_row + i] = zeros_3
             zeros += zeros_0 + zeros_1 + zeros_2 + zeros_3
+            plus += plus_here
+            both |= both_here
+        for i in range(first, last, _TOGETHER):
+            row_0 = words[i]
+            row_1 = words[i + 1] if i + 1 < last else blank
+            row_2 = words[i + 2] if i + 2 < last else blank
+            row_3 = words[i + 3] if i + 3 < last else blank
+            row_4 = words[i + 4] if i + 4 < last else blank
+            row_5 = words[i + 5] if i + 5 < last else blank
+            for j in range(width):
+                even, odd = _six(row_0[j], row_1[j], row_2[j], row_3[j], row_4[j], row_5[j])
+                fields = even + odd
+                lanes[j] += (fields & _NIBBLES) + ((fields >> _4) & _NIBBLES)
         flush(lanes, column_zeros)
     return zeros, plus, both != np.uint64(0)
 
 
 @inline
-def _gather(blocks: Words, first: int, copy: Words) -> None:
-    """Copy blocks that stand apart to where they stand side by side."""
-    for block in range(len(copy)):
-        here, there = blocks[first + block], copy[block]
-        for j in range(8):
-            there[j] = here[j]
+def _gather(data: Bytes, first: int, copy: Words) -> None:
+    """Copy the codes of blocks from byte `first` on to where they stand side by side."""
+    for block in range(copy.size // 8):
+        copy_bytes(copy, _CODES * block, data, first + _BLOCK * block, _CODES)
 
 
 @loop
-def count_block_codes(blocks: Words) -> tuple[int, int, bool]:
-    """Count two-bit codes of blocks that stand apart.
+def count_block_codes(data: Bytes) -> tuple[int, int, bool, int, int]:
+    """Count the two-bit codes of blocks of TQ2_0.
 
     Parameters
     ----------
-    blocks : (n, 8) uint64
-        256 codes each; neither the blocks nor their words need be aligned.
+    data : (66 n,) uint8
+        Blocks of 256 codes and a scale each.
 
     Returns
     -------
     zeros, plus, invalid
         As in `count_codes`.
+    least, most : int
+        Of the scales' patterns, as unsigned integers; 65535 and 0 without any.
     """
+    blocks = data.size // _BLOCK
     zeros = plus = 0
     both = np.uint64(0)
-    copies = np.zeros((_GATHERED, 8), np.uint64)
-    words = copies.reshape(-1)
-    for first in range(0, len(blocks), _GATHERED):
-        number = min(_GATHERED, len(blocks) - first)
-        _gather(blocks, first, copies[:number])
-        copies[number:] = 0
-        zeros_here, plus_here, both_here = _count(words)
+    halves, scales = data.view(np.uint16), NO_RANGE
+    copy = np.zeros(_GATHERED * 8, np.uint64)
+    for block in range(0, blocks, _GATHERED):
+        number = min(_GATHERED, blocks - block)
+        copy[8 * number :] = 0
+        _gather(data, _BLOCK * block, copy[: 8 * number])
+        scales = range_of_scales(halves, block, block + number, _BLOCK // 2, scales)
+        zeros_here, plus_here, both_here = _count(copy)
         zeros += zeros_here
         plus += plus_here
         both |= both_here
-    return zeros, plus, both != np.uint64(0)
+    return zeros, plus, both != np.uint64(0), scales[0], scales[1]
 
 
 @loop
 def count_block_rows(
-    blocks: Words, row_blocks: int, row_zeros: Ints, column_zeros: Ints
-) -> tuple[int, int, bool]:
-    """Count two-bit codes of rows of blocks that stand apart.
+    data: Bytes, row_blocks: int, row_zeros: Ints, column_zeros: Ints
+) -> tuple[int, int, bool, int, int]:
+    """Count the two-bit codes of rows of blocks of TQ2_0.
 
     Parameters
     ----------
-    blocks : (rows * row_blocks, 8) uint64
+    data : (66 * rows * row_blocks,) uint8
         As in `count_block_codes`.
     row_blocks : int
         Blocks of a row.
     row_zeros : (rows,) int64
         Written: fields with code 1 of each row.
     column_zeros : (4, 64 * row_blocks) int64
-        Added to: those of each byte column, plane by plane.
+        Added to: those of each byte column, by their place in the byte.
 
     Returns
     -------
-    zeros, plus, invalid
-        As in `count_codes`.
+    zeros, plus, invalid, least, most
+        As in `count_block_codes`.
     """
-    rows = row_zeros.size
+    rows, size = row_zeros.size, _BLOCK * row_blocks
     zeros = plus = 0
     both = np.uint64(0)
-    copies = np.zeros((3, row_blocks, 8), np.uint64)
-    row_0, row_1, row_2 = copies[0].reshape(-1), copies[1].reshape(-1), copies[2].reshape(-1)
-    lanes = np.zeros((4, row_0.size), np.uint64)
+    halves, scales = data.view(np.uint16), NO_RANGE
+    copies = np.zeros((_TOGETHER, 8 * row_blocks), np.uint64)
+    row_0, row_1, row_2 = copies[0], copies[1], copies[2]
+    row_3, row_4, row_5 = copies[3], copies[4], copies[5]
+    lanes = np.zeros((4, 8 * row_blocks), np.uint64)
     lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
-    for first in range(0, rows, ROWS):
-        last = min(first + ROWS, rows)
-        # The low bits of three rows fit in their fields, so that lanes are moved once for three.
-        for i in range(first, last, 3):
-            for k in range(3):
-                if i + k < last:
-                    _gather(blocks, (i + k) * row_blocks, copies[k])
-                else:
-                    copies[k] = 0
-            zeros_0 = zeros_1 = zeros_2 = 0
-            for j in range(row_0.size):
-                low_0, high_0, both_0 = _split(row_0[j])
-                low_1, high_1, both_1 = _split(row_1[j])
-                low_2, high_2, both_2 = _split(row_2[j])
-                zeros_0 += ones(low_0)
-                zeros_1 += ones(low_1)
-                zeros_2 += ones(low_2)
-                fields = low_0 + low_1 + low_2
-                lanes_0[j] += fields & _FIELD
-                lanes_1[j] += (fields >> np.uint64(2)) & _FIELD
-                lanes_2[j] += (fields >> np.uint64(4)) & _FIELD
-                lanes_3[j] += (fields >> np.uint64(6)) & _FIELD
-                both |= both_0 | both_1 | both_2
-                plus += ones(high_0) + ones(high_1) + ones(high_2)
-            for k, found in enumerate((zeros_0, zeros_1, zeros_2)):
-                if i + k < last:
-                    row_zeros[i + k] = found
-            zeros += zeros_0 + zeros_1 + zeros_2
-        flush(lanes, column_zeros)
-    return zeros, plus, both != np.uint64(0)
+    for first in range(0, rows, _ROWS):
+        last = min(first + _ROWS, rows)
+        scales = range_of_scales(halves, first * row_blocks, last * row_blocks, _BLOCK // 2, scales)
+        for i in range(first, last, _TOGETHER):
+            copies[last - i :] = 0
+            for k in range(min(_TOGETHER, last - i)):
+                copy = copies[k]
+                _gather(data, (i + k) * size, copy)
+                zeros_here, plus_here, both_here = _count(copy)
+                row_zeros[i + k] = zeros_here
+                zeros += zeros_here
+                plus += plus_here
+                both |= both_here
+            for j in range(8 * row_blocks):
+                even, odd = _six(row_0[j], row_1[j], row_2[j], row_3[j], row_4[j], row_5[j])
+                lanes_0[j] += even & _NIBBLES
+                lanes_1[j] += odd & _NIBBLES
+                lanes_2[j] += (even >> _4) & _NIBBLES
+                lanes_3[j] += (odd >> _4) & _NIBBLES
+        flush(lanes_0, column_zeros[0])
+        flush(lanes_1, column_zeros[1])
+        flush(lanes_2, column_zeros[2])
+        flush(lanes_3, column_zeros[3])
+    return zeros, plus, both != np.uint64(0), scales[0], scales[1]

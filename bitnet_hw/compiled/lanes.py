@@ -11,17 +11,14 @@ Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
-#: Rows that a byte can count: of one code or digit each, and of five.
-ROWS, ROWS_OF_FIVE = 255, 51
+#: What a lane of a byte counts up to.
+MOST = 255
 
 
 @inline
-def flush(lanes: Words | Bytes, column_zeros: Ints) -> None:
+def flush(lanes: Words | Bytes, counters: Ints) -> None:
     """Move what the bytes of lanes hold to counters that do not overflow."""
     narrow = lanes.view(np.uint8)
-    for plane in range(len(lanes)):
-        here = narrow[plane]
-        there = column_zeros[plane]
-        for j in range(here.size):
-            there[j] += here[j]
+    for j in range(narrow.size):
+        counters[j] += narrow[j]
     lanes[:] = 0

@@ -1,4 +1,4 @@
-"""Loops over plain numbers: zeros of lines, patterns of scales, weights in floats."""
+"""Loops over plain numbers: zeros of lines, weights in floats."""
 
 from __future__ import annotations
 
@@ -40,15 +40,6 @@ def spread(zeros: Ints) -> tuple[int, int, int, int, int]:
             above = i
         before += lines[i]
     return least, least + below, least + above, most, lines[-1]
-
-
-@loop
-def range_of(scales: npt.NDArray[np.uint16]) -> tuple[int, int]:
-    """Return the least and the largest of unsigned integers, with whatever stands between them."""
-    least, most = np.uint16(0xFFFF), np.uint16(0)
-    for i in range(scales.size):
-        least, most = min(least, scales[i]), max(most, scales[i])
-    return int(least), int(most)
 
 
 @loop
