@@ -109,6 +109,12 @@ def encoded(trits: int) -> set[int]:
     return {(v * 256 + 242) // 243 for v in range(0, 243, 3 ** (5 - trits))}
 
 
+def bits(flags: np.ndarray) -> np.ndarray:
+    """Pack flags 64 a word, the first one lowest."""
+    padded = np.pad(flags, (0, -flags.size % 64))
+    return np.packbits(padded, bitorder="little").view(np.uint64)
+
+
 @given(rows=st.integers(1, 300), blocks=st.integers(1, 4), seed=SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_trits_of_any_bytes(loops: Any, rows: int, blocks: int, seed: int) -> None:
@@ -126,17 +132,15 @@ def test_trits_of_any_bytes(loops: Any, rows: int, blocks: int, seed: int) -> No
         any(byte not in encoded(5 if five else 4) for byte in column)
         for column, five in zip(data.T.tolist(), is_five, strict=True)
     ]
-    most, fifth = np.where(is_five, 255, 80).astype(np.uint8), is_five.astype(np.uint8)
-    mask = np.where(used, 255, 0).astype(np.uint8)
+    places = [bits(used & is_five), bits(used & ~is_five)]
     inside = digits[:, :, used]
     expected = (inside == 1).sum(), (inside == 2).sum(), any(np.array(wrong)[used]), *scales
-    assert loops.count_trits(data, most, fifth, mask) == expected
-    padding = -width % 64
-    places = [np.pad(place, (0, padding)) for place in (most, fifth, mask)]
-    by_row, by_digit = np.empty(rows, np.int64), np.full((5, width + padding), 3)
-    assert loops.count_trit_rows(data, *places, by_row, by_digit) == expected
+    by_row, by_digit = np.empty(rows, np.int64), np.full((5, 64 * len(places[0])), 3)
+    assert loops.count_trit_rows(data.reshape(-1), *places, by_row, by_digit) == expected
     assert np.array_equal(by_row, (inside == 1).sum(axis=(0, 2)))
-    assert np.array_equal(by_digit[:, :width] - 3, (digits == 1).sum(axis=1))
+    by_place = (digits == 1).sum(axis=1)
+    assert np.array_equal(by_digit[:4, :width][:, used] - 3, by_place[:4, used])
+    assert np.array_equal(by_digit[4, :width][used & is_five] - 3, by_place[4, used & is_five])
 
 
 @given(lines=st.integers(1, 90), most=st.integers(0, 40), seed=SEEDS)
@@ -148,18 +152,33 @@ def test_where_the_zeros_of_lines_lie(loops: Any, lines: int, most: int, seed: i
     assert (below + above) / 2 == np.median(zeros)
 
 
-@pytest.mark.parametrize(("most", "fifth", "trits"), [(255, 1, 5), (80, 0, 4)])
-def test_every_byte_that_no_group_produces_is_seen(
-    loops: Any, most: int, fifth: int, trits: int
-) -> None:
+@given(blocks=st.integers(0, 150), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_trits_of_a_stream(loops: Any, blocks: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 256, (blocks, 54), np.uint8)
+    scales = with_scales(rng, data) if blocks else (65535, 0)
+    is_five = rng.random(54) < 0.6
+    used = rng.random(54) < 0.8
+    digits = digits_of(data)
+    digits[4][:, ~is_five] = 0
+    inside = digits[:, :, used]
+    places = [bits(np.tile(kind, 32)) for kind in (used & is_five, used & ~is_five)]
+    found = loops.count_trits(data.reshape(-1), *places)
+    assert found[:2] == ((inside == 1).sum(), (inside == 2).sum())
+    assert found[3:] == scales
+
+
+@pytest.mark.parametrize("trits", [5, 4])
+def test_every_byte_that_no_group_produces_is_seen(loops: Any, trits: int) -> None:
     """13 bytes of five trits, 175 of four."""
-    places = [np.array([value], np.uint8).repeat(2) for value in (most, fifth, 255)]
-    seen = {
-        byte
-        for byte in range(256)
-        if loops.count_trits(np.full((1, 2), byte, np.uint8), *places)[2]
-    }
-    assert set(range(256)) - seen == encoded(trits)
+    for place in range(52):
+        here, nowhere = bits(np.arange(54) == place), bits(np.zeros(54, np.bool_))
+        places = (here, nowhere) if trits == 5 else (nowhere, here)
+        data = np.zeros((256, 54), np.uint8)
+        data[:, place] = np.arange(256)
+        seen = {byte for byte in range(256) if loops.count_trits(data[byte], *places)[2]}
+        assert set(range(256)) - seen == encoded(trits)
 
 
 @given(rows=st.integers(1, 40), k=st.integers(1, 300), seed=SEEDS)

@@ -182,7 +182,9 @@ class Source:
         list
             What each part holds, in the file's order; of several errors the first is raised.
         """
-        threads = min(_threads() // max(1, self._working), size // _LEAST_SPAN)
+        threads = size // _LEAST_SPAN
+        if threads > 1:
+            threads = min(threads, _threads() // max(1, self._working))
         if threads < 2:
             return [count(offset, size)]
         step = _steps(-(-size // (threads * unit)), up=True) * unit

@@ -12,7 +12,7 @@ import numpy as np
 from .base3 import PairCounter, base3_zero_masks, odd_bytes
 from .census import Scale
 from .gguf import GgufTensor
-from .kernels import Counting, Ints
+from .kernels import Counting, Ints, Words
 from .packed import Totals, fits_by_line
 from .source import CHUNK, LINE_CHUNK, Bytes, Source
 from .tq import BLOCK, BlockScales, scale_of
@@ -137,13 +137,12 @@ def _zero_masks(block: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 @lru_cache(maxsize=8)
-def _places(blocks: int) -> Bytes:
-    """Return what the compiled loops ask about each byte of a row: most, fifth and used."""
-    # Of four trits a fifth digit is 0, and less than 243 / 3 = 81 is left before it.
-    places = np.zeros((3, blocks, _BYTES), np.uint8)
-    places[:, :, :_FIVES] = np.array([255, 1, 255]).reshape(3, 1, 1)
-    places[:, :, _FIVES : _FIVES + _FOURS] = np.array([80, 0, 255]).reshape(3, 1, 1)
-    return np.pad(places.reshape(3, -1), ((0, 0), (0, -blocks * _BYTES % 64)))
+def _places(blocks: int) -> Words:
+    """Return a bit for each byte of a row: whether five trits stand there, and whether four."""
+    places = np.zeros((2, blocks, _BYTES), np.bool_)
+    places[0, :, :_FIVES] = places[1, :, _FIVES : _FIVES + _FOURS] = True
+    rows = np.pad(places.reshape(2, -1), ((0, 0), (0, -blocks * _BYTES % 64)))
+    return np.packbits(rows, axis=1, bitorder="little").view(np.uint64)
 
 
 class _LoopCounter:
@@ -152,37 +151,26 @@ class _LoopCounter:
     def __init__(self, loops: ModuleType, row_blocks: int | None, blocks: int) -> None:
         self._loops = loops
         self._row_blocks = row_blocks
-        self._size = (row_blocks or _STREAM_BLOCKS) * _BYTES
         self._places = _places(row_blocks or _STREAM_BLOCKS)
         self._zeros = self._plus = self._done = 0
         if row_blocks is not None:
             self._row_zeros = np.empty(blocks // row_blocks, np.int64)
-            self._digit_zeros = np.zeros((5, self._places.shape[1]), np.int64)
+            self._digit_zeros = np.zeros((5, 64 * self._places.shape[1]), np.int64)
         self._odd: Ints | None = None
 
     def add(self, chunk: Bytes) -> tuple[int, int]:
-        if self._row_blocks is not None:
-            return self._add_rows(chunk.reshape(-1, self._size))
-        whole = chunk.size // self._size * self._size
-        found = [
-            self._take(part, self._loops.count_trits(part, *self._places[:, : part.shape[1]]))
-            for part in (chunk[:whole].reshape(-1, self._size), chunk[whole:].reshape(1, -1))
-            if part.size
-        ]
-        return min(least for least, _ in found), max(most for _, most in found)
-
-    def _add_rows(self, rows: Bytes) -> tuple[int, int]:
-        by_row = self._row_zeros[self._done : self._done + len(rows)]
-        self._done += len(rows)
-        found = self._loops.count_trit_rows(rows, *self._places, by_row, self._digit_zeros)
-        return self._take(rows, found)
-
-    def _take(self, data: Bytes, found: tuple[int, int, bool, int, int]) -> tuple[int, int]:
+        if self._row_blocks is None:
+            found = self._loops.count_trits(chunk, *self._places)
+        else:
+            rows = chunk.size // (self._row_blocks * _BYTES)
+            by_row = self._row_zeros[self._done : self._done + rows]
+            self._done += rows
+            found = self._loops.count_trit_rows(chunk, *self._places, by_row, self._digit_zeros)
         zeros, plus, odd, least, most = found
         self._zeros += zeros
         self._plus += plus
         if odd:
-            block = data.reshape(-1, _BYTES)
+            block = chunk.reshape(-1, _BYTES)
             fives = odd_bytes(block[:, :_FIVES], 5)
             fours = odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
             self._odd = np.stack([fives, fours]) + (0 if self._odd is None else self._odd)
@@ -192,7 +180,8 @@ class _LoopCounter:
         found = Totals(self._zeros, self._plus)
         if self._row_blocks is None:
             return found
-        digits = self._digit_zeros[:, : self._size].reshape(5, self._row_blocks, _BYTES)
+        size = self._row_blocks * _BYTES
+        digits = self._digit_zeros[:, :size].reshape(5, self._row_blocks, _BYTES)
         fives, fours = digits[:, :, :_FIVES], digits[:4, :, _FIVES : _FIVES + _FOURS]
         by_column = np.concatenate([fives.reshape(-1), fours.reshape(-1)])
         return found._replace(row_zeros=self._row_zeros, column_zeros=by_column)

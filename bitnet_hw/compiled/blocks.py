@@ -22,7 +22,9 @@ def range_of_scales(
     Blocks from `first` to before `last` are looked at; `size` counts words of 16 bits of each.
     """
     least, most = known
-    for block in range(first, last):
-        scale = int(data[block * size + size - 1])
+    at = np.uint64(first * size + size - 1)  # a signed place might count from the end
+    for _ in range(last - first):
+        scale = int(data[at])
         least, most = min(least, scale), max(most, scale)
+        at += np.uint64(size)
     return least, most

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import NO_RANGE, range_of_scales
-from .jit import copy_bytes, inline, loop, ones
+from .intrinsics import copy_bytes, ones
+from .jit import inline, loop
 from .lanes import MOST, Bytes, Ints, Words, flush
 
 _1, _2, _4 = np.uint64(1), np.uint64(2), np.uint64(4)
@@ -244,7 +245,6 @@ def count_block_rows(
     lanes_0, lanes_1, lanes_2, lanes_3 = lanes[0], lanes[1], lanes[2], lanes[3]
     for first in range(0, rows, _ROWS):
         last = min(first + _ROWS, rows)
-        scales = range_of_scales(halves, first * row_blocks, last * row_blocks, _BLOCK // 2, scales)
         for i in range(first, last, _TOGETHER):
             copies[last - i :] = 0
             for k in range(min(_TOGETHER, last - i)):
@@ -255,6 +255,8 @@ def count_block_rows(
                 zeros += zeros_here
                 plus += plus_here
                 both |= both_here
+            here, there = i * row_blocks, min(i + _TOGETHER, last) * row_blocks
+            scales = range_of_scales(halves, here, there, _BLOCK // 2, scales)
             for j in range(8 * row_blocks):
                 even, odd = _six(row_0[j], row_1[j], row_2[j], row_3[j], row_4[j], row_5[j])
                 lanes_0[j] += even & _NIBBLES

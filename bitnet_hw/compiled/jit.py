@@ -7,8 +7,6 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from numba import config, njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
@@ -49,29 +47,3 @@ def _compiled(function: Loop, nogil: bool) -> Loop:
 
 #: For a function that loops call: its code stands in theirs.
 inline = njit(inline="always")
-
-
-@intrinsic
-def ones(typing: Any, word: Any) -> Any:  # noqa: ANN401, ARG001  numba's own signature
-    """Return the number of bits set: the instruction, which numpy's function is not compiled to."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), build
-
-
-@intrinsic
-def copy_bytes(typing: Any, to: Any, there: Any, source: Any, here: Any, size: Any) -> Any:  # noqa: ANN401, ARG001
-    """Copy bytes between arrays: an instruction or two, where so many are known when compiling."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        places = []
-        for array, at in ((0, 1), (2, 3)):
-            data = context.make_array(signature.args[array])(context, builder, arguments[array])
-            first = builder.bitcast(data.data, cgutils.voidptr_t)
-            places.append(builder.gep(first, [arguments[at]]))
-        cgutils.raw_memcpy(builder, *places, arguments[4], 1)
-        return context.get_dummy_value()
-
-    return types.void(to, types.intp, source, types.intp, types.intp), build
