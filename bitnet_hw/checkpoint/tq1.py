@@ -214,7 +214,8 @@ def _warn_of_odd_bytes(
     values = ", ".join(map(str, odd[:8])) + (", ..." if len(odd) > 8 else "")
     warn(
         source.describe(
-            f"{number} bytes that no group of {'five' if trits == 5 else 'four'} trits produces, "
+            f"{number} {'byte' if number == 1 else 'bytes'} that no group of "
+            f"{'five' if trits == 5 else 'four'} trits produces, "
             f"this one first: {values}; counted as they decode",
             tensor=tensor.name,
             offset=at,
