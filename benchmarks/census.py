@@ -6,8 +6,8 @@ where the census has to read the file. The peer is gguf-py: dequantise, then cou
 
     python benchmarks/census.py [MEGABYTES]  # of packed uint8; half of that of each GGUF type
 
-It ends with exit code 1 if the census is slower than wanted, as it is of files below 200 MB, which are
-left to numpy.
+It ends with exit code 1 if the census is slower than wanted, as it is of files below 200 MB: those
+are left to numpy.
 """
 
 from __future__ import annotations
