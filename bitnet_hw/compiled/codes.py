@@ -255,6 +255,7 @@ def count_block_rows(
                 zeros += zeros_here
                 plus += plus_here
                 both |= both_here
+            # Now, while the rows are in the first-level cache.
             here, there = i * row_blocks, min(i + _TOGETHER, last) * row_blocks
             scales = range_of_scales(halves, here, there, _BLOCK // 2, scales)
             for j in range(8 * row_blocks):
