@@ -57,6 +57,7 @@ CONFINED = {
     "transformers": {"tracing"},
     "safetensors": {"checkpoint"},
     "numba": {"compiled"},
+    "llvmlite": {"compiled"},
 }
 
 

@@ -16,14 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import loops_for
+from ..compiled.masks import LOW, NIBBLES, PAIRS
 from .source import LOOP_CHUNK
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
-_LOW = np.uint64(0x5555_5555_5555_5555)
-_PAIRS = np.uint64(0x3333_3333_3333_3333)
-_NIBBLES = np.uint64(0x0F0F_0F0F_0F0F_0F0F)
 _1 = np.uint64(1)
 _2 = np.uint64(2)
 _4 = np.uint64(4)
@@ -98,7 +96,7 @@ def count_codes(words: Words, planes: Words, counts: npt.NDArray[np.uint8]) -> C
     zeros, plus = planes[:size].reshape(2, -1)
     np.right_shift(low, _1, out=plus)
     np.bitwise_xor(plus, high, out=plus)
-    np.bitwise_and(plus, _LOW, out=zeros)  # where a high bit of one differs from the other's low
+    np.bitwise_and(plus, LOW, out=zeros)  # where a high bit of one differs from the other's low
     np.bitwise_xor(zeros, high, out=plus)
     np.add(zeros, zeros, out=zeros)
     np.bitwise_xor(zeros, low, out=zeros)
@@ -120,7 +118,7 @@ def as_words(codes: npt.NDArray[np.uint8]) -> Words:
 
 def zero_fields(words: Words) -> Words:
     """Return words that hold 1 in each field with code 1 and 0 elsewhere, where no code is 3."""
-    return words & _LOW
+    return words & LOW
 
 
 def plane_sums(fields: Words, axis: int) -> Ints:
@@ -141,10 +139,10 @@ def plane_sums(fields: Words, axis: int) -> Ints:
     rows, words = fields.shape
     sums = np.zeros((4, rows if axis else 8 * words), np.int64)
     threes = _fold(fields, 3, axis)
-    for plane, pairs in enumerate((threes & _PAIRS, (threes >> _2) & _PAIRS)):
+    for plane, pairs in enumerate((threes & PAIRS, (threes >> _2) & PAIRS)):
         fifteens = _fold(pairs, 5, axis)
         for half, nibbles in enumerate((fifteens, fifteens >> _4)):
-            packed = _fold(nibbles & _NIBBLES, 17, axis)
+            packed = _fold(nibbles & NIBBLES, 17, axis)
             sums[plane + 2 * half] = packed.view(np.uint8).sum(axis=axis, dtype=np.int64)
     return sums
 

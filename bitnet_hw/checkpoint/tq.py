@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .census import Scale
+from .ggml_types import GGML_TYPES, TQ2_0
 from .gguf import GgufTensor
 from .kernels import CodeCounts, Counting, plane_sums, zero_fields
 from .packed import CodeCounter, Totals, fits_by_line
 from .source import CHUNK, LINE_CHUNK, LOOP_CHUNK, Source
 
-#: Weights of a block.
-BLOCK = 256
+BLOCK, _BYTES = GGML_TYPES[TQ2_0].block, GGML_TYPES[TQ2_0].size
+_CODES = BLOCK // 4
 
-_CODES, _BYTES = 64, 66
 #: Copied as one item a block, which is three times as quick as byte by byte.
-_LAYOUT = np.dtype([("codes", "V64"), ("scale", "<u2")])
+_LAYOUT = np.dtype([("codes", f"V{_CODES}"), ("scale", "<u2")])
 
 
 class BlockScales:

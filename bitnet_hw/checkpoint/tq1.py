@@ -11,13 +11,17 @@ import numpy as np
 
 from .base3 import PairCounter, base3_zero_masks, odd_bytes
 from .census import Scale
+from .ggml_types import GGML_TYPES, TQ1_0
 from .gguf import GgufTensor
 from .kernels import Counting, Ints, Words
 from .packed import Totals, fits_by_line
 from .source import CHUNK, LINE_CHUNK, Bytes, Source
 from .tq import BLOCK, BlockScales, scale_of
 
-_FIVES, _FOURS, _BYTES = 48, 4, 54
+_BYTES = GGML_TYPES[TQ1_0].size
+#: Bytes of five trits in a block, and of four.
+_FIVES, _FOURS = 48, 4
+
 #: Copied as one item a block, which is three times as quick as byte by byte.
 _LAYOUT = np.dtype([("fives", "V48"), ("fours", "V4"), ("scale", "<u2")])
 
@@ -28,7 +32,8 @@ _GROUPS = ((0, 32, 5), (32, 48, 5), (48, 52, 4))
 #: Results of a look-up are as large as the bytes, and the tables want room in the cache as well.
 _PAIR_CHUNK = CHUNK // 2
 
-#: Blocks that the compiled loop takes as a row where nothing is asked by row.
+#: Blocks that the compiled loop takes as a row where nothing is asked by row: they fill words of 64
+#: bits, a bit a byte.
 _STREAM_BLOCKS = 32
 
 
@@ -170,9 +175,9 @@ class _LoopCounter:
         self._zeros += zeros
         self._plus += plus
         if odd:
-            block = chunk.reshape(-1, _BYTES)
-            fives = odd_bytes(block[:, :_FIVES], 5)
-            fours = odd_bytes(block[:, _FIVES : _FIVES + _FOURS], 4)
+            blocks = chunk.reshape(-1, _BYTES)
+            fives = odd_bytes(blocks[:, :_FIVES], 5)
+            fours = odd_bytes(blocks[:, _FIVES : _FIVES + _FOURS], 4)
             self._odd = np.stack([fives, fours]) + (0 if self._odd is None else self._odd)
         return least, most
 

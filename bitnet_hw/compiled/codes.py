@@ -8,12 +8,9 @@ from .blocks import NO_RANGE, range_of_scales
 from .intrinsics import copy_bytes, ones
 from .jit import inline, loop
 from .lanes import MOST, Bytes, Ints, Words, flush
+from .masks import HIGH, LOW, NIBBLES, PAIRS
 
 _1, _2, _4 = np.uint64(1), np.uint64(2), np.uint64(4)
-_LOW = np.uint64(0x5555_5555_5555_5555)
-_HIGH = np.uint64(0xAAAA_AAAA_AAAA_AAAA)
-_PAIRS = np.uint64(0x3333_3333_3333_3333)
-_NIBBLES = np.uint64(0x0F0F_0F0F_0F0F_0F0F)
 #: The four fields of each byte.
 _PLANE_0 = np.uint64(0x0303_0303_0303_0303)
 _PLANE_1 = np.uint64(0x0C0C_0C0C_0C0C_0C0C)
@@ -26,8 +23,10 @@ _TOGETHER = 6
 _ROWS = MOST // _TOGETHER * _TOGETHER
 _ROWS_OF_FOUR = MOST // 4 // _TOGETHER * _TOGETHER
 
-#: Bytes of a block of TQ2_0, and of its codes; blocks that are counted together.
-_BLOCK, _CODES = 66, 64
+#: Bytes of codes in a block of TQ2_0, and of it with its scale: as constants, which count a third
+#: more a second than arguments do. Blocks that are counted together.
+_CODES = 64
+_BLOCK = _CODES + 2
 _GATHERED = 32
 
 
@@ -37,8 +36,8 @@ def _pair(one: np.uint64, other: np.uint64) -> tuple[np.uint64, np.uint64]:
 
     A bit of the one word stands below that of the other, in the field where both were.
     """
-    low = (one & _LOW) | ((other & _LOW) << _1)
-    high = ((one >> _1) & _LOW) | (other & _HIGH)
+    low = (one & LOW) | ((other & LOW) << _1)
+    high = ((one >> _1) & LOW) | (other & HIGH)
     return low, high
 
 
@@ -84,10 +83,10 @@ def _six(
     word_3: np.uint64, word_4: np.uint64, word_5: np.uint64,
 ) -> tuple[np.uint64, np.uint64]:  # fmt: skip
     """Add up the low bits of fields: of the even fields, and of the odd, in half a byte each."""
-    threes = (word_0 & _LOW) + (word_1 & _LOW) + (word_2 & _LOW)
-    others = (word_3 & _LOW) + (word_4 & _LOW) + (word_5 & _LOW)
-    even = (threes & _PAIRS) + (others & _PAIRS)
-    odd = ((threes >> _2) & _PAIRS) + ((others >> _2) & _PAIRS)
+    threes = (word_0 & LOW) + (word_1 & LOW) + (word_2 & LOW)
+    others = (word_3 & LOW) + (word_4 & LOW) + (word_5 & LOW)
+    even = (threes & PAIRS) + (others & PAIRS)
+    odd = ((threes >> _2) & PAIRS) + ((others >> _2) & PAIRS)
     return even, odd
 
 
@@ -136,10 +135,8 @@ def count_code_rows(
 
     Returns
     -------
-    zeros, plus : int
-        Fields with the low bit, and with the high bit, set.
-    invalid : bool
-        Whether any has both.
+    zeros, plus, invalid
+        As in `count_codes`.
     """
     rows, width = words.shape
     zeros = plus = 0
@@ -167,7 +164,7 @@ def count_code_rows(
             for j in range(width):
                 even, odd = _six(row_0[j], row_1[j], row_2[j], row_3[j], row_4[j], row_5[j])
                 fields = even + odd
-                lanes[j] += (fields & _NIBBLES) + ((fields >> _4) & _NIBBLES)
+                lanes[j] += (fields & NIBBLES) + ((fields >> _4) & NIBBLES)
         flush(lanes, column_zeros)
     return zeros, plus, both != np.uint64(0)
 
@@ -260,10 +257,10 @@ def count_block_rows(
             scales = range_of_scales(halves, here, there, _BLOCK // 2, scales)
             for j in range(8 * row_blocks):
                 even, odd = _six(row_0[j], row_1[j], row_2[j], row_3[j], row_4[j], row_5[j])
-                lanes_0[j] += even & _NIBBLES
-                lanes_1[j] += odd & _NIBBLES
-                lanes_2[j] += (even >> _4) & _NIBBLES
-                lanes_3[j] += (odd >> _4) & _NIBBLES
+                lanes_0[j] += even & NIBBLES
+                lanes_1[j] += odd & NIBBLES
+                lanes_2[j] += (even >> _4) & NIBBLES
+                lanes_3[j] += (odd >> _4) & NIBBLES
         flush(lanes_0, column_zeros[0])
         flush(lanes_1, column_zeros[1])
         flush(lanes_2, column_zeros[2])

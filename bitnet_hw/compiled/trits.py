@@ -9,8 +9,9 @@ from .intrinsics import VECTOR, add_bits, bits_above, copy_bytes, ones
 from .jit import inline, loop
 from .lanes import MOST, Bytes, Ints, Words, flush
 
-#: Bytes of a block of TQ1_0.
-_BLOCK = 54
+#: Bytes of a block of TQ1_0: 48 of five trits, 4 of four, a scale. A constant for speed's sake, as
+#: in `codes`.
+_BLOCK = 48 + 4 + 2
 
 
 @inline
@@ -69,7 +70,8 @@ def count_trits(data: Bytes, fives: Words, fours: Words) -> tuple[int, int, bool
     data : (54 n,) uint8
         Blocks of 52 bytes of trits and a scale each.
     fives, fours : (m,) uint64
-        A bit for each byte of some blocks: whether five trits, or four, stand there.
+        A bit for each byte of some blocks, which fill the words: whether five trits, or four,
+        stand there.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def count_trit_rows(
     data : (54 * rows * row_blocks,) uint8
         As in `count_trits`.
     fives, fours : (m,) uint64
-        As in `count_trits`, for the bytes of a row.
+        As in `count_trits`, for the bytes of a row, which need not fill the words.
     row_zeros : (rows,) int64
         Written: zeros of each row.
     digit_zeros : (5, 64 m) int64

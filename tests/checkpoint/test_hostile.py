@@ -338,11 +338,15 @@ def test_a_file_that_loses_its_end_meanwhile_is_an_error(formats: Any, write: Wr
         take_census(path, progress=shorten)
 
 
-def test_progress_adds_up_and_what_it_raises_is_raised(
-    formats: Any, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count matrices side by side, however small the file and few the cores."""
     monkeypatch.setattr(reading, "_LEAST_FILE", 0)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_progress_adds_up_and_what_it_raises_is_raised(formats: Any, write: Write) -> None:
     parts = {
         f"layers.{i}.q_proj.weight": ("U8", (8, 64), formats.hf_packed(formats.ternary(32, 64, i)))
         for i in range(40)
@@ -360,12 +364,9 @@ def test_progress_adds_up_and_what_it_raises_is_raised(
         take_census(path, progress=interrupt)
 
 
-def test_of_several_faults_the_first_in_the_file_is_told(
-    formats: Any, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("four_threads")
+def test_of_several_faults_the_first_in_the_file_is_told(formats: Any, write: Write) -> None:
     """However many threads count, and whichever comes to its fault first."""
-    monkeypatch.setattr(reading, "_LEAST_FILE", 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     tensors = {}
     for i in range(12):
         data = bytearray(formats.hf_packed(formats.ternary(40, 50 * (12 - i))))
