@@ -109,7 +109,9 @@ def read_gguf(source: Source) -> list[GgufTensor]:
         file, a type is unknown, or tensors overlap or share a name.
     """
     if source.read(0, 4) != MAGIC:
-        raise source.fault(f"magic {source.read(0, 4)!r}; a GGUF file begins with {MAGIC!r}")
+        raise source.fault(
+            f"magic {source.read(0, 4)!r}; a GGUF file begins with {MAGIC!r}", offset=0
+        )
     cursor = _Cursor(source)
     version = cursor.number("I", "the version")
     if version not in (2, 3):

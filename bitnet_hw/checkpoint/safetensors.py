@@ -53,7 +53,9 @@ def read_safetensors(source: Source) -> list[StoredTensor]:
         offsets that do not fit; if tensors overlap, or the file is longer than they are.
     """
     if source.size < 8:
-        raise source.fault(f"{source.size} bytes; a safetensors file begins with 8 of length")
+        raise source.fault(
+            f"{source.size} bytes; a safetensors file begins with 8 of length", offset=0
+        )
     length = int.from_bytes(source.read(0, 8), "little")
     if length > source.size - 8:
         raise source.fault(
@@ -61,7 +63,9 @@ def read_safetensors(source: Source) -> list[StoredTensor]:
             offset=0,
         )
     if length > MAX_HEADER_BYTES:
-        raise source.fault(f"a header of {length} bytes; at most {MAX_HEADER_BYTES} are read")
+        raise source.fault(
+            f"a header of {length} bytes; at most {MAX_HEADER_BYTES} are read", offset=0
+        )
     header = _parse(source.read(8, length), source)
     start = 8 + length
     metadata = header.pop("__metadata__", {})

@@ -38,8 +38,8 @@ def entry(dtype: Any = "U8", shape: Any = (4,), offsets: Any = (0, 4), **more: A
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "begins with 8"),
-        (b"abc", "begins with 8"),
+        (b"", "byte 0: 0 bytes; a safetensors file begins with 8"),
+        (b"abc", "byte 0: 3 bytes; a safetensors file begins with 8"),
         (header_file({}, length=1 << 60), "the header claims 1152921504606846976 bytes"),
         (header_file(b"{"), "not valid JSON"),
         (header_file(b"[1]"), "no JSON object"),
@@ -108,7 +108,7 @@ _NESTED = struct.pack("<IQ", 9, 1) * 50
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"GGUX" + bytes(99), "magic b'GGUX'"),
+        (b"GGUX" + bytes(99), "byte 0: magic b'GGUX'"),
         (b"GGUF", "the version takes 4 bytes"),
         (b"GGUF" + struct.pack("<I", 1) + bytes(64), "GGUF version 1"),
         (b"GGUF" + struct.pack(">I", 3) + bytes(64), "big-endian"),
