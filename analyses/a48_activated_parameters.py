@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.model import ModelSpec, load_model
+from bitnet_hw.inputs.model import ModelSpec, load_model
 from comparison import Comparison, Findings, Published, Tolerance, run
 
 SIZES = ("700m", "1.3b", "3b", "7b")

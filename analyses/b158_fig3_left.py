@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.energy import load_table
+from bitnet_hw.prices.loading import load_table
 from comparison import Comparison, Findings, Published, Table, run
 
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.memory import footprint, weight_bytes
-from bitnet_hw.model import load_model
-from bitnet_hw.scheme import load_scheme
-from bitnet_hw.workload import Scenario
+from bitnet_hw.cost.memory import footprint, weight_bytes
+from bitnet_hw.inputs.model import load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import load_scheme
 from comparison import Cell, Comparison, Findings, Published, Table, Tolerance, run
 
 TOLERANCES = {"700m": 0.075, "1.3b": 0.04, "3b": 0.01}

@@ -5,7 +5,7 @@ bounds the speed, so the analysis solves for them and says which values are poss
 
 Shapes: LLaMA 2 70B, 8192 x 80, FFN 28672, 8 key/value heads (an assumption: the paper names a size
 only), fp16 against bitnet-b1.58 at 2 bits a weight, 512 positions, two A100 of 80 GB (1e9 bytes).
-Convention: hardware, for traffic and time.
+Convention: system, for traffic and time.
 
 Memory: parameters + fixed + batch x (KV cache + runtime) fills the memory; one sequence more does
 not fit. Two batches give the two unknowns, `fixed` and the bytes of a sequence, as ranges. Speed: a
@@ -24,14 +24,15 @@ import sys
 from itertools import permutations
 from typing import NamedTuple
 
-from bitnet_hw.counting import count
+from bitnet_hw.cost.counting import count
+from bitnet_hw.cost.memory import footprint, kv_cache_bytes, traffic
+from bitnet_hw.cost.operators import operators
+from bitnet_hw.cost.time import timing
 from bitnet_hw.errors import MismatchError
-from bitnet_hw.hardware import Hardware
-from bitnet_hw.memory import footprint, kv_cache_bytes, traffic
-from bitnet_hw.model import load_model
-from bitnet_hw.scheme import AttentionFormats, Scheme, load_scheme
-from bitnet_hw.timing import timing
-from bitnet_hw.workload import Scenario, operators
+from bitnet_hw.inputs.machine import Machine
+from bitnet_hw.inputs.model import load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import AttentionFormats, Scheme, load_scheme
 from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance, run
 
 MODEL = "bitnet-b1.58-70b"
@@ -116,8 +117,8 @@ def compare(published: Published) -> Findings:
     fit = fit_memory(room, batch, step=1)
     fixed, sequence = fit.middle()
 
-    def machine(bandwidth: float, macs_per_s: float) -> Hardware:
-        return Hardware(
+    def machine(bandwidth: float, macs_per_s: float) -> Machine:
+        return Machine(
             name="two A100, fitted",
             rows=128,
             lanes=128,

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.energy import load_table
-from bitnet_hw.estimate import estimate, ratio
-from bitnet_hw.model import load_model
-from bitnet_hw.scheme import load_scheme
+from bitnet_hw.cost.estimates import estimate, ratio
+from bitnet_hw.inputs.model import load_model
+from bitnet_hw.inputs.scheme import load_scheme
+from bitnet_hw.prices.loading import load_table
 from comparison import Comparison, Findings, Published, run
 
 SIZES = ("125m", "350m", "760m", "1.3b", "2.7b", "30b")

@@ -25,9 +25,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from bitnet_hw.documents import Record, read, validate
 from bitnet_hw.errors import BitnetHwError, InputError, MismatchError, unknown_name
-from bitnet_hw.prices import Source
+from bitnet_hw.files.reading import read, validate
+from bitnet_hw.files.records import Record
+from bitnet_hw.prices.entries import Source
 
 FOLDER = Path(__file__).resolve().parent / "published"
 

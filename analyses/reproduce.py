@@ -21,8 +21,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bitnet_hw.documents import whole_folder
 from bitnet_hw.errors import BitnetHwError, MismatchError, ToolMissingError
+from bitnet_hw.files.writing import whole_folder
 from comparison import shown
 
 FOLDER = Path(__file__).resolve().parent

@@ -3,7 +3,7 @@
 Shape: m tokens by 6912 inputs by 2560 outputs, m = 1 and m = 16 (decode at context 2048, that
 batch), bitnet-b1.58 at 2 bits a weight, 7 nm, the machine edge (R = 32, L = 32, T = 8). The export
 of bitnet_hw is run by ZigZag (zigzag-dse), in our loop order; energies in pJ, traffic in bytes.
-ZigZag stands in the column of the reference. Convention: hardware.
+ZigZag stands in the column of the reference. Convention: system.
 
 Tolerance: MAC energy equal, since both are MACs x unit_energy; each stream of bytes within 0.1
 percent, which covers the one scale a matrix that the export leaves out and the last word of a
@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from bitnet_hw.energy import load_table
+from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.errors import ToolMissingError
-from bitnet_hw.estimate import estimate
-from bitnet_hw.export import EXPECTED, write_zigzag
-from bitnet_hw.model import load_model
-from bitnet_hw.scheme import load_scheme
-from bitnet_hw.workload import Scenario
+from bitnet_hw.inputs.model import load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import load_scheme
+from bitnet_hw.prices.loading import load_table
+from bitnet_hw.zigzag.export import EXPECTED, write_zigzag
 from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance, run
 
 TOKENS = (1, 16)

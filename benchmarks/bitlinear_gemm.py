@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from bitnet_hw.bitlinear import PreparedWeights, integer_gemm
+from bitnet_hw.reference.bitlinear import PreparedWeights, integer_gemm
 
 LIMIT = 1.5
 #: (tokens, K, N): the down and up projections of a 2B model, and the square of a 7B one.

@@ -2,7 +2,7 @@
 
 The limit is a plain sum of the same bytes as 64-bit words. Three forms of it stand here, since they
 lie far apart: the file read into new memory, the file mapped, and bytes that are in memory already,
-where the census has to read the file. The peer is gguf-py: dequantise, then count.
+where the census has to read the file. The peer is gguf-py: dequantize, then count.
 
     python benchmarks/census.py [MEGABYTES]  # of packed uint8; half of that of each GGUF type
 
@@ -27,12 +27,12 @@ from typing import NamedTuple
 import gguf
 import numpy as np
 
-from bitnet_hw.checkpoint import take_census
+from bitnet_hw.census import take_census
 
 RUNS = 9
 
 LIMIT = "sum of words over a fresh mapping"
-PEER = "gguf-py, dequantise and count"
+PEER = "gguf-py, dequantize and count"
 
 #: Speed that is wanted by kind, in that of the limit, and for all kinds in that of the peer.
 OF_LIMIT = {"hf-packed": 0.5, "TQ2_0": 0.5, "TQ1_0": 0.25}
@@ -126,21 +126,21 @@ def _hf_file(path: Path, size: int, rng: np.random.Generator) -> None:
 
 
 def _gguf_file(path: Path, size: int, kind: str, rng: np.random.Generator) -> None:
-    quantisation = gguf.GGMLQuantizationType[kind]
-    block, block_bytes = gguf.GGML_QUANT_SIZES[quantisation]
+    quantization = gguf.GGMLQuantizationType[kind]
+    block, block_bytes = gguf.GGML_QUANT_SIZES[quantization]
     writer = gguf.GGUFWriter(str(path), "bitnet")
     for _, name, rows, columns in _matrices(size, block_bytes / block):
-        # A few rows over and over: quantising takes longer than everything else here.
+        # A few rows over and over: quantizing takes longer than everything else here.
         weights = rng.integers(-1, 2, (64, columns)).astype(np.float32)
-        data = np.tile(gguf.quants.quantize(weights, quantisation), (rows // 64, 1))
-        writer.add_tensor(name, data, raw_dtype=quantisation)
+        data = np.tile(gguf.quants.quantize(weights, quantization), (rows // 64, 1))
+        writer.add_tensor(name, data, raw_dtype=quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def _dequantise_and_count(path: Path) -> list[tuple[int, int, int]]:
+def _dequantize_and_count(path: Path) -> list[tuple[int, int, int]]:
     found = []
     for tensor in gguf.GGUFReader(path).tensors:
         weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
@@ -183,9 +183,9 @@ def _report(kind: str, path: Path) -> int:
         "census in numpy, totals alone": lambda: take_census(path, sparsity=False, compiled=False),
     }
     if kind != "hf-packed":
-        actions[PEER] = lambda: _dequantise_and_count(path)
+        actions[PEER] = lambda: _dequantize_and_count(path)
         found = [(m.zeros, m.plus, m.minus) for m in take_census(path).matrices]
-        if found != _dequantise_and_count(path):
+        if found != _dequantize_and_count(path):
             raise SystemExit(f"{kind}: the counts differ")
     speeds = _speeds(actions, size)
     ours = speeds["census"]

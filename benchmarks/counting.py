@@ -28,14 +28,14 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 import click
 
-from bitnet_hw.counting import count
-from bitnet_hw.energy import load_table
+from bitnet_hw.cost.counting import count
+from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.errors import BitnetHwError, MismatchError, ToolMissingError
-from bitnet_hw.estimate import estimate
-from bitnet_hw.hardware import load_hardware
-from bitnet_hw.model import ModelSpec, load_model
-from bitnet_hw.scheme import load_scheme
-from bitnet_hw.workload import Scenario
+from bitnet_hw.inputs.machine import load_machine
+from bitnet_hw.inputs.model import ModelSpec, load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import load_scheme
+from bitnet_hw.prices.loading import load_table
 
 MODELS = ("llama-1.3b", "llama-2-70b")
 #: How many times less CPU time closed form is expected to take.
@@ -118,18 +118,18 @@ def sweep(number: int) -> None:
     """Time `number` different scenarios, counted, then counted and priced."""
     models = [load_model(name) for name in (*MODELS, "bitnet-b1.58-2b4t", "bitnet-6.7b")]
     schemes = [load_scheme(name) for name in ("fp16", "w8a8", "bitnet-b1.58", "bitnet-a4.8")]
-    table, hardware = load_table("7nm"), load_hardware()
+    table, machine = load_table("7nm"), load_machine()
     cases = []
     for i in range(number):
         scenario = Scenario("decode", context=1 + i // 16, batch=1 + i % 7)
         cases.append((models[i % 4], schemes[i // 4 % 4], scenario))
     start = time.process_time()
     for model, scheme, scenario in cases:
-        count(model, scenario, scheme, "hardware", hardware)
+        count(model, scenario, scheme, "system", machine)
     counted = time.process_time() - start
     start = time.process_time()
     for model, scheme, scenario in cases:
-        _ = estimate(model, scheme, table, scenario, "hardware", hardware).energy
+        _ = estimate(model, scheme, table, scenario, "system", machine).energy
     priced = time.process_time() - start
     click.echo(
         f"{number:,d} scenarios: counted in {counted:.1f} s, "

@@ -26,10 +26,10 @@ _LIMIT = 2.0
 
 
 class StraightThroughBitLinear(torch.nn.Linear):
-    """A BitLinear as users write it for training: quantised values, full-precision gradients."""
+    """A BitLinear as users write it for training: quantized values, full-precision gradients."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply quantised activations by ternary weights."""
+        """Multiply quantized activations by ternary weights."""
         scale = self.weight.abs().mean().clamp(min=1e-5)
         ternary = (self.weight / scale).round().clamp(-1, 1) * scale
         step = x.abs().amax(dim=-1, keepdim=True).clamp(min=1e-5) / 127

@@ -12,27 +12,25 @@ Examples
 3.73
 """
 
-from .counting import Convention, count
-from .energy import EnergyTable, load_table, price_tally
-from .errors import (
-    BitnetHwError,
-    InputError,
-    MismatchError,
-    MissingPriceError,
-    ToolMissingError,
-)
-from .estimate import Band, Estimate, default_scenario, estimate, ratio
-from .formats import Codec, Format, accumulator_bits, find_codec, parse_format
-from .hardware import Hardware, load_hardware
-from .memory import Footprint, footprint, largest_batch, traffic
-from .model import ModelSpec, load_model
-from .prices import Price
-from .scaling import scale_table
-from .scheme import Scheme, load_scheme
+from .cost.counting import Convention, count
+from .cost.estimates import Band, Estimate, default_scenario, estimate, ratio
+from .cost.memory import Footprint, footprint, largest_batch, traffic
+from .cost.operators import operators
+from .cost.pricing import price_tally
+from .cost.time import Timing, timing
+from .errors import BitnetHwError, InputError, MismatchError, MissingPriceError, ToolMissingError
+from .inputs.codecs import Codec, find_codec
+from .inputs.formats import Format, accumulator_bits, parse_format
+from .inputs.machine import Machine, load_machine
+from .inputs.model import ModelSpec, load_model
+from .inputs.scenario import Scenario
+from .inputs.scheme import Scheme, load_scheme
+from .prices.entries import Price
+from .prices.loading import load_table
+from .prices.scaling import scale_table
+from .prices.tables import EnergyTable
 from .tally import OpTally
-from .timing import Timing, timing
 from .tracing import trace, trace_numpy
-from .workload import Scenario, operators
 
 __all__ = [
     "Band",
@@ -43,8 +41,8 @@ __all__ = [
     "Estimate",
     "Footprint",
     "Format",
-    "Hardware",
     "InputError",
+    "Machine",
     "MismatchError",
     "MissingPriceError",
     "ModelSpec",
@@ -61,7 +59,7 @@ __all__ = [
     "find_codec",
     "footprint",
     "largest_batch",
-    "load_hardware",
+    "load_machine",
     "load_model",
     "load_scheme",
     "load_table",

@@ -20,7 +20,7 @@ class Key(NamedTuple):
     scope : str
         Layer or module path.
     role : str
-        What the operation is for: qkv, attention-score, ffn-down, lm-head, norm, quantise ...
+        What the operation is for: qkv, attention-score, ffn-down, lm-head, norm, quantize ...
     operation : str
         ``ternary-add`` is an addition or subtraction that a ternary or binary weight chooses.
         ``mac`` only stands in priced rows: a whole MAC in place of its parts.

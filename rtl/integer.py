@@ -11,7 +11,7 @@ from amaranth import Module, Shape, Signal, Value, signed
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..formats import accumulator_bits
+from ..inputs.formats import accumulator_bits
 from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
 from .element import ProcessingElement
 from .pe import AnyArray, CodeArray, PESpec, check_range

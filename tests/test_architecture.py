@@ -18,28 +18,21 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
-    ("errors", "documents", "formats", "catalogue", "units", "energy_tables", "compiled"),
-    ("scheme", "huggingface", "bitlinear"),
-    ("model", "hardware"),
-    ("workload", "tally"),
-    ("tracing", "checkpoint", "rtl"),
-    ("counting",),
-    ("mac_energy", "prices"),
-    ("energy",),
-    ("scaling", "memory", "measure"),
-    ("timing",),
-    ("estimate",),
-    ("",),  # bitnet_hw/__init__.py: the public names
-    ("loopnest", "export", "report"),
+    ("errors", "units", "files", "energy_tables", "compiled"),
+    ("inputs",),
+    ("tally",),
+    ("prices", "reference", "census", "tracing", "rtl"),
+    ("cost",),
+    ("measure", "report", "zigzag"),
     ("cli",),
+    ("",),  # bitnet_hw/__init__.py: the public names
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 #: Parts that may import less than their place in `LAYERS` allows.
 ONLY = {
-    "bitlinear": {"errors", "formats"},
-    "rtl": {"errors", "formats", "bitlinear", "tally"},
-    "catalogue": {"errors"},
+    "reference": {"errors", "inputs"},
+    "rtl": {"errors", "inputs", "reference", "tally"},
     "units": set(),
     "compiled": set(),
     "energy_tables": set(),
@@ -55,7 +48,7 @@ CONFINED = {
     "amaranth": {"rtl"},
     "torch": {"tracing"},
     "transformers": {"tracing"},
-    "safetensors": {"checkpoint"},
+    "safetensors": {"census"},
     "numba": {"compiled"},
     "llvmlite": {"compiled"},
 }
@@ -129,9 +122,9 @@ def test_the_walk_finds_imports_of_every_form() -> None:
 
 
 def test_the_graph_is_the_real_one() -> None:
-    assert {"bitnet_hw.tally", "bitnet_hw.errors"} <= GRAPH["bitnet_hw.energy"]
-    assert "bitnet_hw.catalogue" in GRAPH["bitnet_hw.model"]
-    assert "bitnet_hw.errors" in GRAPH["bitnet_hw.catalogue"]
+    assert {"bitnet_hw.tally", "bitnet_hw.errors"} <= GRAPH["bitnet_hw.prices.tables"]
+    assert "bitnet_hw.inputs.catalogue" in GRAPH["bitnet_hw.inputs.model"]
+    assert "bitnet_hw.errors" in GRAPH["bitnet_hw.inputs.catalogue"]
 
 
 def test_every_module_has_a_place() -> None:
@@ -180,7 +173,7 @@ def test_nobody_imports_the_command_line_or_the_public_names() -> None:
     for module, imported in GRAPH.items():
         if _part(module) != "cli":
             assert not {name for name in imported if _part(name) == "cli" and name in MODULES}
-        if _part(module) not in ("", "cli", "loopnest", "export", "report"):
+        if _part(module) not in ("",):
             assert PACKAGE not in imported, f"{module} imports from the top of the package"
 
 

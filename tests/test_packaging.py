@@ -97,7 +97,7 @@ def test_a_wheel_carries_every_module(wheel: zipfile.ZipFile) -> None:
 def test_a_wheel_carries_every_data_file(wheel: zipfile.ZipFile) -> None:
     expected = set(_data_in_the_tree())
     assert {"bitnet_hw/py.typed", "bitnet_hw/energy_tables/jouppi-2021-7nm.yaml"} <= expected
-    assert "bitnet_hw/catalogue/models/bitnet-b1.58-2b4t.yaml" in expected
+    assert "bitnet_hw/inputs/catalogue/models/bitnet-b1.58-2b4t.yaml" in expected
     assert expected <= set(wheel.namelist())
 
 

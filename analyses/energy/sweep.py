@@ -20,8 +20,8 @@ import matplotlib as mpl
 from bitnet_hw.rtl.family import make_spec
 from matplotlib.figure import Figure
 
-from bitnet_hw.documents import whole_file
 from bitnet_hw.errors import BitnetHwError
+from bitnet_hw.files.writing import whole_file
 from bitnet_hw.measure.library import Library, read_library
 from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli

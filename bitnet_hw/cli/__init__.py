@@ -22,7 +22,7 @@ COMMANDS = {
     "estimate": "Price a count in joules, with memory and time beside it.",
     "export": "Write a workload and its prices for another tool.",
     "footprint": "Bytes of weights, embeddings, KV cache and activations.",
-    "hardware": "List the machines, or show one.",
+    "machines": "List the machines, or show one.",
     "measure": "Gate-level energy of the processing elements on standard cells.",
     "models": "List the catalogue of models.",
     "report": "Write the energy-savings report.",

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..checkpoint import Census, MatrixCensus, Sparsity, take_census
-from ..checkpoint.census import base3_bytes, entropy, total_bytes, two_bit_bytes
+from ..census import Census, MatrixCensus, Sparsity, take_census
+from ..census.record import base3_bytes, entropy, total_bytes, two_bit_bytes
 from ..units import percent, quantity
 from .options import output_form, output_options
 from .output import Column, numbers, print_csv, print_json, print_table, warn

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from ..counting import Convention, accumulating_in, count
+from ..cost.counting import Convention, accumulating_in, count
 from ..errors import InputError
-from ..formats import Kind
-from ..model import load_model
-from ..scheme import Scheme
+from ..inputs.formats import Kind
+from ..inputs.model import load_model
+from ..inputs.scheme import Scheme
 from ..tally import OpTally
 from ..units import quantity
 from .options import (
-    build_hardware,
+    build_machine,
     build_scenario,
     build_schemes,
     checkpoint_option,
@@ -28,8 +28,8 @@ from .options import (
 )
 from .output import Column, numbers, print_csv, print_json, print_table
 
-#: Version of the JSON form; docs/schema/count-1.json describes it.
-SCHEMA = 1
+#: Version of the JSON form; docs/schema/count-2.json describes it.
+SCHEMA = 2
 
 
 @click.command()
@@ -67,7 +67,7 @@ def command(
     scheme: str,
     convention: Convention,
     codec: str | None,
-    hardware: str | None,
+    machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
     checkpoint: Path | None,
@@ -98,9 +98,9 @@ def command(
     measured = measure_zeros(schemes, checkpoint, model)[0]
     chosen = accumulating_in(measured, float_accumulator, convention)
     scenario = build_scenario(convention, given, [model])
-    machine = build_hardware(convention, hardware, lanes, codec)
-    tally = count(model, scenario, chosen, convention, machine)
-    used_lanes = machine.lanes if convention == "hardware" else None
+    described = build_machine(convention, machine, lanes, codec)
+    tally = count(model, scenario, chosen, convention, described)
+    used_lanes = described.lanes if convention == "system" else None
     if form == "json":
         print_json(
             {

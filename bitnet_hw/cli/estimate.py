@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from ..counting import Convention
+from ..cost.counting import Convention
+from ..cost.estimates import Estimate, estimate, ratio
+from ..cost.memory import largest_batch, parse_capacity
 from ..errors import InputError
-from ..estimate import Estimate, estimate, ratio
-from ..memory import largest_batch, parse_capacity
-from ..model import load_model
+from ..inputs.model import load_model
 from ..units import percent, quantity, times
 from .options import (
-    build_hardware,
+    build_machine,
     build_scenario,
     build_schemes,
     build_tables,
@@ -52,7 +52,7 @@ def command(
     scale_node: str | None,
     convention: Convention,
     codec: str | None,
-    hardware: str | None,
+    machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
     checkpoint: Path | None,
@@ -71,12 +71,12 @@ def command(
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario(convention, given, models)
-    machine = build_hardware(convention, hardware, lanes, codec)
+    described = build_machine(convention, machine, lanes, codec)
     if capacity is not None and convention == "paper":
         raise InputError(f"--memory {capacity} contradicts --convention paper, which has no memory")
-    size = machine.capacity_bytes if capacity is None else parse_capacity(capacity)
+    size = described.capacity_bytes if capacity is None else parse_capacity(capacity)
     found = [
-        estimate(model, one, table, scenario, convention, machine, float_accumulator)
+        estimate(model, one, table, scenario, convention, described, float_accumulator)
         for model in models
         for table in tables
         for one in schemes
@@ -102,13 +102,13 @@ def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
 
 def _print(group: list[Estimate], size: int | None) -> None:
     first = group[0]
-    machine = first.hardware
+    machine = first.machine
     click.echo(f"\n{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
     if first.convention == "paper":
         click.echo("paper convention: no accumulator widths, no memory, no LM head, no other steps")
     else:
         click.echo(
-            f"hardware convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
+            f"system convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
             f"T = {machine.tokens}, {machine.dram}"
         )
     names = [each.scheme.name for each in group]
@@ -130,10 +130,10 @@ def _print(group: list[Estimate], size: int | None) -> None:
     rows += _memory_rows(group)
     rows.append(row("on derived prices", *(percent(e.derived_share) for e in group)))
     rows += _roles(group)
-    if first.convention == "hardware":
+    if first.convention == "system":
         rows += _time_rows(group, size)
     print_table(["", *numbers(*names)], rows)
-    if first.convention == "hardware":
+    if first.convention == "system":
         _notes(group)
 
 
@@ -175,14 +175,14 @@ def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
 
 def _notes(group: list[Estimate]) -> None:
     if group[0].static_j is None:
-        click.echo("static energy excluded: the hardware description gives no power")
+        click.echo("static energy excluded: the machine description gives no power")
     for each in group:
-        if not each.scheme.add_only or each.hardware.lanes == 1:
+        if not each.scheme.add_only or each.machine.lanes == 1:
             continue
-        serial = each.hardware.model_copy(update={"lanes": 1})
-        alone = estimate(each.model, each.scheme, each.table, each.scenario, hardware=serial)
+        serial = each.machine.model_copy(update={"lanes": 1})
+        alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
         click.echo(
-            f"{each.scheme.name} linears at L = {each.hardware.lanes}: "
+            f"{each.scheme.name} linears at L = {each.machine.lanes}: "
             f"{quantity(each.parts()['linears'], 'J', 4)}; "
             f"at L = 1: {quantity(alone.parts()['linears'], 'J', 4)}"
         )

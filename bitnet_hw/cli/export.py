@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from ..cost.estimates import estimate
 from ..errors import InputError
-from ..estimate import estimate
-from ..export import README, write_zigzag
-from ..model import load_model
+from ..inputs.model import load_model
+from ..zigzag.export import README, write_zigzag
 from .options import (
-    build_hardware,
+    build_machine,
     build_scenario,
     build_schemes,
     build_tables,
@@ -54,7 +54,7 @@ def command(
     energy_tables: str,
     scale_node: str | None,
     codec: str | None,
-    hardware: str | None,
+    machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
     **given: Any,  # noqa: ANN401  the scenario options
@@ -78,9 +78,9 @@ def command(
         model,
         schemes[0],
         tables[0],
-        build_scenario("hardware", given, [model]),
-        "hardware",
-        build_hardware("hardware", hardware, lanes),
+        build_scenario("system", given, [model]),
+        "system",
+        build_machine("system", machine, lanes),
         float_accumulator,
     )
     groups = write_zigzag(of, output, force=force)

@@ -6,19 +6,13 @@ from typing import Any
 
 import click
 
-from ..formats import CODECS
-from ..memory import Footprint, footprint, kv_cache_bytes, largest_batch, parse_capacity
-from ..model import ModelSpec, load_model
-from ..scheme import Scheme, load_scheme
+from ..cost.memory import Footprint, footprint, kv_cache_bytes, largest_batch, parse_capacity
+from ..inputs.codecs import CODECS
+from ..inputs.model import ModelSpec, load_model
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import Scheme, load_scheme
 from ..units import quantity
-from ..workload import Scenario
-from .options import (
-    build_scenario,
-    build_schemes,
-    output_form,
-    output_options,
-    scenario_options,
-)
+from .options import build_scenario, build_schemes, output_form, output_options, scenario_options
 from .output import Column, numbers, print_csv, print_json, print_table
 
 #: Version of the JSON form: an object with the footprints and the KV cache by format and context.
@@ -56,7 +50,7 @@ def command(
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
-    scenario = build_scenario("hardware", given, models)
+    scenario = build_scenario("system", given, models)
     size = None if capacity is None else parse_capacity(capacity)
     rows = [_row(model, one, scenario, size) for model in models for one in stored]
     caches = [_kv_row(model, context) for model in models for context in _contexts(model)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..documents import write_text
-from ..energy import load_table
 from ..errors import InputError
+from ..files.writing import write_text
+from ..prices.loading import load_table
 from ..units import percent, times
 from .options import output_form, output_options, split_names
 from .output import numbers, print_csv, print_json, print_table

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from .. import catalogue
 from ..errors import InputError
-from ..model import ModelSpec, load_model
+from ..inputs import catalogue
+from ..inputs.model import ModelSpec, load_model
 from .output import Column, print_json, print_table, print_yaml
 
 _COLUMNS = (

@@ -8,17 +8,19 @@ from typing import Any, Literal
 
 import click
 
-from ..counting import Convention
-from ..documents import choices
-from ..energy import EnergyTable, load_table
+from ..cost.counting import Convention
+from ..cost.estimates import default_scenario
 from ..errors import InputError
-from ..estimate import default_scenario
-from ..formats import CODECS, Kind, find_codec
-from ..hardware import DEFAULT_HARDWARE, Hardware, load_hardware
-from ..model import ModelSpec
-from ..scaling import scale_table
-from ..scheme import Scheme, load_scheme
-from ..workload import Attention, LmHead, Scenario
+from ..files.records import choices
+from ..inputs.codecs import CODECS, find_codec
+from ..inputs.formats import Kind
+from ..inputs.machine import DEFAULT_MACHINE, Machine, load_machine
+from ..inputs.model import ModelSpec
+from ..inputs.scenario import Attention, LmHead, Scenario
+from ..inputs.scheme import Scheme, load_scheme
+from ..prices.loading import load_table
+from ..prices.scaling import scale_table
+from ..prices.tables import EnergyTable
 from .output import warn
 
 
@@ -48,11 +50,11 @@ def scenario_options(function: Any) -> Any:  # noqa: ANN401
         click.option("--batch", type=int, metavar="B", help="Sequences side by side [1]."),
         click.option(
             "--attention", type=click.Choice(choices(Attention)),
-            help="In a prefill: causal (hardware convention) or full (paper, fixed there).",
+            help="In a prefill: causal (system convention) or full (paper, fixed there).",
         ),
         click.option(
             "--lm-head", type=click.Choice(choices(LmHead)),
-            help="Positions with logits: last (hardware convention), none (paper, fixed there).",
+            help="Positions with logits: last (system convention), none (paper, fixed there).",
         ),
     )(function)  # fmt: skip
 
@@ -62,24 +64,24 @@ def convention_option(function: Any) -> Any:  # noqa: ANN401
     return click.option(
         "--convention",
         type=click.Choice(choices(Convention)),
-        default="hardware",
+        default="system",
         show_default=True,
-        help="paper: the BitNet papers' energy model; hardware: what a chip pays.",
+        help="paper: the BitNet papers' energy model; system: what a chip pays.",
     )(function)
 
 
 def machine_options(function: Any) -> Any:  # noqa: ANN401
-    """Add the options that change schemes and hardware; see `build_hardware`."""
+    """Add the options that change schemes and machine; see `build_machine`."""
     return _all(
         click.option(
             "--codec", type=click.Choice(sorted(CODECS)),
             help="How the weights of the schemes that it fits are stored.",
         ),
         click.option(
-            "--hardware", metavar="NAME_OR_FILE",
-            help=f"A shipped description (edge, server) or a YAML file [{DEFAULT_HARDWARE}].",
+            "--machine", metavar="NAME_OR_FILE",
+            help=f"A shipped description (edge, server) or a YAML file [{DEFAULT_MACHINE}].",
         ),
-        click.option("--lanes", type=int, metavar="L", help="Lanes, in place of the hardware's."),
+        click.option("--lanes", type=int, metavar="L", help="Lanes, in place of the machine's."),
         click.option(
             "--float-accumulator", type=click.Choice(["fp16", "fp32"]),
             help="Format in which 16-bit float sums accumulate [fp32].",
@@ -150,9 +152,9 @@ def build_scenario(
     return base._replace(**length, **rest).checked()
 
 
-def build_hardware(
-    convention: Convention, hardware: str | None, lanes: int | None, codec: str | None = None
-) -> Hardware:
+def build_machine(
+    convention: Convention, name: str | None, lanes: int | None, codec: str | None = None
+) -> Machine:
     """Return the machine that the options say.
 
     Raises
@@ -161,14 +163,14 @@ def build_hardware(
         If the convention has no machine, or there is no such machine.
     """
     if convention == "paper":
-        flags = (("--hardware", hardware), ("--lanes", lanes), ("--codec", codec))
+        flags = (("--machine", name), ("--lanes", lanes), ("--codec", codec))
         for flag, value in flags:
             if value is not None:
                 raise InputError(
-                    f"{flag} {value} contradicts --convention paper, which has no hardware: "
+                    f"{flag} {value} contradicts --convention paper, which has no machine: "
                     "no accumulator width, no memory, no time"
                 )
-    machine = load_hardware(DEFAULT_HARDWARE if hardware is None else hardware)
+    machine = load_machine(DEFAULT_MACHINE if name is None else name)
     if lanes is None:
         return machine
     if lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
@@ -218,7 +220,7 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
             f"such: {', '.join(scheme.name for scheme in schemes)}"
         )
     # The kernels need numpy, which a command without a checkpoint does not load.
-    from ..checkpoint import take_census
+    from ..census import take_census
     from .progress import tensors
 
     with tensors("census") as say:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import click
 
-from .. import catalogue
 from ..errors import InputError
+from ..inputs import catalogue
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ..errors import InputError
-from ..model import load_model
+from ..inputs.model import load_model
 from .options import (
-    build_hardware,
+    build_machine,
     build_scenario,
     build_schemes,
     build_tables,
@@ -53,7 +53,7 @@ def command(
     energy_tables: str,
     scale_node: str | None,
     codec: str | None,
-    hardware: str | None,
+    machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
     checkpoint: Path | None,
@@ -63,17 +63,17 @@ def command(
 
     CONFIGS are catalogue names (see `bitnet-hw models`), YAML files of ours, or Hugging Face
     config.json files or their folders. The first is taken apart in detail. The report shows both
-    the paper and the hardware convention; the options below set the latter.
+    the paper and the system convention; the options below set the latter.
     """
     models = [load_model(config) for config in configs]
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     if float_accumulator is not None:
         schemes = [one.with_float_accumulator(float_accumulator) for one in schemes]
     tables = build_tables(energy_tables, scale_node)
-    scenario = build_scenario("hardware", given, models)
+    scenario = build_scenario("system", given, models)
     if scenario.attention != "causal" and scenario.phase == "decode":
         raise InputError("--attention full says nothing of a decode; give --prefill S beside it")
-    machine = build_hardware("hardware", hardware, lanes)
+    described = build_machine("system", machine, lanes)
 
     # Figures take a second to load; a wrong argument should not wait for them.
     from ..report.content import build_report
@@ -86,7 +86,7 @@ def command(
             schemes,
             tables,
             scenario,
-            machine,
+            described,
             _command(click.get_current_context()),
             progress=say,
         )

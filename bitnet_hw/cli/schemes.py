@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from .. import catalogue
-from ..documents import choices
 from ..errors import InputError
-from ..scheme import LinearFormats, LinearRole, Scheme, load_scheme
+from ..files.records import choices
+from ..inputs import catalogue
+from ..inputs.scheme import LinearFormats, LinearRole, Scheme, load_scheme
 from .output import Column, print_json, print_table, print_yaml
 
 
@@ -87,12 +87,12 @@ def _show(scheme: Scheme, *, as_json: bool) -> None:
         print_json(_as_dict(scheme))
         return
     columns = (
-        "role", "weight", "activation", "accumulator", "codec", "quantiser",
+        "role", "weight", "activation", "accumulator", "codec", "quantizer",
         Column("weight zeros", "right"), Column("inactive", "right"), "Hadamard",
     )  # fmt: skip
     rows = [
         (
-            role, f.weight, f.activation, f.accumulator, f.codec, f.quantiser,
+            role, f.weight, f.activation, f.accumulator, f.codec, f.quantizer,
             f"{f.weight_zeros:.3f}", f"{f.inactive:.3f}", "yes" if f.hadamard else "no",
         )
         for role, f in (*_roles(scheme), ("lm-head", scheme.lm_head))

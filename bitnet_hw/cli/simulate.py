@@ -78,7 +78,7 @@ def command(
     """
     import numpy as np
 
-    from ..documents import whole_file
+    from ..files.writing import whole_file
     from ..rtl.backends.trace import Backend
     from ..rtl.family import make_spec
     from ..rtl.operands import load_array, pair_rows

@@ -7,24 +7,24 @@ from typing import Any
 
 import click
 
-from .. import catalogue
-from ..counting import count
-from ..energy import (
+from ..cost.counting import count
+from ..cost.pricing import price_tally
+from ..errors import MissingPriceError
+from ..inputs import catalogue
+from ..inputs.model import load_model
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import load_scheme
+from ..prices.entries import DramPrices, Expansions, Source
+from ..prices.loading import (
     FOLDER,
-    EnergyTable,
     builtin_tables,
     load_dram_prices,
     load_expansions,
     load_table,
-    price_tally,
     read_table,
     refuse_shipped_name,
 )
-from ..errors import MissingPriceError
-from ..model import load_model
-from ..prices import DramPrices, Expansions, Source
-from ..scheme import load_scheme
-from ..workload import Scenario
+from ..prices.tables import EnergyTable
 from .output import Column, numbers, print_json, print_table
 
 _DRAM, _EXPANSIONS = "dram", "expansions"

@@ -63,7 +63,7 @@ def command(
     no_dsp: bool, force: bool,
 ) -> int:  # fmt: skip
     """Export a processing element as one Verilog module with plain port names."""
-    from ..documents import whole_file
+    from ..files.writing import whole_file
     from ..rtl.family import make_spec
     from ..rtl.ports import Reset
     from ..rtl.stimulus import Stalls

@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from ..energy import EnergyTable
 from ..errors import InputError
+from ..prices.tables import EnergyTable
 
 _SOURCE = "measured"
 #: What the measurements of one table must share.
 _SHARED = ("library_sha256", "period_ps", "lanes", "stimuli", "wire_ff_per_fanout", "clock_tree")
 _BOUND = "the FP16 element in its place, an upper bound: a BF16 significand has 8 bits, not 11"
-_DEQUANTISED = "the FP16 element: the weight is turned into FP16 first, which is priced apart"
+_DEQUANTIZED = "the FP16 element: the weight is turned into FP16 first, which is priced apart"
 
 
 def build_table(
@@ -54,7 +54,7 @@ def build_table(
     for entry in list(macs):
         if entry["activation"] == "fp16":
             macs.append(_as(entry, "bf16", "bf16", _BOUND))
-            macs.append(_as(entry, "fp16", "int4", _DEQUANTISED))
+            macs.append(_as(entry, "fp16", "int4", _DEQUANTIZED))
     return EnergyTable.model_validate(
         {
             "schema": 1,

@@ -18,7 +18,7 @@ from ..rtl.stimulus import Stimulus
 
 Distribution = Literal["gaussian", "uniform"]
 
-#: Absmax quantisation scales a row so that its largest value is the top of the range. Among 2560
+#: Absmax quantization scales a row so that its largest value is the top of the range. Among 2560
 #: Gaussian values, the width of a small model, that is on average at 3.5 standard deviations.
 SIGMAS_TO_ABSMAX = 3.5
 
@@ -30,13 +30,13 @@ class Stimuli:
     Attributes
     ----------
     activations : {"gaussian", "uniform"}
-        Gaussian: absmax-quantised to the integer format, or of unit variance in FP16. Uniform:
+        Gaussian: absmax-quantized to the integer format, or of unit variance in FP16. Uniform:
         the whole integer range, or -1 to 1.
     recorded : pathlib.Path or None
         A ``.npy`` file of activations, shape (tokens, K), in place of drawn ones. Floats are
-        absmax-quantised a token for integer elements; integers are taken as they are.
+        absmax-quantized a token for integer elements; integers are taken as they are.
     zeros : float
-        Share of zeros among ternary weights. Other weights are Gaussian, quantised like the
+        Share of zeros among ternary weights. Other weights are Gaussian, quantized like the
         activations; a binary one is never zero.
     held : int
         Tokens B that a weight stays for: it changes every B cycles.
@@ -132,13 +132,13 @@ def _activations(
         top = (1 << (spec.act_bits - 1)) - 1
         if kind == "uniform":
             return rng.integers(-top - 1, top + 1, shape, dtype=np.int64)
-        return _quantised(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
+        return _quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
     if kind == "uniform":
         return rng.uniform(-1, 1, shape).astype(np.float16)
     return rng.standard_normal(shape).astype(np.float16)
 
 
-def _quantised(values: AnyArray, top: int) -> AnyArray:
+def _quantized(values: AnyArray, top: int) -> AnyArray:
     return np.asarray(np.clip(np.rint(values * top), -top, top).astype(np.int64))
 
 
@@ -149,7 +149,7 @@ def _weights(
         return rng.standard_normal(shape).astype(np.float16)
     if isinstance(spec, MultiplySpec):
         top = (1 << (spec.wgt_bits - 1)) - 1
-        return _quantised(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
+        return _quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
     signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
     if spec.name == "binary":
         return signs
@@ -167,7 +167,7 @@ def _recorded(
     if isinstance(spec, IntegerSpec) and np.issubdtype(values.dtype, np.floating):
         top = (1 << (spec.act_bits - 1)) - 1
         largest = np.abs(values).max(axis=1, keepdims=True)
-        values = _quantised(values / np.where(largest == 0, 1, largest), top)
+        values = _quantized(values / np.where(largest == 0, 1, largest), top)
     elif not isinstance(spec, IntegerSpec):
         values = values.astype(np.float16)
     try:

@@ -13,8 +13,8 @@ import zlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..documents import whole_file
 from ..errors import InputError, ToolMissingError
+from ..files.writing import whole_file
 from ..rtl.pe import PESpec
 from ..rtl.yosys import RESULT, run_full
 from .liberty import load_text

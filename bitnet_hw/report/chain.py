@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..counting import paper_adder
+from ..cost.counting import paper_adder
+from ..cost.estimates import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
 from ..errors import MismatchError
-from ..estimate import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
-from ..mac_energy import MacEntry, find_mac
+from ..prices.macs import MacEntry, find_mac
 from ..tally import Key
 
 
@@ -34,9 +34,7 @@ _MATRIX_ROLES = frozenset((*LINEAR_ROLES, *ATTENTION_ROLES))
 _WITH_HEAD = _MATRIX_ROLES | {"lm-head", "embedding"}
 
 
-def factor_chain(
-    paper: tuple[Estimate, Estimate], hardware: tuple[Estimate, Estimate]
-) -> list[Link]:
+def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estimate]) -> list[Link]:
     """Split the way from one MAC against one addition to the ratio of the whole system.
 
     The order is fixed, and a factor depends on it: each is the change that its step makes to the
@@ -44,14 +42,14 @@ def factor_chain(
 
     Parameters
     ----------
-    paper, hardware : pair of Estimate
+    paper, system : pair of Estimate
         The baseline and the add-only scheme under either convention, on one energy table.
 
     Returns
     -------
     list of Link
         The first is the price of one baseline MAC over one addition; the product of all factors
-        is the ratio of the hardware estimates.
+        is the ratio of the system estimates.
 
     Raises
     ------
@@ -72,20 +70,20 @@ def factor_chain(
         links.append(Link(title, now / links[-1].ratio, now))
 
     def paper_linears(of: Estimate) -> float:
-        roles = {*LINEAR_ROLES, "rescale", "dequantise", "hadamard"}
+        roles = {*LINEAR_ROLES, "rescale", "dequantize", "hadamard"}
         return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
-    elements = _elements(hardware)
+    elements = _elements(system)
     if elements is not None:
         baseline, other = elements
         # As published: widths first, since they need no gates of ours.
-        widths = [_published_mac(of, mac) for of, mac in zip(hardware, elements, strict=True)]
+        widths = [_published_mac(of, mac) for of, mac in zip(system, elements, strict=True)]
         link(f"sums at their width, {table.base}", *widths)
         quiet = [mac.logic_pj - mac.glitches_pj for mac in elements]
         link("our gates: multiplexing and sign logic", *quiet)
         link("flip-flops and clock pins", *(mac.pj - mac.glitches_pj for mac in elements))
         link("glitches", baseline.pj, other.pj)
-        link("operand registers shared by tokens and rows", *map(_linear_mac, hardware))
+        link("operand registers shared by tokens and rows", *map(_linear_mac, system))
     else:
         link("scales of the linears (paper)", *map(paper_linears, paper))
         link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
@@ -109,31 +107,31 @@ def factor_chain(
     def everything(_key: Key) -> bool:
         return True
 
-    scenario = hardware[0].scenario.describe().split(", batch")[0]
-    link(f"scenario: {scenario}", *(bare(of, _MATRIX_ROLES, nothing) for of in hardware))
-    if hardware[0].scenario.lm_head != "none":
-        link("LM head", *(bare(of, _WITH_HEAD, nothing) for of in hardware))
-    link("float sums in their accumulator", *(bare(of, _WITH_HEAD, floats) for of in hardware))
-    lanes = hardware[0].hardware.lanes
+    scenario = system[0].scenario.describe().split(", batch")[0]
+    link(f"scenario: {scenario}", *(bare(of, _MATRIX_ROLES, nothing) for of in system))
+    if system[0].scenario.lm_head != "none":
+        link("LM head", *(bare(of, _WITH_HEAD, nothing) for of in system))
+    link("float sums in their accumulator", *(bare(of, _WITH_HEAD, floats) for of in system))
+    lanes = system[0].machine.lanes
     link(
         f"integer adders at their width, L = {lanes}",
-        *(bare(of, _WITH_HEAD, everything) for of in hardware),
+        *(bare(of, _WITH_HEAD, everything) for of in system),
     )
-    link("norms, softmax, quantisers, scales", *(of.arithmetic_j for of in hardware))
-    sram = [of.arithmetic_j + of.parts()["SRAM"] for of in hardware]
+    link("norms, softmax, quantizers, scales", *(of.arithmetic_j for of in system))
+    sram = [of.arithmetic_j + of.parts()["SRAM"] for of in system]
     link("SRAM traffic", *sram)
-    moved = [of.arithmetic_j + (of.memory_j or 0.0) for of in hardware]
+    moved = [of.arithmetic_j + (of.memory_j or 0.0) for of in system]
     link("DRAM traffic", *moved)
-    if hardware[0].static_j is not None:
-        link("static energy", *(of.energy.value for of in hardware))
-    _check(links, ratio(*hardware).value)
+    if system[0].static_j is not None:
+        link("static energy", *(of.energy.value for of in system))
+    _check(links, ratio(*system).value)
     return links
 
 
-def _elements(hardware: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
+def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
     """Return the simulated MACs of the linears of both estimates, where the table has both."""
     found = []
-    for of in hardware:
+    for of in system:
         mac = next((mac for mac in of.tally.mac_counts if mac.role in LINEAR_ROLES), None)
         entry = None if mac is None else find_mac(of.table.macs, *mac[2:])
         if entry is None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from ..counting import elementwise_functions
-from ..energy import EnergyTable, load_dram_prices, load_expansions
+from ..cost.counting import elementwise_functions
+from ..cost.estimates import LINEAR_ROLES, Band, Estimate, estimate, ratio
+from ..cost.memory import footprint
 from ..errors import InputError
-from ..estimate import LINEAR_ROLES, Band, Estimate, estimate, ratio
-from ..hardware import Hardware
-from ..memory import footprint
-from ..model import ModelSpec, load_model
-from ..scheme import Scheme
+from ..inputs.machine import Machine
+from ..inputs.model import ModelSpec, load_model
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import Scheme
+from ..prices.loading import load_dram_prices, load_expansions
+from ..prices.tables import EnergyTable
 from ..units import percent, quantity, times
-from ..workload import Scenario
 from .chain import Link, factor_chain
 from .provenance import PriceUse, price_row, used_prices
 from .sensitivity import Assumption, SharingPoint, assumptions, sharing_curve
@@ -35,7 +36,7 @@ SIZES = (
 )
 
 EXCLUDED = (
-    "Static (leakage) energy and idle time, unless the hardware description gives powers.",
+    "Static (leakage) energy and idle time, unless the machine description gives powers.",
     "Instruction fetch and decode, control, network on chip, clock tree, I/O other than DRAM.",
     "Address generation, activation writes of elementwise steps, norm gains and biases as traffic.",
     "Refresh, row misses and temperature of DRAM: its price is one number a bit.",
@@ -54,7 +55,7 @@ class SizePoint(NamedTuple):
         What was estimated.
     on_curve : bool
         Whether the model is one of `SIZES`, rather than one that the report was asked for.
-    hardware_ratio, paper_ratio : float
+    system_ratio, paper_ratio : float
         Energy savings under either convention.
     memory_ratio, weights_ratio : float
         Savings of everything in memory, and of the projections and the FFN.
@@ -65,20 +66,20 @@ class SizePoint(NamedTuple):
     scheme: str
     table: str
     on_curve: bool
-    hardware_ratio: float
+    system_ratio: float
     paper_ratio: float
     memory_ratio: float
     weights_ratio: float
 
 
 class SimulatedSaving(NamedTuple):
-    """Savings of one model under three price lists: paper, hardware, and simulated."""
+    """Savings of one model under three price lists: paper, system, and simulated."""
 
     model: str
     table: str
     base: str
     paper: float
-    hardware: float
+    system: float
     simulated: float
 
 
@@ -98,10 +99,10 @@ class Report:
 
     Attributes
     ----------
-    models, schemes, tables, scenario, hardware
+    models, schemes, tables, scenario, machine
         What was asked. The first model and the first table are those of the single-model parts;
         the first scheme is the baseline.
-    hardware_estimates, paper_estimates : mapping
+    system_estimates, paper_estimates : mapping
         (model, scheme, table) -> Estimate.
     sizes, chains, sharing, tornado, unsaved, prices
         The parts of the report.
@@ -113,8 +114,8 @@ class Report:
     schemes: tuple[Scheme, ...]
     tables: tuple[EnergyTable, ...]
     scenario: Scenario
-    hardware: Hardware
-    hardware_estimates: dict[tuple[str, str, str], Estimate]
+    machine: Machine
+    system_estimates: dict[tuple[str, str, str], Estimate]
     paper_estimates: dict[tuple[str, str, str], Estimate]
     sizes: list[SizePoint]
     chains: dict[str, list[Link]]
@@ -144,11 +145,11 @@ class Report:
         """Version of the tool."""
         return version("bitnet-hw")
 
-    def hardware_of(
+    def system_of(
         self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
     ) -> Estimate:
-        """Return the estimate under the hardware convention."""
-        return self.hardware_estimates[(model or self.model).name, scheme.name, table.name]
+        """Return the estimate under the system convention."""
+        return self.system_estimates[(model or self.model).name, scheme.name, table.name]
 
     def paper_of(
         self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
@@ -157,9 +158,9 @@ class Report:
         return self.paper_estimates[(model or self.model).name, scheme.name, table.name]
 
     def saving(self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None) -> Band:
-        """Return the savings ratio under the hardware convention."""
-        base = self.hardware_of(self.baseline, table, model)
-        return ratio(base, self.hardware_of(scheme, table, model))
+        """Return the savings ratio under the system convention."""
+        base = self.system_of(self.baseline, table, model)
+        return ratio(base, self.system_of(scheme, table, model))
 
     def paper_saving(
         self, scheme: Scheme, table: EnergyTable, model: ModelSpec | None = None
@@ -169,7 +170,7 @@ class Report:
         return ratio(base, self.paper_of(scheme, table, model)).value
 
     def simulated_savings(self) -> list[SimulatedSaving]:
-        """Return the subject's savings under paper, hardware and simulated prices, side by side.
+        """Return the subject's savings under paper, system and simulated prices, side by side.
 
         One row a model size and a simulated table whose base is in the report too.
         """
@@ -183,8 +184,8 @@ class Report:
                 table.short_name,
                 names[table.base],
                 at[point.model, names[table.base]].paper_ratio,
-                at[point.model, names[table.base]].hardware_ratio,
-                point.hardware_ratio,
+                at[point.model, names[table.base]].system_ratio,
+                point.system_ratio,
             )
             for table in self.tables
             if table.macs and table.base in names
@@ -194,11 +195,11 @@ class Report:
 
     def headline(self, model: ModelSpec, table: EnergyTable) -> str:
         """Return one sentence with the energy a token, the ratio, its range and its conditions."""
-        of = self.hardware_of(self.subject, table, model)
+        of = self.system_of(self.subject, table, model)
         saving = self.saving(self.subject, table, model)
         low, high = (f"{end:#.4g}" for end in (saving.low, saving.high))
         band = of.energy_per_token
-        machine = self.hardware
+        machine = self.machine
         linear = self.subject.linear
         static = "static energy excluded" if of.static_j is None else "static energy included"
         codec = f"{linear.codec} weights" if self.subject.add_only else f"{linear.weight} weights"
@@ -220,18 +221,18 @@ class Report:
 
     def behind(self, model: ModelSpec, table: EnergyTable) -> list[str]:
         """Return what lies behind the headline: the ratio of the linears, arithmetic, bytes."""
-        base, of = (self.hardware_of(s, table, model) for s in (self.baseline, self.subject))
+        base, of = (self.system_of(s, table, model) for s in (self.baseline, self.subject))
         linears = [one.parts()["linears"] for one in (base, of)]
         moved = [sum(row.row.bytes for row in one.memory or [] if row.row.level == "dram")
                  for one in (base, of)]  # fmt: skip
         dram = sum(row.joules for row in of.memory or [] if row.row.level == "dram")
-        serial = of.hardware.model_copy(update={"lanes": 1})
-        alone = estimate(model, of.scheme, table, of.scenario, "hardware", serial)
+        serial = of.machine.model_copy(update={"lanes": 1})
+        alone = estimate(model, of.scheme, table, of.scenario, "system", serial)
         tokens = of.scenario.new_tokens
         lanes, one_lane = (quantity(one.parts()["linears"] / tokens, "J") for one in (of, alone))
         return [
             "The products of the projections and the FFN alone save "
-            f"{times(linears[0] / linears[1])} (adder trees of L = {of.hardware.lanes} lanes: "
+            f"{times(linears[0] / linears[1])} (adder trees of L = {of.machine.lanes} lanes: "
             f"{lanes} a token; one accumulation a term, L = 1: {one_lane}).",
             f"All arithmetic of the token saves {times(base.arithmetic_j / of.arithmetic_j)}: "
             "attention and the LM head keep their formats.",
@@ -250,14 +251,14 @@ def _zeros(scheme: Scheme) -> str:
 
 def _room(of: Estimate) -> str:
     """Return whether the model fits the machine's DRAM."""
-    needed, capacity = of.footprint.total, of.hardware.capacity_bytes
+    needed, capacity = of.footprint.total, of.machine.capacity_bytes
     if capacity is None:
         return f"{quantity(needed, 'B')} in a DRAM of unstated size"
     fits = "which fits" if needed <= capacity else "WHICH DOES NOT FIT"
     return f"{quantity(needed, 'B')} in memory, {fits} the machine's {quantity(capacity, 'B')}"
 
 
-def _dram_price(machine: Hardware) -> str:
+def _dram_price(machine: Machine) -> str:
     price = load_dram_prices().price(machine.dram)
     return f"{price.pj:.3g} pJ a bit"
 
@@ -273,7 +274,7 @@ def build_report(
     schemes: Iterable[Scheme],
     tables: Iterable[EnergyTable],
     scenario: Scenario,
-    hardware: Hardware,
+    machine: Machine,
     command: str = "",
     progress: Callable[[str], None] | None = None,
 ) -> Report:
@@ -283,8 +284,8 @@ def build_report(
     ----------
     models, schemes, tables
         At least one model and one table, and two schemes; the first scheme is the baseline.
-    scenario, hardware
-        Of the hardware convention; the paper convention fixes its own.
+    scenario, machine
+        Of the system convention; the paper convention fixes its own.
     command : str
         The command that repeats the report.
     progress : callable, optional
@@ -310,10 +311,10 @@ def build_report(
         for scheme in schemes:
             for table in tables:
                 key = (model.name, scheme.name, table.name)
-                ours[key] = estimate(model, scheme, table, scenario, "hardware", hardware)
-                papers[key] = _paper(model, scheme, table, hardware)
+                ours[key] = estimate(model, scheme, table, scenario, "system", machine)
+                papers[key] = _paper(model, scheme, table, machine)
     say("model sizes")
-    sizes = _sizes(models, schemes, tables, scenario, hardware)
+    sizes = _sizes(models, schemes, tables, scenario, machine)
     say("chain of factors")
     first, subject = models[0].name, _subject(schemes).name
     base = schemes[0].name
@@ -331,8 +332,8 @@ def build_report(
         schemes=schemes,
         tables=tables,
         scenario=scenario,
-        hardware=hardware,
-        hardware_estimates=ours,
+        machine=machine,
+        system_estimates=ours,
         paper_estimates=papers,
         sizes=sizes,
         chains=chains,
@@ -344,8 +345,8 @@ def build_report(
     )
 
 
-def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, hardware: Hardware) -> Estimate:
-    return estimate(model, scheme, table, convention="paper", hardware=hardware)
+def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, machine: Machine) -> Estimate:
+    return estimate(model, scheme, table, convention="paper", machine=machine)
 
 
 def _sizes(
@@ -353,7 +354,7 @@ def _sizes(
     schemes: tuple[Scheme, ...],
     tables: tuple[EnergyTable, ...],
     scenario: Scenario,
-    hardware: Hardware,
+    machine: Machine,
 ) -> list[SizePoint]:
     points = []
     catalogued = [load_model(name) for name in SIZES]
@@ -362,11 +363,11 @@ def _sizes(
         base = schemes[0]
         stored = footprint(model, base, scenario)
         for table in tables:
-            ours = estimate(model, base, table, scenario, "hardware", hardware)
-            papers = _paper(model, base, table, hardware)
+            ours = estimate(model, base, table, scenario, "system", machine)
+            papers = _paper(model, base, table, machine)
             for scheme in schemes[1:]:
                 there = footprint(model, scheme, scenario)
-                other = estimate(model, scheme, table, scenario, "hardware", hardware)
+                other = estimate(model, scheme, table, scenario, "system", machine)
                 points.append(
                     SizePoint(
                         model.name,
@@ -375,7 +376,7 @@ def _sizes(
                         table.short_name,
                         model.name in known,
                         ratio(ours, other).value,
-                        ratio(papers, _paper(model, scheme, table, hardware)).value,
+                        ratio(papers, _paper(model, scheme, table, machine)).value,
                         stored.total / there.total,
                         stored.weights / there.weights,
                     )
@@ -426,7 +427,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "headline": [report.headline(model, report.tables[0]) for model in report.models],
         "estimates": [
             of.as_dict()
-            for of in (*report.hardware_estimates.values(), *report.paper_estimates.values())
+            for of in (*report.system_estimates.values(), *report.paper_estimates.values())
         ],
         "sizes": [point._asdict() for point in report.sizes],
         "chain": {

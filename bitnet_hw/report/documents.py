@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..documents import whole_folder
-from ..energy import load_expansions
+from ..files.writing import whole_folder
+from ..prices.loading import load_expansions
 from ..units import percent, quantity, times
 from .content import EXCLUDED, Report, as_dict
 from .figures import PLOTS, Plot, drawn
@@ -73,7 +73,7 @@ def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None
     say("documents")
     content = as_dict(report)
     _write(folder / "report.json", json.dumps(content, indent=1, allow_nan=False))
-    every = (*report.hardware_estimates.values(), *report.paper_estimates.values())
+    every = (*report.system_estimates.values(), *report.paper_estimates.values())
     _write(folder / "estimates.csv", _csv([of.as_row() for of in every]))
     _write(folder / "sizes.csv", _csv([point._asdict() for point in report.sizes]))
     _write(folder / "prices.csv", _csv([price_row(use) for use in report.prices]))

@@ -5,19 +5,10 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..estimate import PARTS, Estimate
+from ..cost.estimates import PARTS, Estimate
 from ..units import percent, quantity
 from .content import Report
-from .style import (
-    COLOURS,
-    COLUMN_WIDTH,
-    HATCHES,
-    LINES,
-    MARKERS,
-    legend_below,
-    panels,
-    plain,
-)
+from .style import COLOURS, COLUMN_WIDTH, HATCHES, LINES, MARKERS, legend_below, panels, plain
 
 #: Colour and hatch of each part: arithmetic in the palette's cool half, memory in its warm one.
 _PART_STYLES = dict(
@@ -84,7 +75,7 @@ def draw_parts(report: Report) -> Figure:
     figure = Figure(figsize=(COLUMN_WIDTH, 4.6))
     grid = figure.subplots(2, len(tables), squeeze=False)
     for column, table in enumerate(tables):
-        estimates = [report.hardware_of(scheme, table) for scheme in report.schemes]
+        estimates = [report.system_of(scheme, table) for scheme in report.schemes]
         shown = [p for p in PARTS if any(of.parts()[p] > 0 for of in estimates)]
         arithmetic = [p for p in shown if not p.startswith(("DRAM", "SRAM", "static"))]
         _stack(grid[0][column], estimates, shown, 1e3)
@@ -105,7 +96,7 @@ def say_parts(report: Report) -> str:
     table = report.tables[0]
     sentences = []
     for scheme in report.schemes:
-        of = report.hardware_of(scheme, table)
+        of = report.system_of(scheme, table)
         tokens = of.scenario.new_tokens
         parts = sorted(of.parts().items(), key=lambda item: -item[1])[:4]
         said = ", ".join(f"{name} {quantity(joules / tokens, 'J')}" for name, joules in parts)
@@ -170,7 +161,7 @@ def draw_operations(report: Report) -> Figure:
             places = [i + (j - 1) * 0.27 for i in range(len(report.schemes))]
             values = [
                 getattr(of, name) / of.scenario.new_tokens * 1e3
-                for of in (report.hardware_of(scheme, table) for scheme in report.schemes)
+                for of in (report.system_of(scheme, table) for scheme in report.schemes)
             ]
             axes.bar(
                 places, values, 0.25, label=title, color=COLOURS[j], hatch=HATCHES[j],
@@ -192,7 +183,7 @@ def say_operations(report: Report) -> str:
     parts = []
     for table in report.tables:
         for scheme in report.schemes:
-            of = report.hardware_of(scheme, table)
+            of = report.system_of(scheme, table)
             n = of.scenario.new_tokens
             parts.append(
                 f"{scheme.name} at {table.short_name}: multiplications "

@@ -48,7 +48,7 @@ PLOTS = (
         "Energy savings against model size",
         "Energy of the baseline over that of each scheme: curves over the b1.58 sizes, hollow "
         "marks for the reported models. "
-        "Solid: hardware convention, the reported scenario and machine. Dashed: paper convention, "
+        "Solid: system convention, the reported scenario and machine. Dashed: paper convention, "
         "512 tokens, arithmetic alone. Sizes that the machine's DRAM cannot hold are drawn all the "
         "same: capacity does not enter the energy.",
         ratios.say_energy_savings,
@@ -66,7 +66,7 @@ PLOTS = (
     Plot(
         "energy-by-part",
         "Energy a token by part",
-        "Hardware convention. Above everything, below the arithmetic alone on its own scale; the "
+        "System convention. Above everything, below the arithmetic alone on its own scale; the "
         "linears are the projections and the FFN. Error bars: the ranges of the prices.",
         energy.say_parts,
         energy.draw_parts,
@@ -76,7 +76,7 @@ PLOTS = (
         "From the papers' ratio to the system's",
         "Each bar multiplies the ratio of those above it by the factor beside it. The order is "
         "fixed and a factor depends on it; the product is checked against the ratio of the two "
-        "hardware estimates.",
+        "system estimates.",
         ratios.say_chain,
         ratios.draw_chain,
     ),
@@ -98,7 +98,7 @@ PLOTS = (
     ),
     Plot(
         "conventions",
-        "Paper and hardware side by side",
+        "Paper and system side by side",
         "The same model: a forward pass over 512 tokens counted as the papers do, and the reported "
         "scenario with accumulator widths, every other step and memory.",
         ratios.say_conventions,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..estimate import Estimate
-from ..prices import Price, Source
+from ..cost.estimates import Estimate
+from ..prices.entries import Price, Source
 
 
 class PriceUse(NamedTuple):
@@ -44,7 +44,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
             sums[what, "pJ"] = (row.price, so_far + row.joules)
         for moved in of.memory or []:
             level = moved.row.level
-            what = f"DRAM, {of.hardware.dram}" if level == "dram" else level
+            what = f"DRAM, {of.machine.dram}" if level == "dram" else level
             _, so_far = sums.get((what, "pJ/bit"), (moved.price, 0.0))
             sums[what, "pJ/bit"] = (moved.price, so_far + moved.joules)
         for (what, unit), (price, joules) in sums.items():

@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 
 from ..units import quantity, times
 from .content import Report, SizePoint
-from .style import (
-    COLOURS,
-    HATCHES,
-    MARKERS,
-    legend_below,
-    panels,
-    row_title,
-)
+from .style import COLOURS, HATCHES, MARKERS, legend_below, panels, row_title
 
 
 def _parameters(value: float, _position: object = None) -> str:
@@ -60,11 +53,11 @@ def draw_energy_savings(report: Report) -> Figure:
     figure, rows = panels(len(report.tables), 2.1, sharex=True)
     for axes, table in zip(rows, report.tables, strict=True):
         points = [point for point in report.sizes if point.table == table.short_name]
-        _size_lines(axes, points, lambda point: point.hardware_ratio)
+        _size_lines(axes, points, lambda point: point.system_ratio)
         _size_lines(axes, points, lambda point: point.paper_ratio, "--")
         axes.set_title(f"{table.short_name}: energy against {report.baseline.name}")
         axes.set_ylabel("saving")
-    rows[0].plot([], [], "-", color="#444444", label="hardware convention")
+    rows[0].plot([], [], "-", color="#444444", label="system convention")
     rows[0].plot([], [], "--", color="#444444", label="paper convention")
     rows[-1].set_xlabel("parameters")
     legend_below(figure, rows[0], 2)
@@ -75,7 +68,7 @@ def say_energy_savings(report: Report) -> str:
     """Say `energy-savings` in words."""
     ends = [
         f"{point.scheme} at {point.table}, {quantity(point.parameters, '')} parameters: "
-        f"{times(point.hardware_ratio)} hardware, {times(point.paper_ratio)} paper"
+        f"{times(point.system_ratio)} system, {times(point.paper_ratio)} paper"
         for point in report.sizes
         if point.scheme == report.subject.name
     ]
@@ -161,7 +154,7 @@ def draw_conventions(report: Report) -> Figure:
     for axes, table in zip(rows, report.tables, strict=True):
         bars = (
             ("paper", [report.paper_saving(scheme, table) for scheme in others]),
-            ("hardware", [report.saving(scheme, table).value for scheme in others]),
+            ("system", [report.saving(scheme, table).value for scheme in others]),
         )
         for j, (title, values) in enumerate(bars):
             places = [i + (j - 0.5) * 0.4 for i in range(len(others))]
@@ -183,7 +176,7 @@ def say_conventions(report: Report) -> str:
     """Say `conventions` in words."""
     return "Energy savings by convention. " + "; ".join(
         f"{scheme.name} at {table.short_name}: paper {times(report.paper_saving(scheme, table))}, "
-        f"hardware {times(report.saving(scheme, table).value)}"
+        f"system {times(report.saving(scheme, table).value)}"
         for table in report.tables
         for scheme in report.schemes[1:]
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..energy import load_table
-from ..estimate import Estimate, estimate, ratio
-from ..hardware import load_hardware
-from ..scheme import Scheme
-from ..workload import LmHead, Phase
+from ..cost.estimates import Estimate, estimate, ratio
+from ..inputs.machine import load_machine
+from ..inputs.scenario import LmHead, Phase
+from ..inputs.scheme import Scheme
+from ..prices.loading import load_table
 
 Pair = tuple[Estimate, Estimate]
 
@@ -77,11 +77,11 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
         ends = [ratio(*pair).value for _, pair in (low, high)]
         found.append(Assumption(title, low[0], high[0], *ends))
 
-    machine, scenario = base.hardware, base.scenario
+    machine, scenario = base.machine, base.scenario
 
-    def on(**changes: Any) -> Pair:  # noqa: ANN401  any field of Hardware
+    def on(**changes: Any) -> Pair:  # noqa: ANN401  any field of Machine
         changed = machine.model_copy(update=changes)
-        return _again(base, hardware=changed), _again(other, hardware=changed)
+        return _again(base, machine=changed), _again(other, machine=changed)
 
     def asked(**changes: Any) -> Pair:  # noqa: ANN401  any field of Scenario
         changed = scenario._replace(**changes)
@@ -90,11 +90,11 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     def schemes(change: Callable[[Scheme], Scheme]) -> Pair:
         return _again(base, scheme=change(base.scheme)), _again(other, scheme=change(other.scheme))
 
-    edge, server = load_hardware("edge"), load_hardware("server")
+    edge, server = load_machine("edge"), load_machine("server")
     vary(
         f"machine ({machine.name})",
-        (edge.name, (_again(base, hardware=edge), _again(other, hardware=edge))),
-        (server.name, (_again(base, hardware=server), _again(other, hardware=server))),
+        (edge.name, (_again(base, machine=edge), _again(other, machine=edge))),
+        (server.name, (_again(base, machine=server), _again(other, machine=server))),
     )
     nodes = [
         (name, (_again(base, table=table), _again(other, table=table)))
@@ -173,8 +173,8 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
             continue
         for scenario in (decode, prefill):
             for of in (base, other):
-                machine = of.hardware.model_copy(update={"tokens": tokens})
-                again = _again(of, scenario=scenario, hardware=machine)
+                machine = of.machine.model_copy(update={"tokens": tokens})
+                again = _again(of, scenario=scenario, machine=machine)
                 dram = sum(row.joules for row in again.memory or [] if row.row.level == "dram")
                 energies = (again.energy.value, again.parts()["linears"], dram)
                 points.append(
@@ -190,7 +190,7 @@ def _again(of: Estimate, **changes: Any) -> Estimate:  # noqa: ANN401  arguments
         "scheme": of.scheme,
         "table": of.table,
         "scenario": of.scenario,
-        "hardware": of.hardware,
+        "machine": of.machine,
     }
     return estimate(of.model, convention=of.convention, **(arguments | changes))
 
@@ -201,6 +201,6 @@ def _with_int8_head(scheme: Scheme) -> Scheme:
         "activation": "int8",
         "accumulator": "exact",
         "codec": "int8",
-        "quantiser": "absmax",
+        "quantizer": "absmax",
     }
     return Scheme.model_validate(scheme.model_dump(exclude_unset=True) | {"lm_head": head})

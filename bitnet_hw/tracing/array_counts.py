@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from ..compiled import loops_for
 from ..tally import Operation
 from . import values
-from .formulas import (
-    ELEMENTWISE,
-    NUMPY_NAMES,
-    REDUCTIONS,
-    ROLES,
-    product_role,
-    reduction,
-    times,
-)
+from .formulas import ELEMENTWISE, NUMPY_NAMES, REDUCTIONS, ROLES, product_role, reduction, times
 from .record import Operand, Place, TracedTally
 
 Array = NDArray[Any]

@@ -114,12 +114,12 @@ VECTORS: dict[str, tuple[Counts, Counts]] = {
 
 _SOFT = {"softmax": "softmax"}
 _ACTIVATIONS = ("silu", "gelu", "relu", "leaky_relu", "sigmoid", "tanh", "hardtanh", "threshold")
-_QUANTISERS = ("round", "clamp", "clamp_min", "clamp_max")
+_QUANTIZERS = ("round", "clamp", "clamp_min", "clamp_max")
 #: Operator -> role, where the operator alone tells it.
 ROLES: dict[str, str] = {
     **_SOFT,
     **dict.fromkeys(_ACTIVATIONS, "activation"),
-    **dict.fromkeys(_QUANTISERS, "quantise"),
+    **dict.fromkeys(_QUANTIZERS, "quantize"),
     "layer_norm": "norm",
     "rms_norm": "norm",
 }

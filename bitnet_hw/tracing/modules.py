@@ -29,8 +29,8 @@ class Frame:
     norm : bool
         Whether the module is a normalisation, by its name or its class's.
     projection : bool
-        Whether it holds exactly one matrix, so that what surrounds the product of quantised
-        operands is quantising before it and rescaling after it.
+        Whether it holds exactly one matrix, so that what surrounds the product of quantized
+        operands is quantizing before it and rescaling after it.
     """
 
     path: str
@@ -46,19 +46,19 @@ class Frame:
         return "norm" if self.norm else ROLES.get(operator, "elementwise")
 
     def note(self, key: Key, count: int) -> None:
-        """Remember a count that turns out to be quantising if a quantised product follows."""
+        """Remember a count that turns out to be quantizing if a quantized product follows."""
         if self.projection and not self._rescaling:
             self._before.append((key, count))
 
-    def quantised_product(self, tally: TracedTally) -> None:
-        """Take what came before as quantising, and what comes after as rescaling."""
+    def quantized_product(self, tally: TracedTally) -> None:
+        """Take what came before as quantizing, and what comes after as rescaling."""
         if not self.projection:
             return
         for key, count in self._before:
             tally.counts[key] -= count
             if not tally.counts[key]:
                 del tally.counts[key]
-            tally.add(key._replace(role="quantise"), count)
+            tally.add(key._replace(role="quantize"), count)
         self._before.clear()
         self._rescaling = True
 

@@ -53,7 +53,7 @@ def _count(
     place = Place(call.frame.path, role, call.side)
     tally.product(place, m, k, outputs, activation, weight)
     if not call.fixed and (weight.add_only or not activation.is_float):
-        call.frame.quantised_product(tally)
+        call.frame.quantized_product(tally)
 
 
 def _attention_role(call: Call, operands: tuple[torch.Tensor, torch.Tensor]) -> str:

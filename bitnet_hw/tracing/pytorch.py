@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..compiled import loops_for
 from ..errors import InputError
-from ..formats import parse_format
+from ..inputs.formats import parse_format
 from .calls import Call, Context, Count, Declared
 from .elementwise import FREE, elementwise_count
 from .modules import OUTSIDE, ModuleStack

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import InputError
-from ..formats import Kind, accumulator_bits, parse_format
+from ..inputs.formats import Kind, accumulator_bits, parse_format
 from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
 
 
@@ -61,7 +61,7 @@ class TracedTally(OpTally):
     Attributes
     ----------
     weight_work : OpTally
-        What depends on stored tensors alone (quantising or unpacking weights, tables of
+        What depends on stored tensors alone (quantizing or unpacking weights, tables of
         positions, masks): the same for every input, so that it can be done once. Its rows have
         side ``weight``; it is no part of the counts of this tally.
     unknown : mapping of (str, str) to int

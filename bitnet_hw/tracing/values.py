@@ -1,7 +1,7 @@
 """Number formats by value: ternary matrices and scaled integers among floats.
 
 A model computes in floats whatever it emulates: a straight-through BitLinear multiplies by
-``w + (q - w)``, whose magnitudes differ from the scale by rounding; a quantised activation is an
+``w + (q - w)``, whose magnitudes differ from the scale by rounding; a quantized activation is an
 integer times a scale. So the format that hardware would need is read off the values.
 """
 
@@ -19,7 +19,7 @@ from .record import Operand
 #: Relative to the largest magnitude: what counts as zero, and as the scale. The straight-through
 #: form in bf16 stays well within it; Gaussian weights fall outside with 90 % of their values.
 TOLERANCE = 2e-2
-#: Weights that share a scale in group-quantised files.
+#: Weights that share a scale in group-quantized files.
 GROUP = 256
 #: More values than scales by at least this number: fewer agree by chance.
 _EVIDENCE = 8
@@ -110,7 +110,7 @@ def find_integers(rows: Rows, count: int, roundoff: float) -> Operand | None:
     """Return a matrix as int4 or int8, where its values are integers times a scale.
 
     The scale is 1, or such that the largest magnitude of the row, or of what is looked at, becomes
-    127, 128, 7 or 8: what absmax quantisers leave. A value may miss its integer by what two
+    127, 128, 7 or 8: what absmax quantizers leave. A value may miss its integer by what two
     roundings of the array's type explain. Eight rows, spread evenly, are looked at.
 
     Parameters

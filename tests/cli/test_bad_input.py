@@ -89,7 +89,7 @@ def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
         (("estimate", MODEL, "--energy-table", "7nn"), ("unknown energy table", "7nm")),
         (("estimate", MODEL, "--energy-table", "5um"), ("unknown energy table", "45nm")),
         (("estimate", MODEL, "--energy-table", ","), ("no energy table",)),
-        (("estimate", MODEL, "--hardware", "egde"), ("unknown hardware", "'edge'")),
+        (("estimate", MODEL, "--machine", "egde"), ("unknown machine", "'edge'")),
         (("estimate", MODEL, "--lanes", "24"), ("--lanes 24", "power of two")),
         (("estimate", MODEL, "--codec", "base3", "--scheme", "fp16"), ("--codec base3", "fp16")),
         (("estimate", MODEL, "--scheme", "fp16,fp16"), ("scheme fp16 stands twice",)),
@@ -126,7 +126,7 @@ def test_a_wrong_argument(run: Run, arguments: tuple[str, ...], parts: tuple[str
         ("--attention", "causal"),
         ("--lm-head", "last"),
         ("--float-accumulator", "fp32"),
-        ("--hardware", "edge"),
+        ("--machine", "edge"),
         ("--lanes", "8"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_scheme_that_cannot_be(run: Run, tmp_path: Path) -> None:
     ("kind", "name", "old", "new", "flag"),
     [
         ("schemes", "bitnet-b1.58", "0.310", "0.500", "--scheme"),
-        ("hardware", "edge", "rows: 32", "rows: 64", "--hardware"),
+        ("machines", "edge", "rows: 32", "rows: 64", "--machine"),
     ],
 )
 def test_a_changed_copy_needs_a_name_of_its_own(
@@ -229,10 +229,10 @@ def test_a_table_says_which_schemes_it_cannot_price(run: Run, tmp_path: Path) ->
 
 def test_numbers_as_people_write_them(run: Run, tmp_path: Path) -> None:
     machine = tmp_path / "fast.yaml"
-    text = run("hardware", "edge", "--yaml").out.replace("name: edge", "name: fast")
+    text = run("machines", "edge", "--yaml").out.replace("name: edge", "name: fast")
     for written in ("1e9", "1.0e9", "1.5E+9"):
         machine.write_text(text.replace("clock_hz: 500000000.0", f"clock_hz: {written}"))
-        assert run("hardware", machine).code == 0
+        assert run("machines", machine).code == 0
 
 
 @pytest.mark.parametrize("arguments", [("count", MODEL), ("estimate", MODEL, "--json")])

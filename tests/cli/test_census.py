@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bitnet_hw.scheme import load_scheme
+from bitnet_hw.inputs.scheme import load_scheme
 
 Run = Callable[..., Any]
 MODEL = "bitnet-b1.58-2b4t"
@@ -133,12 +133,12 @@ def test_estimate_takes_measured_zeros_where_the_machine_saves_by_them(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     machine = tmp_path / "skips.yaml"
-    shipped = Path(__file__).parents[2] / "bitnet_hw/catalogue/hardware/edge.yaml"
+    shipped = Path(__file__).parents[2] / "bitnet_hw/inputs/catalogue/machines/edge.yaml"
     machine.write_text(
         shipped.read_text().replace("name: edge", "name: skips") + "\nweight_zero_saving: 0.4\n"
     )
     common = (
-        "estimate", MODEL, "--scheme", "bitnet-b1.58", "--energy-table", "7nm", "--hardware",
+        "estimate", MODEL, "--scheme", "bitnet-b1.58", "--energy-table", "7nm", "--machine",
         machine, "--json",
     )  # fmt: skip
     assumed = json.loads(run(*common).out)[0]

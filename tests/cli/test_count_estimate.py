@@ -141,7 +141,7 @@ def test_a_scheme_of_ones_own(run: Run, tmp_path: Path) -> None:
     scheme.write_text(
         "name: w4a8\n"
         "linear: {weight: int4, activation: int8, accumulator: exact, codec: int4-g128,"
-        " quantiser: absmax}\n"
+        " quantizer: absmax}\n"
         "attention: {operand: int8, kv_cache: int8, accumulator: int32}\n"
         "lm_head: {weight: fp16, activation: fp16, accumulator: fp32, codec: fp16}\n"
         "embedding: fp16\n"
@@ -160,6 +160,6 @@ def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> Non
         "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
         "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\ndram_static_w: 0.5\n"
     )
-    result = run("estimate", MODEL, "--hardware", machine, "--energy-table", "7nm", "--json")
+    result = run("estimate", MODEL, "--machine", machine, "--energy-table", "7nm", "--json")
     for one in json.loads(result.out):
         assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])

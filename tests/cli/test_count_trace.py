@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 Run = Callable[..., Any]
-SCHEMA = Path(__file__).parent.parent.parent / "docs" / "schema" / "count-1.json"
+SCHEMA = Path(__file__).parent.parent.parent / "docs" / "schema" / "count-2.json"
 MODEL = """
 import torch
 

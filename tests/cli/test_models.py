@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bitnet_hw import catalogue
 from bitnet_hw.cli import main
 from bitnet_hw.cli.output import Column, print_json, print_table
+from bitnet_hw.inputs import catalogue
 
 Capture = pytest.CaptureFixture[str]
 
@@ -41,7 +41,7 @@ def test_one_model_from_a_huggingface_folder(capsys: Capture, tmp_path: Path) ->
     assert "124,439,808" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["models", "schemes", "hardware"])
+@pytest.mark.parametrize("kind", ["models", "schemes", "machines"])
 def test_a_shipped_file_can_be_copied_and_read_back(
     capsys: Capture, tmp_path: Path, kind: str
 ) -> None:

@@ -70,7 +70,7 @@ def test_what_lies_behind_the_headline_on_the_golden_case(run: Run, tmp_path: Pa
     arguments = ("--lanes", 1, "--float-accumulator", "fp16", "--energy-table", "7nm")
     folder = tmp_path / "golden"
     result = run(
-        "report", MODEL, "--scheme", "fp16,bitnet-b1.58", *arguments, "--hardware", "server",
+        "report", MODEL, "--scheme", "fp16,bitnet-b1.58", *arguments, "--machine", "server",
         "-o", folder,
     )  # fmt: skip
     assert result.code == 0, result.err
@@ -91,7 +91,7 @@ def test_the_chain_starts_at_the_published_ratio_and_multiplies_out(report: Path
     found = {
         one["scheme"]: one["energy_j"]
         for one in content["estimates"]
-        if one["energy_table"] == "7nm" and one["convention"] == "hardware"
+        if one["energy_table"] == "7nm" and one["convention"] == "system"
     }
     assert product == pytest.approx(found["fp16"] / found["bitnet-b1.58"], rel=1e-9)
 
@@ -201,7 +201,7 @@ def test_wrong_reports(run: Run, tmp_path: Path) -> None:
 def test_other_architectures_and_scenarios(run: Run, tmp_path: Path, model: str) -> None:
     result = run(
         "report", model, "--prompt", 64, "--generate", 16, "--scheme", "fp16,bitnet-a4.8",
-        "--energy-table", "45nm", "--hardware", "server", "-o", tmp_path / "out",
+        "--energy-table", "45nm", "--machine", "server", "-o", tmp_path / "out",
     )  # fmt: skip
     assert result.code == 0, result.err
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from bitnet_hw.rtl.family import make_spec
 
-from bitnet_hw.energy import load_table, read_table
 from bitnet_hw.errors import InputError, MismatchError
 from bitnet_hw.measure import measurement as module
 from bitnet_hw.measure.energy_table import to_yaml
 from bitnet_hw.measure.library import Library
 from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli, draw
+from bitnet_hw.prices.loading import load_table, read_table
 
 from .conftest import DATA
 

@@ -16,7 +16,7 @@ from bitnet_hw.rtl.ternary import BinarySpec, TernarySpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitnet_hw.bitlinear import BitLinear, integer_gemm
+from bitnet_hw.reference.bitlinear import BitLinear, integer_gemm
 
 ALL_INT8 = np.arange(-128, 128)
 
@@ -119,7 +119,7 @@ def test_corners(name: str, stalls: float, pipeline: int) -> None:
 def test_a_real_bitlinear_layer_agrees_bit_for_bit() -> None:
     rng = np.random.default_rng(11)
     layer = BitLinear.b158(rng.standard_normal((6, 2560)))
-    tokens = layer.quantise(rng.standard_normal((2, 2560))).codes
+    tokens = layer.quantize(rng.standard_normal((2, 2560))).codes
     expected = integer_gemm(tokens, layer.weights)
     spec = TernarySpec(lanes=32, k_max=2560, counters=True)
     act = np.repeat(tokens, 6, axis=0)
@@ -133,7 +133,7 @@ def test_a_real_bitlinear_layer_agrees_bit_for_bit() -> None:
 def test_a_binary_layer_agrees_bit_for_bit() -> None:
     rng = np.random.default_rng(12)
     layer = BitLinear.b1(rng.standard_normal((4, 96)))
-    token = layer.quantise(rng.standard_normal((1, 96))).codes
+    token = layer.quantize(rng.standard_normal((1, 96))).codes
     spec = BinarySpec(lanes=8, k_max=96, counters=True)
     report = simulate(spec, np.repeat(token, 4, axis=0), layer.weights.codes)
     assert report.passed, report.mismatch

@@ -124,8 +124,8 @@ def ternary_model(kind: str, dtype: Any) -> tuple[Any, dict[str, Any]]:
     torch.manual_seed(1)
     linear, mode = kind.split("-")
     model = transformers.BitNetForCausalLM(transformers.BitNetConfig(**SMALL)).to(dtype).eval()
-    quantisation = transformers.BitNetQuantConfig(linear_class=linear, quantization_mode=mode)
-    bitnet_layers.replace_with_bitnet_linear(model, ["lm_head"], quantisation)
+    quantization = transformers.BitNetQuantConfig(linear_class=linear, quantization_mode=mode)
+    bitnet_layers.replace_with_bitnet_linear(model, ["lm_head"], quantization)
     known = {}
     for path, module in model.named_modules():
         if not isinstance(module, bitnet_layers.BitLinear | bitnet_layers.AutoBitLinear):

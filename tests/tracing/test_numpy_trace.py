@@ -17,8 +17,8 @@ TOKENS, INPUTS, OUTPUTS = 5, 96, 40
 def bitlinear(x: NDArray[Any], codes: NDArray[Any], beta: float) -> NDArray[Any]:
     """BitLinear of b1.58 as its paper has it, in plain numpy."""
     scale = 127 / np.abs(x).max(axis=-1, keepdims=True)
-    quantised = np.clip(np.rint(x * scale), -128, 127)
-    return np.asanyarray((quantised @ codes.T) / scale * beta)
+    quantized = np.clip(np.rint(x * scale), -128, 127)
+    return np.asanyarray((quantized @ codes.T) / scale * beta)
 
 
 def attention(q: NDArray[Any], k: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
@@ -73,18 +73,18 @@ def test_attention_and_its_softmax() -> None:
 def test_work_on_weights_is_kept_apart(x: NDArray[Any]) -> None:
     weights = RNG.normal(size=(OUTPUTS, INPUTS)).astype(np.float32)
 
-    def quantise(w: NDArray[Any]) -> NDArray[Any]:
+    def quantize(w: NDArray[Any]) -> NDArray[Any]:
         beta = np.abs(w).mean()
         return np.asanyarray(np.clip(np.rint(w / beta), -1, 1) * beta)
 
     with bitnet_hw.trace_numpy(strict=True) as tally:
-        tally.input(x) @ quantise(tally.weight(weights)).T
+        tally.input(x) @ quantize(tally.weight(weights)).T
     side = {key.side for key in tally.counts}
     assert side == {"token"}
     assert {key.side for key in tally.weight_work.counts} == {"weight"}
     assert tally.weight_work.total("round") == OUTPUTS * INPUTS
     assert tally.total("round") == 0
-    assert tally.add_only.non_zero_terms == TOKENS * np.count_nonzero(quantise(weights))
+    assert tally.add_only.non_zero_terms == TOKENS * np.count_nonzero(quantize(weights))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ F = torch.nn.functional
 
 import bitnet_hw  # noqa: E402  torch may be missing
 from bitnet_hw import compiled  # noqa: E402
-from bitnet_hw.energy import load_table, price_tally  # noqa: E402
+from bitnet_hw.cost.pricing import price_tally  # noqa: E402
+from bitnet_hw.prices.loading import load_table  # noqa: E402
 
 TOKENS, HIDDEN, WIDTH = 3, 64, 96
 
@@ -92,9 +93,9 @@ def test_the_shape_of_a_bitlinears_work(x: Any) -> None:
     tally = traced(torch.nn.Sequential(BitLinear(HIDDEN, WIDTH, bias=False)), x)
     counts = tally.by("role", "operation")
     elements = TOKENS * HIDDEN
-    assert counts["quantise", "round"] == elements
+    assert counts["quantize", "round"] == elements
     # The magnitudes' maximum, the floor under the step, and both ends of the clip.
-    assert counts["quantise", "compare"] == TOKENS * (HIDDEN - 1) + TOKENS + 2 * elements
+    assert counts["quantize", "compare"] == TOKENS * (HIDDEN - 1) + TOKENS + 2 * elements
     assert tally.weight_work.total("round") == HIDDEN * WIDTH
     assert {key.side for key in tally.weight_work.counts} == {"weight"}
     assert {key.side for key in tally.counts} == {"token"}

@@ -65,12 +65,12 @@ def test_every_granularity_counts_its_non_zeros(
 def test_straight_through_rounding_is_tolerated() -> None:
     weights = RNG.normal(0, 0.02, (96, 512)).astype(np.float32)
     scale = np.abs(weights).mean()
-    quantised = np.clip(np.rint(weights / scale), -1, 1) * scale
-    emulated = as_bf16(as_bf16(weights) + as_bf16(as_bf16(quantised) - as_bf16(weights)))
+    quantized = np.clip(np.rint(weights / scale), -1, 1) * scale
+    emulated = as_bf16(as_bf16(weights) + as_bf16(as_bf16(quantized) - as_bf16(weights)))
     assert len(np.unique(np.abs(emulated))) > 2
     found = ternary(emulated)
     assert found.format == "ternary"
-    assert found.non_zeros == np.count_nonzero(quantised)
+    assert found.non_zeros == np.count_nonzero(quantized)
 
 
 def test_one_stray_weight_late_in_a_large_matrix_is_seen() -> None:
@@ -107,7 +107,7 @@ def test_what_is_not_ternary(matrix: NDArray[Any]) -> None:
 
 @pytest.mark.parametrize(("bits", "name"), [(8, "int8"), (4, "int4")])
 @pytest.mark.parametrize("rounding", ["fp32", "bf16"])
-def test_absmax_quantised_activations(bits: int, name: str, rounding: str) -> None:
+def test_absmax_quantized_activations(bits: int, name: str, rounding: str) -> None:
     x = RNG.normal(size=(20, 640)).astype(np.float32) * RNG.uniform(0.1, 9, (20, 1))
     top = 2 ** (bits - 1) - 1
     steps = np.abs(x).max(axis=1, keepdims=True) / top

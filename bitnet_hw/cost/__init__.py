@@ -1,0 +1,1 @@
+"""The cost model: operators, their lowering, counts, bytes, seconds and joules."""

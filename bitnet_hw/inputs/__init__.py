@@ -1,0 +1,1 @@
+"""What a user hands in: formats, codecs, schemes, models, scenarios and machines."""

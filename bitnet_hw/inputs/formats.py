@@ -1,0 +1,117 @@
+"""Number formats, accumulator widths, and the codecs that store weights."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..errors import InputError, unknown_name
+
+
+class Kind(Enum):
+    """How a format represents a number."""
+
+    FLOAT = "float"
+    INTEGER = "int"
+    TERNARY = "ternary"
+    BINARY = "binary"
+
+
+class Format(NamedTuple):
+    """A number format.
+
+    Attributes
+    ----------
+    name : str
+        As written in files and shown in reports: ``fp16``, ``int8``, ``ternary``.
+    kind : Kind
+        Float, two's-complement integer, ternary (-1, 0, +1) or binary (-1, +1).
+    bits : int
+        Width of one element as an operand. A ternary operand is two wires; how many bits a
+        stored weight takes is its codec's business.
+    """
+
+    name: str
+    kind: Kind
+    bits: int
+
+    @property
+    def add_only(self) -> bool:
+        """Whether a product with this format is a choice of sign, so that a MAC is an addition."""
+        return self.kind in (Kind.TERNARY, Kind.BINARY)
+
+    @property
+    def symmetric_max(self) -> int:
+        """Largest magnitude under symmetric quantization: 127 for int8, 1 for ternary and binary.
+
+        Raises
+        ------
+        ValueError
+            For a float format, whose sums are rounded and have no exact width.
+        """
+        if self.kind is Kind.FLOAT:
+            raise ValueError(f"{self.name} has no integer magnitude")
+        return 1 if self.add_only else (1 << (self.bits - 1)) - 1
+
+
+_NAMED = {
+    "fp32": Format("fp32", Kind.FLOAT, 32),
+    "fp16": Format("fp16", Kind.FLOAT, 16),
+    "bf16": Format("bf16", Kind.FLOAT, 16),
+    "ternary": Format("ternary", Kind.TERNARY, 2),
+    "binary": Format("binary", Kind.BINARY, 1),
+}
+_INTEGER = re.compile(r"int([1-9]\d?)")
+_MAX_INTEGER_BITS = 64
+
+
+@lru_cache(maxsize=256)
+def parse_format(name: str) -> Format:
+    """Return the format of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``fp32``, ``fp16``, ``bf16``, ``ternary``, ``binary``, or ``int2`` to ``int64``.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    if name in _NAMED:
+        return _NAMED[name]
+    match = _INTEGER.fullmatch(name)
+    if match is None:
+        raise unknown_name("number format", name, [*_NAMED, "int4", "int8", "int16", "int32"])
+    bits = int(match.group(1))
+    if not 2 <= bits <= _MAX_INTEGER_BITS:
+        raise InputError(f"number format {name!r}: an integer has 2 to {_MAX_INTEGER_BITS} bits")
+    return Format(name, Kind.INTEGER, bits)
+
+
+@lru_cache(maxsize=4096)
+def accumulator_bits(max_magnitude: int, k: int) -> int:
+    """Return the width of a two's-complement accumulator that cannot overflow.
+
+    The sum of `k` terms of magnitude at most `max_magnitude` lies within
+    plus or minus ``max_magnitude * k``; that many values and a sign take
+    ``bit_length(max_magnitude * k) + 1`` bits.
+
+    Parameters
+    ----------
+    max_magnitude : int
+        Largest magnitude of one term: 127 or 128 for int8 activations and ternary weights.
+    k : int
+        Number of terms, the reduction length.
+
+    Raises
+    ------
+    ValueError
+        If either is not positive.
+    """
+    if max_magnitude < 1 or k < 1:
+        raise ValueError(f"max_magnitude and k must be positive, found {max_magnitude} and {k}")
+    return (max_magnitude * k).bit_length() + 1

@@ -1,0 +1,111 @@
+"""The machine that a workload runs on: PE array, buffers, DRAM, powers."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..files.reading import read, validate
+from ..files.records import Record, wrong_value
+from . import catalogue
+
+Count = Annotated[int, Field(gt=0, le=1 << 20)]
+Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
+Positive = Annotated[float, Field(gt=0)]
+Watts = Annotated[float, Field(ge=0)]
+
+DramKind = Literal["DDR3/4", "LPDDR4", "GDDR5", "GDDR6", "HBM2"]
+
+
+class Machine(Record):
+    """A PE array with its memories.
+
+    Attributes
+    ----------
+    name, description, source : str
+        What it is.
+    rows : int
+        Outputs computed side by side; an activation fetched once serves them all.
+    lanes : int
+        Terms of a dot product that a PE adds in a cycle; a power of two.
+    tokens : int
+        Tokens that share one fetch of a weight from the weight buffer.
+    clock_hz : float
+        Clock frequency, Hz.
+    activation_buffer_bytes, weight_buffer_bytes : int
+        On-chip SRAM.
+    dram : str
+        Kind of DRAM, priced by the DRAM price list.
+    bandwidth_bytes_per_s : float
+        Peak DRAM bandwidth.
+    efficiency : float
+        Share of the peak that is reached.
+    capacity_bytes : int, optional
+        DRAM size, for the largest batch.
+    static_w, dram_static_w : float, optional
+        Static power of the logic and of the DRAM, W; both or none. Absent means unknown, and the
+        energy says so.
+    weight_zero_saving : float
+        Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
+    skips_inactive_weights : bool
+        Whether weights that a zero activation leaves unused are neither fetched nor computed.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    description: str = ""
+    source: str = ""
+    rows: Count
+    lanes: Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    tokens: Count
+    clock_hz: Positive
+    activation_buffer_bytes: Bytes
+    weight_buffer_bytes: Bytes
+    dram: DramKind
+    bandwidth_bytes_per_s: Positive
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.7
+    capacity_bytes: Bytes | None = None
+    static_w: Watts | None = None
+    dram_static_w: Watts | None = None
+    weight_zero_saving: Annotated[float, Field(ge=0, le=1)] = 0.0
+    skips_inactive_weights: bool = False
+
+    @model_validator(mode="after")
+    def _both_powers_or_none(self) -> Self:
+        if (self.static_w is None) != (self.dram_static_w is None):
+            absent = "static_w" if self.static_w is None else "dram_static_w"
+            present = "dram_static_w" if self.static_w is None else "static_w"
+            raise wrong_value(present, f"needs {absent} beside it; 0 where there is none")
+        return self
+
+    def macs_per_second(self) -> float:
+        """Return the peak rate, rows x lanes x clock."""
+        return self.rows * self.lanes * self.clock_hz
+
+
+#: The machine that is assumed when none is named.
+DEFAULT_MACHINE = "edge"
+
+
+def load_machine(name: str = DEFAULT_MACHINE) -> Machine:
+    """Return a machine description by catalogue name, or from a YAML file.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or the file is not a valid one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        machine = validate(Machine, read(Path(name)))
+        catalogue.refuse_shipped_name(
+            "machines", machine.name, Path(name), _from_catalogue, machine
+        )
+        return machine
+    return _from_catalogue(name)
+
+
+@cache
+def _from_catalogue(name: str) -> Machine:
+    return validate(Machine, read(catalogue.path_of("machines", name)))

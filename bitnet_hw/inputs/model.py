@@ -1,0 +1,282 @@
+"""The shape of a decoder-only Transformer: from our YAML, Hugging Face, or the catalogue."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeGuard
+
+from pydantic import Field, model_validator
+
+from ..errors import InputError, unknown_name
+from ..files.reading import read, validate
+from ..files.records import Record, wrong_value
+from . import catalogue
+from .huggingface import is_huggingface, to_model_fields
+
+# No published Transformer comes near these; a number above them is a slip of the pen.
+MAX_DIMENSION = 1 << 20
+Dimension = Annotated[int, Field(gt=0, le=MAX_DIMENSION)]
+Layers = Annotated[int, Field(gt=0, le=10_000)]
+VocabSize = Annotated[int, Field(gt=0, le=1 << 24)]
+Context = Annotated[int, Field(gt=0, le=1 << 30)]
+
+#: Longest name, in characters.
+MAX_NAME = 120
+
+Activation = Literal["silu", "gelu", "relu", "relu2"]
+Norm = Literal["rmsnorm", "layernorm"]
+Positions = Literal["rope", "learned", "none"]
+
+
+class ModelSpec(Record):
+    """Dimensions of a decoder-only Transformer.
+
+    Attributes
+    ----------
+    name : str
+        What reports call it.
+    source : str
+        Where the dimensions were published.
+    parameters : str
+        The nominal size that the publisher gives it, such as ``3B``.
+    hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim : int
+        As in a Hugging Face config. Absent key/value heads are as many as the attention heads;
+        an absent head_dim is hidden_size / num_attention_heads.
+    intermediate_size : int
+        Width of the FFN.
+    gated : bool
+        Whether the FFN has a gate matrix beside up and down.
+    activation : str
+        The FFN's activation function.
+    vocab_size : int
+        Rows of the embedding table and of the LM head.
+    embedding_size : int
+        Width of the embedding table; hidden_size when absent. Where it differs, two projections
+        lead in and out.
+    tie_word_embeddings : bool
+        Whether the LM head is the embedding table.
+    positions : str
+        ``rope``, ``learned`` or ``none``.
+    rotary_fraction : float
+        Share of head_dim that RoPE rotates.
+    max_position_embeddings : int, optional
+        Longest context; a hard limit where positions are learned.
+    position_offset : int
+        Rows of a learned position table before that of position 0 (2 in OPT).
+    norm : str
+        ``rmsnorm`` or ``layernorm``.
+    norms_per_layer : int
+        Norms over hidden_size in one layer: 2, or 4 where outputs are normalised as well.
+    final_norm : bool
+        Whether a norm stands between the last layer and the LM head; OPT-350M, which normalises
+        after each sum, has none.
+    qk_norm, sub_norms : bool
+        Norms over each query and key head; norms before the attention output projection and
+        before the down projection (BitNet's SubLN).
+    qkv_bias, attention_out_bias, ffn_bias, lm_head_bias : bool
+        Which projections add a bias.
+    sliding_window : int, optional
+        Positions that a sliding-window layer sees.
+    sliding_window_layers : int, optional
+        How many layers slide; all when a window is given and this is absent.
+    attention_softcap, lm_head_softcap : bool
+        Whether attention scores, and the LM head's logits, pass a tanh soft cap (gemma2).
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    source: str = ""
+    parameters: str = ""
+    hidden_size: Dimension
+    num_hidden_layers: Layers
+    num_attention_heads: Dimension
+    num_key_value_heads: Dimension = 0
+    head_dim: Dimension = 0
+    intermediate_size: Dimension
+    gated: bool
+    activation: Activation
+    vocab_size: VocabSize
+    embedding_size: Dimension = 0
+    tie_word_embeddings: bool
+    positions: Positions = "rope"
+    rotary_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_position_embeddings: Context | None = None
+    position_offset: Annotated[int, Field(ge=0, le=1024)] = 0
+    norm: Norm = "rmsnorm"
+    norms_per_layer: Annotated[int, Field(ge=0, le=8)] = 2
+    final_norm: bool = True
+    qk_norm: bool = False
+    sub_norms: bool = False
+    qkv_bias: bool = False
+    attention_out_bias: bool = False
+    ffn_bias: bool = False
+    lm_head_bias: bool = False
+    sliding_window: Context | None = None
+    sliding_window_layers: Annotated[int, Field(ge=0)] | None = None
+    attention_softcap: bool = False
+    lm_head_softcap: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        heads, hidden = data.get("num_attention_heads"), data.get("hidden_size")
+        # Values out of range or of the wrong type are left for the fields' own checks to name.
+        if _is_dimension(heads):
+            data.setdefault("num_key_value_heads", heads)
+        if _is_dimension(hidden):
+            data.setdefault("embedding_size", hidden)
+        if _is_dimension(heads) and _is_dimension(hidden):
+            if "head_dim" not in data and hidden % heads:
+                raise wrong_value(
+                    "num_attention_heads",
+                    f"{heads} heads do not divide hidden_size {hidden}, and no head_dim is given",
+                )
+            data.setdefault("head_dim", hidden // heads)
+        if data.get("sliding_window") is not None and "num_hidden_layers" in data:
+            data.setdefault("sliding_window_layers", data["num_hidden_layers"])
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise wrong_value(
+                "num_key_value_heads",
+                f"{self.num_key_value_heads} does not divide "
+                f"num_attention_heads {self.num_attention_heads}",
+            )
+        sliding = self.sliding_window_layers or 0
+        if sliding > self.num_hidden_layers:
+            raise wrong_value(
+                "sliding_window_layers",
+                f"{sliding} exceeds num_hidden_layers {self.num_hidden_layers}",
+            )
+        if sliding and self.sliding_window is None:
+            raise wrong_value("sliding_window_layers", "needs sliding_window beside it")
+        if self.positions == "learned" and self.max_position_embeddings is None:
+            raise wrong_value("positions", "learned positions need max_position_embeddings")
+        return self
+
+    @property
+    def query_width(self) -> int:
+        """Width of the queries, heads x head_dim; not always hidden_size."""
+        return self.num_attention_heads * self.head_dim
+
+    @property
+    def key_width(self) -> int:
+        """Width of the keys and of the values, key/value heads x head_dim."""
+        return self.num_key_value_heads * self.head_dim
+
+    @property
+    def layer_windows(self) -> tuple[tuple[int | None, int], ...]:
+        """The kinds of layer: (window or None, how many layers)."""
+        sliding = self.sliding_window_layers or 0
+        kinds = ((self.sliding_window, sliding), (None, self.num_hidden_layers - sliding))
+        return tuple((window, layers) for window, layers in kinds if layers)
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights of the projections and the FFN, biases and norms left out."""
+        attention = self.hidden_size * 2 * (self.query_width + self.key_width)
+        ffn = self.hidden_size * self.intermediate_size * (3 if self.gated else 2)
+        return self.num_hidden_layers * (attention + ffn)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Weights of the token and position embeddings and the projections around them."""
+        tokens = self.vocab_size * self.embedding_size
+        learned = self.positions == "learned"
+        rows = (self.max_position_embeddings or 0) + self.position_offset
+        places = rows * self.hidden_size if learned else 0
+        around = 2 * self.embedding_size * self.hidden_size
+        return tokens + places + (around if self.embedding_size != self.hidden_size else 0)
+
+    @property
+    def lm_head_parameters(self) -> int:
+        """Weights of the LM head, tied or not."""
+        return self.vocab_size * self.embedding_size
+
+    @property
+    def norm_and_bias_parameters(self) -> int:
+        """Gains and biases of the norms, biases of the projections."""
+        h, q, kv, f = self.hidden_size, self.query_width, self.key_width, self.intermediate_size
+        a_norm = 2 if self.norm == "layernorm" else 1
+        layer = self.norms_per_layer * h * a_norm
+        layer += 2 * self.head_dim if self.qk_norm else 0
+        layer += (q + f) if self.sub_norms else 0
+        layer += (q + 2 * kv) if self.qkv_bias else 0
+        layer += h if self.attention_out_bias else 0
+        layer += (f * (2 if self.gated else 1) + h) if self.ffn_bias else 0
+        once = h * a_norm if self.final_norm else 0
+        once += self.vocab_size if self.lm_head_bias else 0
+        return self.num_hidden_layers * layer + once
+
+    @property
+    def total_parameters(self) -> int:
+        """All weights; a tied LM head counts once."""
+        head = 0 if self.tie_word_embeddings else self.lm_head_parameters
+        return (
+            self.linear_parameters
+            + self.embedding_parameters
+            + head
+            + self.norm_and_bias_parameters
+        )
+
+
+def _is_dimension(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value <= MAX_DIMENSION
+
+
+def load_model(config: str | Path) -> ModelSpec:
+    """Return a model from a file, a folder with a ``config.json``, or the catalogue.
+
+    Parameters
+    ----------
+    config : str or path
+        Our YAML, a Hugging Face ``config.json`` or its folder, or a catalogue name.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or the file is not valid or not understood.
+    """
+    text, path = str(config), Path(config)
+    if not text:
+        raise InputError("no model is named: an empty name")
+    if text in catalogue.names("models"):
+        return _from_catalogue(text)
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise InputError(f"{path}: the folder has no config.json")
+        path = path / "config.json"
+    elif not path.exists():
+        if path.suffix in {".yaml", ".yml", ".json"} or len(path.parts) > 1:
+            raise InputError(f"{path}: no such file")
+        raise unknown_name("model", text, catalogue.names("models"))
+    return read_model(path)
+
+
+def read_model(path: Path) -> ModelSpec:
+    """Return the model that a file describes, in our form or in Hugging Face's."""
+    document = read(path)
+    if is_huggingface(document):
+        document = to_model_fields(document, default_name=_name_for(path))
+    elif path.name == "config.json":
+        raise InputError(
+            f"{path}: key 'model_type' is missing, which says how a Hugging Face config is read"
+        )
+    elif "name" not in document.data:
+        document.data["name"] = _name_for(path)
+    return validate(ModelSpec, document)
+
+
+def _name_for(path: Path) -> str:
+    name = path.resolve().parent.name if path.name == "config.json" else path.stem
+    return name[:MAX_NAME] or "model"
+
+
+@cache
+def _from_catalogue(name: str) -> ModelSpec:
+    return read_model(catalogue.path_of("models", name))

@@ -1,0 +1,1 @@
+"""The numeric reference that hardware is held against."""

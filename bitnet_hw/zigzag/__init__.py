@@ -1,0 +1,1 @@
+"""Export of a workload and its prices to ZigZag."""

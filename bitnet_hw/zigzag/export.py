@@ -1,0 +1,361 @@
+"""Export of a workload with its prices to ZigZag, a design-space explorer for accelerators.
+
+ZigZag (the distribution ``zigzag-dse``; its input form is that of 3.9) takes a workload of loop
+nests, an accelerator with one energy a MAC and one an access of each memory, and a mapping. One
+energy a MAC means one accelerator file for each kind of MAC: products that differ in operand
+formats, accumulator or reduction length stand in folders of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from ..cost.estimates import Estimate
+from ..files.writing import whole_folder
+from ..inputs.machine import Machine
+from ..prices.entries import Price
+from ..prices.loading import load_dram_prices
+from .loopnest import Layer, layers
+
+#: Version of ``expected.json``.
+SCHEMA = 1
+README = "README.md"
+EXPECTED = "expected.json"
+#: What the folder of a kind of MAC holds.
+FILES = ("workload", "accelerator", "mapping")
+#: ZigZag asks for a size of DRAM; no layer comes near it.
+_DRAM_BITS = 10**15
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that stands twice twice, without anchors."""
+
+    def ignore_aliases(self, _data: object) -> bool:
+        return True
+
+
+def _sram_ports(reads: list[str], writes: list[str], bits: int) -> list[dict[str, Any]]:
+    return [
+        _port("r_port_1", "read", bits, reads),
+        _port("w_port_1", "write", bits, writes),
+    ]
+
+
+def _port(name: str, kind: str, bits: int, allocation: list[str]) -> dict[str, Any]:
+    # At a least width of one bit every access costs in proportion to its bits.
+    return {
+        "name": name,
+        "type": kind,
+        "bandwidth_min": 1,
+        "bandwidth_max": bits,
+        "allocation": allocation,
+    }
+
+
+def _memory(
+    bits: int, word: int, pj_per_bit: float, operands: list[str], ports: list[Any], dims: list[str]
+) -> dict[str, Any]:
+    return {
+        "size": bits,
+        "r_cost": pj_per_bit * word,
+        "w_cost": pj_per_bit * word,
+        "area": 0.0,
+        "latency": 1,
+        "operands": operands,
+        "ports": ports,
+        "served_dimensions": dims,
+    }
+
+
+class Prices(NamedTuple):
+    """What a bit costs at each memory."""
+
+    activation_buffer: Price
+    weight_buffer: Price
+    dram: Price
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Prices:
+        """Return the prices that an estimate rests on."""
+        machine = estimate.machine
+        return cls(
+            estimate.table.sram_price(machine.activation_buffer_bytes),
+            estimate.table.sram_price(machine.weight_buffer_bytes),
+            load_dram_prices().price(machine.dram),
+        )
+
+
+def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
+    """Return ZigZag's description of the machine for one kind of MAC.
+
+    D1 are the rows (outputs), D2 the lanes (terms of a dot product). Each multiplier holds one
+    weight; each row accumulates for as many tokens as share a weight fetch: both are part of the
+    MAC's energy and cost nothing here. Activations have the activation buffer as their top level
+    where every layer's fit, and DRAM where not.
+    """
+    machine, prices, first = of.machine, Prices.of(of), group[0]
+    weight, total = max(x.weight_bits for x in group), first.accumulator_bits
+    # ZigZag cuts off a last word that is not full: a power of two is filled by most rows.
+    moved = max(machine.lanes * first.input_bits, machine.rows * total)
+    buffer_word = 1 << (moved - 1).bit_length()
+    weight_word = machine.rows * machine.lanes * weight
+    per_cycle = machine.efficiency * machine.bandwidth_bytes_per_s * 8 / machine.clock_hz
+    dram_word = max(1, round(per_cycle))
+    buffered = machine.activation_buffer_bytes * 8
+    spills = any(x.activation_bits > buffered for x in group)
+    top = ["I1", "I2", "O"] if spills else ["I2"]
+    traffic = [f"{o}, {way}" for o in top for way in ("fh", "tl")]
+    traffic += ["O, fl", "O, th"] if spills else []
+    both = ["D1", "D2"]
+    memories = {
+        "weight_register": _memory(
+            weight, weight, 0.0, ["I2"], _sram_ports(["I2, tl"], ["I2, fh"], weight), []
+        ),
+        "accumulators": _memory(
+            machine.tokens * total, total, 0.0, ["O"],
+            [
+                _port("r_port_1", "read", total, ["O, tl"]),
+                _port("r_port_2", "read", total, ["O, th"]),
+                _port("w_port_1", "write", total, ["O, fh"]),
+                _port("w_port_2", "write", total, ["O, fl"]),
+            ],
+            ["D2"],
+        ),
+        "weight_buffer": _memory(
+            machine.weight_buffer_bytes * 8, weight_word, prices.weight_buffer.pj, ["I2"],
+            _sram_ports(["I2, tl"], ["I2, fh"], weight_word), both,
+        ),
+        "activation_buffer": _memory(
+            buffered, buffer_word, prices.activation_buffer.pj, ["I1", "O"],
+            _sram_ports(["I1, tl", "O, tl", "O, th"], ["I1, fh", "O, fh", "O, fl"], buffer_word),
+            both,
+        ),
+        "dram": _memory(
+            _DRAM_BITS, dram_word, prices.dram.pj, top,
+            [_port("rw_port_1", "read_write", dram_word, traffic)], both,
+        ),
+    }  # fmt: skip
+    return {
+        "name": f"{machine.name}-{first.group}",
+        "memories": memories,
+        "operational_array": {
+            "unit_energy": first.pj_per_mac,
+            "unit_area": 1.0,
+            "dimensions": both,
+            "sizes": [machine.rows, machine.lanes],
+        },
+    }
+
+
+def workload(group: list[Layer]) -> list[dict[str, Any]]:
+    """Return ZigZag's description of the loop nests, one repetition each."""
+    found = []
+    for number, x in enumerate(group):
+        outer = [(d, n) for d, n in (("B", x.b), ("H", x.h)) if n > 1]
+        index = "".join(f"[{d.lower()}]" for d, _ in outer)
+        dims = [*outer, ("D", x.d), ("C", x.c), ("K", x.k)]
+        found.append(
+            {
+                "id": number,
+                "name": x.name,
+                "operator_type": "Gemm",
+                "equation": f"O{index}[d][k]+=I{index}[d][c]*W{index}[c][k]",
+                "dimension_relations": [],
+                "loop_dims": [d for d, _ in dims],
+                "loop_sizes": [n for _, n in dims],
+                "operand_precision": {
+                    "I": x.input_bits,
+                    "W": x.weight_bits,
+                    "O": x.accumulator_bits,
+                    "O_final": x.output_bits,
+                },
+                "operand_source": {"I": number, "W": number},
+            }
+        )
+    return found
+
+
+def mapping(machine: Machine, group: list[Layer]) -> list[dict[str, Any]]:
+    """Return the spatial mapping of each layer, and our loop order where it divides evenly.
+
+    From the inside: the tokens that share a weight fetch, the reduction, the other tokens that fit
+    the activation buffer, the outputs, the rest. Where a dimension does not divide, ZigZag searches
+    the order itself.
+    """
+    links = {"O": "O", "W": "I2", "I": "I1"}
+    found = [{"name": "default", "memory_operand_links": links} | _spatial(machine, None)]
+    for x in group:
+        entry = {"name": x.name, "memory_operand_links": links} | _spatial(machine, x)
+        order = loop_order(machine, x)
+        if order:
+            entry["temporal_ordering"] = [list(loop) for loop in order]
+        found.append(entry)
+    return found
+
+
+def _spatial(machine: Machine, x: Layer | None) -> dict[str, Any]:
+    rows = machine.rows if x is None else min(machine.rows, x.k)
+    lanes = machine.lanes if x is None else min(machine.lanes, x.c)
+    return {"spatial_mapping": {"D1": [f"K, {rows}"], "D2": [f"C, {lanes}"]}}
+
+
+def loop_order(machine: Machine, x: Layer) -> list[tuple[str, int]]:
+    """Return the loops from the innermost outwards; empty where a dimension does not divide."""
+    rows, lanes = min(machine.rows, x.k), min(machine.lanes, x.c)
+    if x.k % rows or x.c % lanes:
+        return []
+    token_bits = x.c * x.input_bits + x.k * x.output_bits
+    block = max(1, min(x.d, machine.activation_buffer_bytes * 8 // token_bits))
+    shared = min(machine.tokens, block)
+    if x.d % shared or (x.d // shared) % max(1, block // shared):
+        return []
+    blocked = max(1, block // shared)
+    loops = [
+        ("D", shared),
+        ("C", x.c // lanes),
+        ("D", blocked),
+        ("K", x.k // rows),
+        ("D", x.d // shared // blocked),
+        ("H", x.h),
+        ("B", x.b),
+    ]
+    return [(dim, size) for dim, size in loops if size > 1]
+
+
+def expected(of: Estimate, group: list[Layer]) -> list[dict[str, Any]]:
+    """Return what the same layers cost here, one repetition each: MACs, pJ, bytes by stream."""
+    found = []
+    for x in group:
+        streams: dict[str, float] = {}
+        for priced in of.memory or []:
+            row = priced.row
+            if (row.scope, row.role) == (x.scope, x.role):
+                stream = f"{row.level}: {row.content}"
+                streams[stream] = streams.get(stream, 0.0) + row.bytes / x.repeat
+        found.append(
+            {
+                "name": x.name,
+                "role": x.role,
+                "repeat": x.repeat,
+                "macs": x.macs,
+                "unit_energy_pj": x.pj_per_mac,
+                "mac_energy_pj": x.pj_per_mac * x.macs,
+                "bytes": streams,
+            }
+        )
+    return found
+
+
+def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> list[str]:
+    """Write the export of an estimate for ZigZag.
+
+    Parameters
+    ----------
+    of : Estimate
+        Under the system convention, of a single pass.
+    folder : str or path
+        Gets a README, ``expected.json`` and a folder with ``workload.yaml``,
+        ``accelerator.yaml`` and ``mapping.yaml`` for each kind of MAC.
+    force : bool
+        Replace an earlier export.
+
+    Returns
+    -------
+    list of str
+        The folders of the kinds of MAC.
+
+    Raises
+    ------
+    InputError
+        If the estimate has no form in ZigZag, an export stands there already, or the folder
+        cannot be written.
+    """
+    groups: dict[str, list[Layer]] = {}
+    for x in layers(of):
+        groups.setdefault(x.group, []).append(x)
+    folder = Path(folder)
+    earlier = _groups_of(folder)
+    with whole_folder(folder, EXPECTED, force=force) as temporary:
+        for name, group in groups.items():
+            (temporary / name).mkdir()
+            contents = (workload(group), accelerator(of, group), mapping(of.machine, group))
+            for file, content in zip(FILES, contents, strict=True):
+                text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None)
+                (temporary / name / f"{file}.yaml").write_text(text, encoding="utf-8")
+        everything = {
+            "schema": SCHEMA,
+            "estimate": of.as_dict(),
+            "pj_per_bit": {k: v.pj for k, v in Prices.of(of)._asdict().items()},
+            "groups": {name: expected(of, group) for name, group in groups.items()},
+        }
+        text = json.dumps(everything, indent=1, allow_nan=False)
+        (temporary / EXPECTED).write_text(text + "\n", encoding="utf-8")
+        (temporary / README).write_text(_readme(of, groups), encoding="utf-8")
+    for name in earlier - groups.keys():
+        for file in FILES:
+            (folder / name / f"{file}.yaml").unlink(missing_ok=True)
+        if not any((folder / name).iterdir()):
+            (folder / name).rmdir()
+    return list(groups)
+
+
+def _groups_of(folder: Path) -> set[str]:
+    """Return the kinds of MAC of an earlier export, which would mislead beside a new one."""
+    try:
+        said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
+        names = set(said["groups"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    # Only folders that stand directly in this one.
+    return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
+
+
+def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:
+    lines = []
+    for name, group in groups.items():
+        members = ", ".join(f"{x.name} x {x.repeat}" for x in group)
+        lines.append(f"| {name} | {group[0].pj_per_mac:.6g} | {members} |")
+    table = "\n".join(lines)
+    prices = Prices.of(of)
+    return f"""# {of.model.name} in {of.scheme.name}, for ZigZag
+
+{of.scenario.describe()}; arithmetic and SRAM at {of.table.short_name}, machine {of.machine.name}
+(R = {of.machine.rows}, L = {of.machine.lanes}, T = {of.machine.tokens}, {of.machine.dram}).
+Made by bitnet-hw; the form is that of zigzag-dse 3.9.
+
+| folder | unit_energy, pJ a MAC | layers, and how often the model has them |
+|-|-|-|
+{table}
+
+A folder is one kind of MAC, since an accelerator has one `unit_energy`. Run each:
+
+    pip install zigzag-dse six
+
+    from zigzag.api import get_hardware_performance_zigzag
+    folder = "{next(iter(groups))}"
+    energy_pj, cycles, cmes = get_hardware_performance_zigzag(
+        f"{{folder}}/workload.yaml", f"{{folder}}/accelerator.yaml", f"{{folder}}/mapping.yaml",
+        opt="energy", dump_folder="outputs",
+    )
+
+ZigZag computes each layer once: multiply by its number. `{EXPECTED}` holds what bitnet-hw computes
+for the same layers: MACs, their energy, and the bytes of each stream.
+
+What to know when the two are compared:
+
+- A bit costs {prices.activation_buffer.pj:.6g} pJ in the activation buffer, \
+{prices.weight_buffer.pj:.6g} in the weight buffer, {prices.dram.pj:.6g} in DRAM; reading and
+  writing cost the same. Registers cost nothing: their energy is in the MAC's.
+- ZigZag also charges the writing of the weight buffer as it is filled from DRAM; bitnet-hw charges
+  its reading only.
+- Scales that stand beside integer weights or keys, norms, softmax and other elementwise steps, and
+  the embedding are not exported.
+- Where a layer's activations exceed the activation buffer, ZigZag reads and writes them in DRAM;
+  bitnet-hw then loads the weights more often instead, and keeps attention scores on chip always.
+- The mapping prescribes bitnet-hw's loop order where every dimension divides evenly; delete
+  `temporal_ordering` to let ZigZag search.
+"""
