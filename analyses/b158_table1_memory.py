@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.cost.memory import footprint, weight_bytes
+from bitnet_hw.cost.footprint import footprint, weight_bytes
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme

@@ -25,9 +25,10 @@ from itertools import permutations
 from typing import NamedTuple
 
 from bitnet_hw.cost.counting import count
-from bitnet_hw.cost.memory import footprint, kv_cache_bytes, traffic
-from bitnet_hw.cost.operators import operators
+from bitnet_hw.cost.footprint import footprint, kv_cache_bytes
+from bitnet_hw.cost.lowering import lower
 from bitnet_hw.cost.time import timing
+from bitnet_hw.cost.traffic import traffic
 from bitnet_hw.errors import MismatchError
 from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import load_model
@@ -134,7 +135,7 @@ def compare(published: Published) -> Findings:
     moved, macs, seconds = {}, {}, {}
     for c, scheme in schemes.items():
         scenario = one._replace(batch=batch[c])
-        rows = traffic(model, scheme, operators(model, scenario), machine(1.0, 1.0))
+        rows = traffic(lower(model, scenario, scheme, machine(1.0, 1.0)))
         moved[c] = sum(row.bytes for row in rows if row.level == "dram")
         macs[c] = count(model, scenario, scheme).macs
         seconds[c] = batch[c] / throughput[c]
@@ -155,7 +156,7 @@ def compare(published: Published) -> Findings:
         fits = int((room[c] - fixed) // sequence)
         figure = published[f"b1.58.table3.{c}.batch"]
         comparisons.append(Comparison.of(figure, f"batch, {c} 70B", fits, EXACT, fitted=True))
-        time = timing(model, scheme, one._replace(batch=fits), fitted)
+        time = timing(lower(model, one._replace(batch=fits), scheme, fitted))
         figure = published[f"b1.58.table3.{c}.throughput"]
         name, rate = f"throughput, {c} 70B", fits / time.seconds
         tolerance = Tolerance("relative", 0.001)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 
-from bitnet_hw.cost.estimates import estimate, ratio
+from bitnet_hw.cost.estimates import estimate
+from bitnet_hw.cost.ratios import ratio
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table

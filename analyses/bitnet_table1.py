@@ -33,7 +33,9 @@ def compare(published: Published) -> Findings:
         for scheme in SCHEMES:
             for node in NODES:
                 ours = estimate(model, load_scheme(scheme), load_table(node), convention="paper")
-                for operation, joules in (("mul", ours.mul_j), ("add", ours.add_j)):
+                by_kind = ours.by("kind")
+                for operation, kind in (("mul", "multiplications"), ("add", "additions")):
+                    joules = by_kind[kind].joules if kind in by_kind else 0.0
                     figure = published[f"bitnet.table1.{size}.{scheme}.{node}.{operation}"]
                     name = f"{size.upper()} {scheme} {node} {operation}"
                     comparisons.append(Comparison.of(figure, name, joules))

@@ -12,12 +12,18 @@ Examples
 3.73
 """
 
-from .cost.counting import Convention, count
-from .cost.estimates import Band, Estimate, default_scenario, estimate, ratio
-from .cost.memory import Footprint, footprint, largest_batch, traffic
+from .cost.band import Band, Cost
+from .cost.convention import ConventionName
+from .cost.counting import count, default_scenario
+from .cost.estimates import Estimate, estimate
+from .cost.footprint import Footprint, footprint, largest_batch
+from .cost.lowered import Lowered
+from .cost.lowering import lower
 from .cost.operators import operators
 from .cost.pricing import price_tally
+from .cost.ratios import ratio
 from .cost.time import Timing, timing
+from .cost.traffic import traffic
 from .errors import BitnetHwError, InputError, MismatchError, MissingPriceError, ToolMissingError
 from .inputs.codecs import Codec, find_codec
 from .inputs.formats import Format, accumulator_bits, parse_format
@@ -36,12 +42,14 @@ __all__ = [
     "Band",
     "BitnetHwError",
     "Codec",
-    "Convention",
+    "ConventionName",
+    "Cost",
     "EnergyTable",
     "Estimate",
     "Footprint",
     "Format",
     "InputError",
+    "Lowered",
     "Machine",
     "MismatchError",
     "MissingPriceError",
@@ -63,6 +71,7 @@ __all__ = [
     "load_model",
     "load_scheme",
     "load_table",
+    "lower",
     "operators",
     "parse_format",
     "price_tally",

@@ -27,6 +27,24 @@ class AccumulatorError(InputError):
     """An integer accumulator of a given width could overflow."""
 
 
+class ContradictionError(InputError):
+    """A setting has another value than the convention fixes.
+
+    Attributes
+    ----------
+    setting, value : str
+        What was set, by its name in Python, and to which value.
+    convention, reason : str
+        The convention, and what it fixes: "which fixes full attention".
+    """
+
+    def __init__(self, setting: str, value: object, convention: str, reason: str) -> None:
+        self.setting, self.value = setting, str(value)
+        self.convention, self.reason = convention, reason
+        what = setting.replace("_", " ")
+        super().__init__(f"{what} {value} contradicts the {convention} convention, {reason}")
+
+
 class MissingPriceError(InputError):
     """An energy table and its expansions do not price an operation."""
 

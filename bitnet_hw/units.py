@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .errors import InputError
+
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 
 
@@ -43,3 +45,32 @@ def percent(share: float) -> str:
     if 0 < abs(share) < 0.001:
         return f"{100 * share:.2g} %"
     return f"{100 * share:.1f} %"
+
+
+def parse_capacity(text: str) -> int:
+    """Return bytes from a text such as ``80GB`` (1e9), ``16GiB`` (2**30) or a plain number.
+
+    Raises
+    ------
+    InputError
+        If the text is not a positive size.
+    """
+    units = {
+        "B": 1,
+        "KB": 10**3,
+        "KIB": 1 << 10,
+        "MB": 10**6,
+        "GB": 10**9,
+        "TB": 10**12,
+        "MIB": 1 << 20,
+        "GIB": 1 << 30,
+    }
+    number = text.strip().upper()
+    unit = next((u for u in sorted(units, key=len, reverse=True) if number.endswith(u)), "")
+    try:
+        size = float(number.removesuffix(unit)) * units.get(unit, 1)
+    except ValueError:
+        size = 0.0
+    if not 0 < size < 1e18:
+        raise InputError(f"memory size {text!r}: write a positive size such as 80GB or 16GiB")
+    return int(size)

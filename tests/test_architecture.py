@@ -19,8 +19,8 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
     ("errors", "units", "files", "energy_tables", "compiled"),
-    ("inputs",),
     ("tally",),
+    ("inputs",),
     ("prices", "reference", "census", "tracing", "rtl"),
     ("cost",),
     ("measure", "report", "zigzag"),
@@ -33,7 +33,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 ONLY = {
     "reference": {"errors", "inputs"},
     "rtl": {"errors", "inputs", "reference", "tally"},
-    "units": set(),
+    "units": {"errors"},
     "compiled": set(),
     "energy_tables": set(),
 }

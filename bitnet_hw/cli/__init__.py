@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..errors import BitnetHwError
+from ..errors import BitnetHwError, ContradictionError
 
 #: Command name -> the one-line help that the listing shows. The module of the same name
 #: (dashes as underscores) holds a click command called ``command``.
@@ -92,6 +92,9 @@ def main(args: list[str] | None = None) -> int:
         return _fail(error.format_message(), 2)
     except click.Abort:
         return _fail("interrupted", 130)
+    except ContradictionError as error:
+        option = f"--{error.setting.replace('_', '-')} {error.value}"
+        return _fail(f"{option} contradicts --convention {error.convention}, {error.reason}", 2)
     except BitnetHwError as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:

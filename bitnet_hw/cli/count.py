@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from ..cost.counting import Convention, accumulating_in, count
+from ..cost.convention import ConventionName
+from ..cost.counting import find_convention
+from ..cost.lowering import lower
 from ..errors import InputError
 from ..inputs.formats import Kind
 from ..inputs.model import load_model
@@ -65,7 +67,7 @@ def command(
     weight_zeros: tuple[str, ...],
     activations: tuple[str, ...],
     scheme: str,
-    convention: Convention,
+    convention: ConventionName,
     codec: str | None,
     machine: str | None,
     lanes: int | None,
@@ -96,10 +98,12 @@ def command(
     if len(schemes) > 1:
         raise InputError(f"count takes one scheme, found {len(schemes)}: {scheme}")
     measured = measure_zeros(schemes, checkpoint, model)[0]
-    chosen = accumulating_in(measured, float_accumulator, convention)
+    rules = find_convention(convention)
+    chosen = rules.prepared(measured, float_accumulator)
     scenario = build_scenario(convention, given, [model])
     described = build_machine(convention, machine, lanes, codec)
-    tally = count(model, scenario, chosen, convention, described)
+    rules.check(scenario)
+    tally = rules.count(lower(model, scenario, chosen, described))
     used_lanes = described.lanes if convention == "system" else None
     if form == "json":
         print_json(

@@ -7,12 +7,15 @@ from typing import Any
 
 import click
 
-from ..cost.counting import Convention
-from ..cost.estimates import Estimate, estimate, ratio
-from ..cost.memory import largest_batch, parse_capacity
+from ..cost.band import NO_COST, Cost
+from ..cost.convention import ConventionName
+from ..cost.estimates import Estimate, estimate
+from ..cost.footprint import largest_batch
+from ..cost.parts import KINDS
+from ..cost.ratios import ratio
 from ..errors import InputError
 from ..inputs.model import load_model
-from ..units import percent, quantity, times
+from ..units import parse_capacity, percent, quantity, times
 from .options import (
     build_machine,
     build_scenario,
@@ -50,7 +53,7 @@ def command(
     scheme: str,
     energy_tables: str,
     scale_node: str | None,
-    convention: Convention,
+    convention: ConventionName,
     codec: str | None,
     machine: str | None,
     lanes: int | None,
@@ -121,12 +124,9 @@ def _print(group: list[Estimate], size: int | None) -> None:
         row("  low", *(quantity(e.energy.low, "J", 4) for e in group)),
         row("  high", *(quantity(e.energy.high, "J", 4) for e in group)),
         row(f"saving against {names[0]}", *(times(ratio(first, e).value) for e in group)),
-        row("energy a token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
-        row("multiplications", *(quantity(e.mul_j, "J", 4) for e in group)),
-        row("additions", *(quantity(e.add_j, "J", 4) for e in group)),
-        row("whole MACs", *(quantity(e.mac_j, "J", 4) for e in group)),
-        row("other operations", *(quantity(e.other_j, "J", 4) for e in group)),
+        row("energy per token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
     ]
+    rows += _kind_rows(group)
     rows += _memory_rows(group)
     rows.append(row("on derived prices", *(percent(e.derived_share) for e in group)))
     rows += _roles(group)
@@ -137,22 +137,29 @@ def _print(group: list[Estimate], size: int | None) -> None:
         _notes(group)
 
 
+def _kind_rows(group: list[Estimate]) -> list[list[str]]:
+    costs = [each.by("kind", level="logic") for each in group]
+    return [
+        [kind, *(quantity(of.get(kind, NO_COST).joules, "J", 4) for of in costs)] for kind in KINDS
+    ]
+
+
 def _memory_rows(group: list[Estimate]) -> list[list[str]]:
-    levels = [each.memory_by_level() for each in group]
-    keys = dict.fromkeys(key for level in levels for key in level)
+    costs = [each.by("level", "content") for each in group]
+    keys = dict.fromkeys(key for of in costs for key in of if key[0] not in ("logic", "static"))
 
-    def cell(of: dict[tuple[str, str], tuple[float, float]], key: tuple[str, str]) -> str:
-        size, joules = of.get(key, (0.0, 0.0))
-        return f"{quantity(joules, 'J', 4)}, {quantity(size, 'B')}"
+    def cell(cost: Cost) -> str:
+        return f"{quantity(cost.joules, 'J', 4)}, {quantity(cost.bytes, 'B')}"
 
-    return [[f"{key[0]}: {key[1]}", *(cell(of, key) for of in levels)] for key in keys]
+    return [[": ".join(key), *(cell(of.get(key, NO_COST)) for of in costs)] for key in keys]
 
 
 def _roles(group: list[Estimate]) -> list[list[str]]:
-    by_role = [each.arithmetic_by("role") for each in group]
+    by_role = [each.by("role", level="logic") for each in group]
     roles = dict.fromkeys(role for roles in by_role for role in roles)
     return [
-        [f"role {role}", *(quantity(of.get(role, 0.0), "J", 4) for of in by_role)] for role in roles
+        [f"role {role}", *(quantity(of.get(role, NO_COST).joules, "J", 4) for of in by_role)]
+        for role in roles
     ]
 
 
@@ -182,7 +189,11 @@ def _notes(group: list[Estimate]) -> None:
         serial = each.machine.model_copy(update={"lanes": 1})
         alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
         click.echo(
-            f"{each.scheme.name} linears at L = {each.machine.lanes}: "
-            f"{quantity(each.parts()['linears'], 'J', 4)}; "
-            f"at L = 1: {quantity(alone.parts()['linears'], 'J', 4)}"
+            f"{each.scheme.name} projections and FFN at L = {each.machine.lanes}: "
+            f"{quantity(_products(each), 'J', 4)}; "
+            f"at L = 1: {quantity(_products(alone), 'J', 4)}"
         )
+
+
+def _products(of: Estimate) -> float:
+    return of.by("part")["projections and FFN"].joules

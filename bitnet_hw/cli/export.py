@@ -74,11 +74,16 @@ def command(
         if number > 1:
             raise InputError(f"export takes one {what}, found {number}")
     model = load_model(config)
+    scenario = build_scenario("system", given, [model])
+    if scenario.phase == "request":
+        raise InputError("the export takes one pass: give --prefill or --decode, not --prompt")
+    if scenario.phase == "prefill" and scenario.attention == "causal":
+        raise InputError("loop nests are rectangular: give --attention full beside --prefill")
     of = estimate(
         model,
         schemes[0],
         tables[0],
-        build_scenario("system", given, [model]),
+        scenario,
         "system",
         build_machine("system", machine, lanes),
         float_accumulator,

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from ..cost.memory import Footprint, footprint, kv_cache_bytes, largest_batch, parse_capacity
+from ..cost.footprint import Footprint, footprint, kv_cache_bytes, largest_batch
 from ..inputs.codecs import CODECS
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, load_scheme
-from ..units import quantity
+from ..units import parse_capacity, quantity
 from .options import build_scenario, build_schemes, output_form, output_options, scenario_options
 from .output import Column, numbers, print_csv, print_json, print_table
 

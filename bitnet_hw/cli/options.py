@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import click
 
-from ..cost.counting import Convention
-from ..cost.estimates import default_scenario
+from ..cost.convention import ConventionName
+from ..cost.counting import default_scenario
 from ..errors import InputError
 from ..files.records import choices
 from ..inputs.codecs import CODECS, find_codec
@@ -63,7 +63,7 @@ def convention_option(function: Any) -> Any:  # noqa: ANN401
     """Add ``--convention``."""
     return click.option(
         "--convention",
-        type=click.Choice(choices(Convention)),
+        type=click.Choice(choices(ConventionName)),
         default="system",
         show_default=True,
         help="paper: the BitNet papers' energy model; system: what a chip pays.",
@@ -113,7 +113,7 @@ def table_options(function: Any) -> Any:  # noqa: ANN401
 
 
 def build_scenario(
-    convention: Convention, given: dict[str, Any], models: Iterable[ModelSpec]
+    convention: ConventionName, given: dict[str, Any], models: Iterable[ModelSpec]
 ) -> Scenario:
     """Return the scenario that the options say.
 
@@ -153,7 +153,7 @@ def build_scenario(
 
 
 def build_machine(
-    convention: Convention, name: str | None, lanes: int | None, codec: str | None = None
+    convention: ConventionName, name: str | None, lanes: int | None, codec: str | None = None
 ) -> Machine:
     """Return the machine that the options say.
 

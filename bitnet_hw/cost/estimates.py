@@ -1,57 +1,69 @@
-"""One estimate: a model in a scheme at a process node, in joules, bytes and seconds."""
+"""Estimates: a model in a scheme at a process node, in joules, bytes and seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import html
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from ..errors import InputError
-from ..inputs.machine import Machine, load_machine
+from ..errors import ToolMissingError, unknown_name
+from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme
 from ..prices.tables import EnergyTable
 from ..tally import OpTally
-from .counting import Convention, accumulating_in, count, register_sharing
-from .memory import Footprint, PricedTraffic, footprint, price_traffic, traffic
-from .operators import operators
-from .pricing import PricedRow, price_tally
+from ..units import quantity
+from .band import NO_COST, Band, Cost
+from .convention import ConventionName
+from .counting import find_convention
+from .footprint import Footprint, footprint_of
+from .lowered import Lowered
+from .lowering import lower
+from .parts import (
+    KINDS,
+    LINEAR_ROLES,
+    PARTS,
+    SCALE_ROLES,
+    arithmetic_part,
+    memory_part,
+    operation_kind,
+)
+from .pricing import PricedRow, PricedTraffic, price_operations, price_tally, price_traffic
 from .time import Timing, timing
+from .traffic import traffic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Version of the JSON form; docs/schema/estimate-2.json describes it.
 SCHEMA = 2
 
-LINEAR_ROLES = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
-ATTENTION_ROLES = ("attention-score", "attention-value")
-_SCALE_ROLES = ("quantize", "rescale", "dequantize", "hadamard")
+#: What `Estimate.by` can sum by.
+Field = Literal[
+    "role", "operator", "operation", "kind", "format", "level", "content", "layer", "part", "reach"
+]
 
 
-class Band(NamedTuple):
-    """A value with the range that the ranges of its prices give it."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
-    """What a model costs in one scheme, at one node, under one convention.
+    """Costs of a model in one scheme, at one node, under one convention.
 
     Attributes
     ----------
     model, scheme, table, convention, scenario, machine
         What was estimated; `machine` sets lanes, buffers and DRAM.
+    lowered : Lowered
+        The operators that were priced.
     tally : OpTally
         The operations.
     arithmetic : list of PricedRow
         Every row of the tally with its price.
     memory : list of PricedTraffic or None
-        Bytes by level with their price; None under the paper convention.
+        Bytes by level with their price; None under a convention without a machine.
     time : Timing or None
-        None under the paper convention.
+        None under a convention without a machine.
     footprint : Footprint
         Bytes that the model occupies.
     """
@@ -59,49 +71,40 @@ class Estimate:
     model: ModelSpec
     scheme: Scheme
     table: EnergyTable
-    convention: Convention
+    convention: ConventionName
     scenario: Scenario
     machine: Machine
+    lowered: Lowered
     tally: OpTally
     arithmetic: list[PricedRow]
     memory: list[PricedTraffic] | None
     time: Timing | None
     footprint: Footprint
 
-    @cached_property
-    def mul_j(self) -> float:
-        """Energy of multiplications, J."""
-        return sum(row.joules for row in self.arithmetic if row.key.operation == "mul")
-
-    @cached_property
-    def add_j(self) -> float:
-        """Energy of additions, those with add-only weights among them, J."""
-        return sum(
-            row.joules for row in self.arithmetic if row.key.operation in ("add", "ternary-add")
+    @property
+    def energy(self) -> Band:
+        """Total energy with the range that the ranges of its prices give it, J."""
+        rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
+        static = self.static_j or 0.0
+        return Band(
+            sum(row.joules for row in rows) + static,
+            sum(row.low_joules for row in rows) + static,
+            sum(row.high_joules for row in rows) + static,
         )
 
-    @cached_property
-    def mac_j(self) -> float:
-        """Energy of whole MACs, where the table prices those, J."""
-        return sum(row.joules for row in self.arithmetic if row.key.operation == "mac")
+    @property
+    def energy_per_token(self) -> Band:
+        """Energy per token that is handed in (prefill) or given back (decode, request), J."""
+        return self.energy / self.scenario.new_tokens
 
-    @cached_property
+    @property
     def arithmetic_j(self) -> float:
         """Energy of all operations, J."""
         return sum(row.joules for row in self.arithmetic)
 
     @property
-    def other_j(self) -> float:
-        """Energy of comparisons, exponentials, divisions, roots and roundings, J."""
-        return sum(
-            row.joules
-            for row in self.arithmetic
-            if row.key.operation not in ("mul", "add", "ternary-add", "mac")
-        )
-
-    @cached_property
     def memory_j(self) -> float | None:
-        """Energy of SRAM and DRAM traffic, J; None where the convention has none."""
+        """Energy of SRAM and DRAM traffic, J; None under a convention without a machine."""
         return None if self.memory is None else sum(row.joules for row in self.memory)
 
     @property
@@ -112,82 +115,114 @@ class Estimate:
             return None
         return sum(power or 0.0 for power in powers) * self.time.seconds
 
-    @cached_property
-    def energy(self) -> Band:
-        """Total energy with its band, J."""
-        rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
-        static = self.static_j or 0.0
-        value = (
-            self.mul_j + self.add_j + self.mac_j + self.other_j + (self.memory_j or 0.0) + static
-        )
-        low = sum(row.low_joules for row in rows) + static
-        high = sum(row.high_joules for row in rows) + static
-        # The sums differ in their order, so that without a range rounding could part them.
-        return Band(value, min(low, value), max(high, value))
+    @overload
+    def by(self, field: Field, /, *, level: str | None = None) -> dict[str, Cost]: ...
+
+    @overload
+    def by(
+        self, field: Field, second: Field, /, *more: Field, level: str | None = None
+    ) -> dict[tuple[str, ...], Cost]: ...
+
+    def by(self, *fields: Field, level: str | None = None) -> Any:
+        """Return the costs summed by one field, or by several.
+
+        Parameters
+        ----------
+        fields : str
+            One or more of:
+
+            - ``role``: qkv, ffn-down, norm ...;
+            - ``operator``: module path;
+            - ``layer``: the layers together, and each operator outside them;
+            - ``operation``: mul, add, mac ...; access of memory;
+            - ``kind``: multiplications, additions, whole MACs, other operations; access;
+            - ``format``: of the operands of operations;
+            - ``level``: logic, weight-sram, activation-sram, dram;
+            - ``content``: operations, weights, kv-cache, activations, embedding;
+            - ``part``: the parts that reports stack, all of them;
+            - ``reach``: projections and FFN, on which ternary weights act, and the rest.
+
+            Static energy is ``static`` under each.
+        level : str, optional
+            Only costs of this level; ``logic`` for arithmetic alone.
+
+        Returns
+        -------
+        dict
+            Name, or tuple of names in the order of the fields -> Cost.
+
+        Raises
+        ------
+        InputError
+            If there is no such field.
+        """
+        for field in fields:
+            if field not in get_args(Field):
+                raise unknown_name("field", field, get_args(Field))
+        sums: dict[Any, Cost] = {}
+        if fields == ("part",) and level is None:
+            sums = dict.fromkeys(PARTS, NO_COST)
+        for labels, cost in self._costs():
+            if level in (None, labels["level"]):
+                names = tuple(labels[field] for field in fields)
+                key = names[0] if len(names) == 1 else names
+                sums[key] = sums.get(key, NO_COST).plus(cost)
+        return sums
+
+    def _costs(self) -> Iterator[tuple[dict[Field, str], Cost]]:
+        """Yield every summand with its name under each field."""
+        reached = {p.scope for p in self.lowered.products if p.role in LINEAR_ROLES}
+        acts_on, rest = "projections and FFN", "rest"
+        for row in self.arithmetic:
+            scope, role, operation, form, *_ = row.key
+            # Scales of an integer KV cache or LM head are in other scopes.
+            is_reached = scope in reached and role in (*LINEAR_ROLES, *SCALE_ROLES)
+            yield (
+                {
+                    "role": role, "operator": scope, "operation": operation,
+                    "kind": operation_kind(operation), "format": form,
+                    "level": "logic", "content": "operations", "layer": _layer(scope),
+                    "part": arithmetic_part(role), "reach": acts_on if is_reached else rest,
+                },
+                Cost(Band(row.joules, row.low_joules, row.high_joules), row.number, 0.0),
+            )  # fmt: skip
+        for moved in self.memory or []:
+            scope, role, level, content, size = moved.row
+            yield (
+                {
+                    "role": role, "operator": scope, "operation": "access",
+                    "kind": "access", "format": "",
+                    "level": level, "content": content, "layer": _layer(scope),
+                    "part": memory_part(moved.row),
+                    "reach": acts_on if role in LINEAR_ROLES else rest,
+                },
+                Cost(Band(moved.joules, moved.low_joules, moved.high_joules), 0, size),
+            )  # fmt: skip
+        if self.static_j is not None:
+            static = Band(self.static_j, self.static_j, self.static_j)
+            names: dict[Field, str] = dict.fromkeys(get_args(Field), "static")
+            yield names, Cost(static, 0, 0.0)
 
     @property
     def derived_share(self) -> float:
         """Share of the energy that rests on derived prices."""
         rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
         derived = sum(row.joules for row in rows if row.price.kind == "derived")
-        return min(1.0, derived / self.energy.value) if self.energy.value else 0.0
+        total = self.energy.value
+        return min(1.0, derived / total) if total else 0.0
 
     @property
-    def boundaries(self) -> dict[str, frozenset[str]]:
-        """Boundaries of the prices that the linears, attention and the LM head rest on."""
-        groups = {"linears": LINEAR_ROLES, "attention": ATTENTION_ROLES, "LM head": ("lm-head",)}
-        return {
-            name: frozenset(row.price.boundary for row in self.arithmetic if row.key.role in roles)
-            for name, roles in groups.items()
-        }
-
-    @property
-    def energy_per_token(self) -> Band:
-        """Energy a token that is handed in (prefill) or given back (decode, request), J."""
-        tokens = self.scenario.new_tokens
-        return Band(*(value / tokens for value in self.energy))
-
-    def arithmetic_by(self, field: Literal["role", "operation"]) -> dict[str, float]:
-        """Return the energy of operations by role or by operation, J."""
-        sums: dict[str, float] = {}
-        for row in self.arithmetic:
-            name = row.key.role if field == "role" else row.key.operation
-            sums[name] = sums.get(name, 0.0) + row.joules
-        return sums
-
-    def parts(self) -> dict[str, float]:
-        """Return the energy by part of the token, J.
-
-        Arithmetic of the linears (scales and quantizers apart), of attention, of the LM head and
-        of everything else; DRAM for weights, KV cache and LM head; SRAM; static where known.
-        """
-        parts = dict.fromkeys(PARTS, 0.0)
-        for row in self.arithmetic:
-            parts[_ARITHMETIC_PART.get(row.key.role, "other arithmetic")] += row.joules
-        for moved in self.memory or []:
-            parts[_memory_part(moved)] += moved.joules
-        if self.static_j is not None:
-            parts["static"] = self.static_j
-        return parts
-
-    def memory_by_level(self) -> dict[tuple[str, str], tuple[float, float]]:
-        """Return (bytes, joules) by level and content."""
-        sums: dict[tuple[str, str], tuple[float, float]] = {}
-        for moved in self.memory or []:
-            key = (moved.row.level, moved.row.content)
-            size, joules = sums.get(key, (0.0, 0.0))
-            sums[key] = (size + moved.row.bytes, joules + moved.joules)
-        return sums
-
-    def _traffic(self) -> list[dict[str, Any]]:
-        return [
-            {"level": level, "content": content, "bytes": round(size), "energy_j": joules}
-            for (level, content), (size, joules) in self.memory_by_level().items()
-        ]
+    def tokens_per_second(self) -> float | None:
+        """New tokens per second: of the decode steps where there are some, else of the prefill."""
+        if self.time is None:
+            return None
+        return self.scenario.new_tokens / (self.time.decode_seconds or self.time.seconds)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-2.json."""
-        time = self.time
+        time, energy = self.time, self.energy
+        has_machine = find_convention(self.convention).has_machine
+        kinds = dict.fromkeys(KINDS, 0.0) | _joules(self.by("kind", level="logic"))
         return {
             "schema": SCHEMA,
             "model": self.model.name,
@@ -195,20 +230,20 @@ class Estimate:
             "energy_table": self.table.short_name,
             "convention": self.convention,
             "scenario": self.scenario.as_dict(),
-            "machine": self.machine.name if self.convention == "system" else None,
-            "lanes": self.machine.lanes if self.convention == "system" else None,
+            "machine": self.machine.name if has_machine else None,
+            "lanes": self.machine.lanes if has_machine else None,
             "macs": self.tally.macs,
-            "energy_j": self.energy.value,
-            "energy_low_j": self.energy.low,
-            "energy_high_j": self.energy.high,
-            "mul_j": self.mul_j,
-            "add_j": self.add_j,
-            "mac_j": self.mac_j,
-            "other_j": self.other_j,
+            "energy_j": energy.value,
+            "energy_low_j": energy.low,
+            "energy_high_j": energy.high,
+            "mul_j": kinds["multiplications"],
+            "add_j": kinds["additions"],
+            "mac_j": kinds["whole MACs"],
+            "other_j": kinds["other operations"],
             "memory_j": self.memory_j,
             "static_j": self.static_j,
-            "operations_j": self.arithmetic_by("operation"),
-            "roles_j": self.arithmetic_by("role"),
+            "operations_j": _joules(self.by("operation", level="logic")),
+            "roles_j": _joules(self.by("role", level="logic")),
             "traffic": None if self.memory is None else self._traffic(),
             "derived_share": self.derived_share,
             "energy_per_token_j": self.energy_per_token.value,
@@ -222,8 +257,16 @@ class Estimate:
             "kv_bytes": round(self.footprint.kv_cache),
         }
 
+    def _traffic(self) -> list[dict[str, Any]]:
+        return [
+            {"level": level, "content": content, "bytes": round(cost.bytes),
+             "energy_j": cost.joules}
+            for (level, content), cost in self.by("level", "content").items()
+            if level not in ("logic", "static")
+        ]  # fmt: skip
+
     def as_row(self) -> dict[str, Any]:
-        """Return the JSON form without nesting, for CSV; what a phase does not use is None."""
+        """Return the JSON form without nesting, for CSV; values a phase does not use are None."""
         row = self.as_dict()
         scenario = row.pop("scenario")
         for nested in ("operations_j", "roles_j", "traffic"):
@@ -231,63 +274,59 @@ class Estimate:
         keys = ("phase", "tokens", "context", "prompt", "generate")
         return {**row, **dict.fromkeys(keys), **scenario}
 
-    @property
-    def linear_j(self) -> float:
-        """Energy that ternary weights act on, J.
+    def to_frame(self) -> pd.DataFrame:
+        """Return every summand as a row of a pandas data frame, with its name under each field.
 
-        Arithmetic of the projections and the FFN with their scales, and every memory access that
-        these products make. The rest is the share that ternary weights cannot save.
+        Raises
+        ------
+        ToolMissingError
+            If pandas is not installed.
         """
-        # Scales of an integer KV cache or LM head stand in scopes of their own.
-        scopes = {mac.scope for mac in self.tally.mac_counts if mac.role in LINEAR_ROLES}
-        roles = {*LINEAR_ROLES, *_SCALE_ROLES}
-        arithmetic = sum(
-            row.joules
-            for row in self.arithmetic
-            if row.key.role in roles and row.key.scope in scopes
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ToolMissingError("to_frame needs pandas: pip install pandas") from None
+        rows = [
+            {**labels, "joules": cost.joules, "low": cost.energy.low, "high": cost.energy.high,
+             "operations": cost.operations, "bytes": cost.bytes}
+            for labels, cost in self._costs()
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def _summary(self) -> list[tuple[str, str]]:
+        energy = self.energy_per_token
+        low, high = (quantity(end, "J") for end in (energy.low, energy.high))
+        lines = [
+            ("scenario", self.scenario.describe()),
+            ("energy per token", f"{quantity(energy.value, 'J')} ({low} to {high})"),
+        ]
+        if self.time is not None:
+            rate = f"{self.tokens_per_second:.4g}, bound by {self.time.bound_by}"
+            lines += [("machine", self.machine.name), ("tokens per second", rate)]
+        return lines
+
+    def __repr__(self) -> str:
+        """Return a few lines: what was estimated, energy per token, tokens per second."""
+        head = f"Estimate: {self.model.name} in {self.scheme.name} at {self.table.short_name}, "
+        lines = [f"  {name}: {text}" for name, text in self._summary()]
+        return "\n".join([f"{head}{self.convention} convention", *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table, for notebooks."""
+        title = f"{self.model.name} in {self.scheme.name} at {self.table.short_name}"
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in self._summary()
         )
-        moved = (row.joules for row in self.memory or [] if row.row.role in LINEAR_ROLES)
-        return arithmetic + sum(moved)
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """New tokens a second: of the decode steps where there are some, else of the prefill."""
-        if self.time is None:
-            return None
-        return self.scenario.new_tokens / (self.time.decode_seconds or self.time.seconds)
+        return f"<table><caption>{html.escape(title)}</caption>{rows}</table>"
 
 
-#: Parts of a token's energy, in the order in which reports stack them.
-PARTS = (
-    "linears",
-    "scales and quantizers",
-    "attention",
-    "LM head",
-    "other arithmetic",
-    "SRAM",
-    "DRAM: linear weights",
-    "DRAM: KV cache",
-    "DRAM: LM head and embedding",
-    "DRAM: activations",
-    "static",
-)
-_ARITHMETIC_PART = (
-    dict.fromkeys(LINEAR_ROLES, "linears")
-    | dict.fromkeys(_SCALE_ROLES, "scales and quantizers")
-    | dict.fromkeys((*ATTENTION_ROLES, "softmax"), "attention")
-    | {"lm-head": "LM head", "embedding": "LM head"}
-)
+def _layer(scope: str) -> str:
+    return "layers.*" if scope.startswith("layers.*") else scope
 
 
-def _memory_part(moved: PricedTraffic) -> str:
-    row = moved.row
-    if row.level != "dram":
-        return "SRAM"
-    if row.content == "kv-cache":
-        return "DRAM: KV cache"
-    if row.role in ("lm-head", "embedding"):
-        return "DRAM: LM head and embedding"
-    return "DRAM: linear weights" if row.content == "weights" else "DRAM: activations"
+def _joules(costs: dict[str, Cost]) -> dict[str, float]:
+    return {name: cost.joules for name, cost in costs.items()}
 
 
 def estimate(
@@ -295,18 +334,18 @@ def estimate(
     scheme: Scheme,
     table: EnergyTable,
     scenario: Scenario | None = None,
-    convention: Convention = "system",
+    convention: ConventionName = "system",
     machine: Machine | None = None,
     float_accumulator: str | None = None,
 ) -> Estimate:
-    """Estimate what a model costs.
+    """Estimate the energy, bytes and time of a model.
 
     Parameters
     ----------
     model, scheme, table
         Dimensions, number formats, prices.
     scenario : Scenario, optional
-        What is asked; `default_scenario` of the convention when absent.
+        What is asked; the convention's default when absent.
     convention : str
         ``system`` or ``paper``.
     machine : Machine, optional
@@ -318,7 +357,7 @@ def estimate(
     Returns
     -------
     Estimate
-        Energy with its band, bytes, seconds.
+        Energy with its range, bytes, seconds.
 
     Raises
     ------
@@ -327,100 +366,21 @@ def estimate(
     MissingPriceError
         If the table leaves something unpriced.
     """
-    scenario = scenario or default_scenario(convention, model)
-    machine = machine or load_machine()
-    scheme = accumulating_in(scheme, float_accumulator, convention)
-    tally = count(model, scenario, scheme, convention, machine)
-    saving = machine.weight_zero_saving if convention == "system" else 0.0
-    scales = {
-        role: 1 - saving * scheme.formats(role).weight_zeros
-        for role in (*LINEAR_ROLES, "lm-head", "embedding")
-    }
-    found = operators(model, scenario)
-    sharing = register_sharing(found, machine) if convention == "system" else None
-    arithmetic = price_tally(tally, table, scales if saving else None, sharing)
+    rules = find_convention(convention)
+    scenario = scenario or rules.default_scenario(model)
+    rules.check(scenario)
+    scheme = rules.prepared(scheme, float_accumulator)
+    lowered = lower(model, scenario, scheme, machine)
+    tally = rules.count(lowered)
     memory: list[PricedTraffic] | None = None
     time: Timing | None = None
-    if convention == "system":
-        moved = traffic(model, scheme, found, machine)
-        memory = price_traffic(moved, table, machine)
-        time = timing(model, scheme, scenario, machine)
+    if rules.has_machine:
+        arithmetic = price_operations(tally, table, lowered)
+        memory = price_traffic(traffic(lowered), table, lowered.machine)
+        time = timing(lowered)
+    else:
+        arithmetic = price_tally(tally, table)
     return Estimate(
-        model,
-        scheme,
-        table,
-        convention,
-        scenario,
-        machine,
-        tally,
-        arithmetic,
-        memory,
-        time,
-        footprint(model, scheme, scenario),
-    )
-
-
-def default_scenario(convention: Convention, *models: ModelSpec) -> Scenario:
-    """Return what is asked where nobody says.
-
-    The papers' forward pass over 512 tokens, or the decode of one token at context 2048; fewer
-    where one of the models has fewer learned positions.
-    """
-    limits = [
-        model.max_position_embeddings
-        for model in models
-        if model.positions == "learned" and model.max_position_embeddings is not None
-    ]
-    if convention == "paper":
-        tokens = min([512, *limits])
-        return Scenario("prefill", tokens=tokens, attention="full", lm_head="none")
-    return Scenario("decode", context=min([2048, *limits]))
-
-
-def ratio(baseline: Estimate, other: Estimate) -> Band:
-    """Return how many times less energy `other` takes than `baseline`.
-
-    The band spans the corners of the two price lists, arithmetic and memory, each at the low or the
-    high end for both estimates at once: both use the same machine.
-
-    Raises
-    ------
-    InputError
-        If the two differ in more than their scheme, or rest on different price boundaries, which
-        no single ratio bridges.
-    """
-    if baseline.table.name != other.table.name or baseline.convention != other.convention:
-        raise InputError(
-            f"a ratio needs one energy table and one convention, found {baseline.table.name} "
-            f"({baseline.convention}) and {other.table.name} ({other.convention})"
-        )
-    if (baseline.model, baseline.scenario) != (other.model, other.scenario):
-        raise InputError(
-            f"a ratio needs one model and one scenario, found {baseline.model.name} "
-            f"({baseline.scenario.describe()}) and {other.model.name} ({other.scenario.describe()})"
-        )
-    if baseline.machine != other.machine:
-        raise InputError(
-            f"a ratio needs one machine, found {baseline.machine.name} and {other.machine.name} "
-            "with other sizes"
-        )
-    for part, boundaries in baseline.boundaries.items():
-        if boundaries != other.boundaries[part]:
-            raise InputError(
-                f"a ratio across price boundaries is refused: the {part} of "
-                f"{baseline.scheme.name} rest on {'/'.join(sorted(boundaries))} prices, those of "
-                f"{other.scheme.name} on {'/'.join(sorted(other.boundaries[part]))} prices"
-            )
-    corners = [
-        _corner(baseline, logic, memory) / _corner(other, logic, memory)
-        for logic in ("low_joules", "high_joules")
-        for memory in ("low_joules", "high_joules")
-    ]
-    middle = baseline.energy.value / other.energy.value
-    return Band(middle, min(*corners, middle), max(*corners, middle))
-
-
-def _corner(of: Estimate, logic: str, memory: str) -> float:
-    arithmetic: Iterable[float] = (getattr(row, logic) for row in of.arithmetic)
-    moved: Iterable[float] = (getattr(row, memory) for row in of.memory or [])
-    return sum(arithmetic) + sum(moved) + (of.static_j or 0.0)
+        model, scheme, table, convention, scenario, lowered.machine, lowered, tally, arithmetic,
+        memory, time, footprint_of(lowered),
+    )  # fmt: skip

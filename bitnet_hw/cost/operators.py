@@ -1,4 +1,7 @@
-"""A model under a scenario, as operators: GEMMs, attention products, elementwise steps."""
+"""A model in a scenario as operators: GEMMs, attention products and elementwise steps.
+
+Operators know shapes and nothing of number formats or machines; `lowering` adds those.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +10,7 @@ from typing import NamedTuple
 
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
-
-
-class Contexts(NamedTuple):
-    """How many positions each query of one sequence attends to: `first` to `last`, each `times`."""
-
-    first: int
-    last: int
-    times: int
-
-    def pairs(self, window: int | None) -> int:
-        """Return the number of (query, key) pairs, where no query sees more than `window`."""
-        cut = self._cut(window)
-        rising = (self.first + cut) * (cut - self.first + 1) // 2
-        return self.times * (rising + (self.last - cut) * (window or 0))
-
-    def chunks(self, lanes: int, window: int | None) -> int:
-        """Return the sum over the queries of ceil(context / lanes)."""
-
-        def below(n: int) -> int:  # sum of ceil(i / lanes) for i = 1..n
-            whole, rest = divmod(n, lanes)
-            return lanes * whole * (whole + 1) // 2 + rest * (whole + 1)
-
-        cut = self._cut(window)
-        rising = below(cut) - below(self.first - 1)
-        return self.times * (rising + (self.last - cut) * -(-(window or 0) // lanes))
-
-    def _cut(self, window: int | None) -> int:
-        """Return the last context that still rises; at least first - 1, where the sum is empty."""
-        return self.last if window is None else min(self.last, max(window, self.first - 1))
-
-
-class Step(NamedTuple):
-    """Passes through the model that differ only in their context.
-
-    Attributes
-    ----------
-    tokens : int
-        Positions of one sequence that a pass computes.
-    passes : int
-        How many passes.
-    contexts : Contexts
-        What the queries of all these passes attend to.
-    """
-
-    tokens: int
-    passes: int
-    contexts: Contexts
+from .products import AttentionProduct, Contexts, Gemm, Product, Step
 
 
 def steps(scenario: Scenario) -> Iterator[Step]:
@@ -70,80 +27,8 @@ def steps(scenario: Scenario) -> Iterator[Step]:
         yield Step(1, scenario.generate, Contexts(tokens + 1, tokens + scenario.generate, 1))
 
 
-class Gemm(NamedTuple):
-    """A product with stored weights: (m, n) activations by (n, p) weights, `repeat` times.
-
-    Attributes
-    ----------
-    scope, role : str
-        Module path and role.
-    m, n, p : int
-        Rows of activations, reduction length, outputs.
-    repeat : int
-        Layers x passes.
-    quantizes_input : bool
-        Whether this is the first product that takes its input; Q, K and V share one.
-    """
-
-    scope: str
-    role: str
-    m: int
-    n: int
-    p: int
-    repeat: int
-    quantizes_input: bool = True
-
-    @property
-    def macs(self) -> int:
-        """Products over all repetitions, m x n x p each."""
-        return self.m * self.n * self.p * self.repeat
-
-
-class AttentionProduct(NamedTuple):
-    """QK^T (``attention-score``) or AV (``attention-value``) of all layers of one kind.
-
-    Attributes
-    ----------
-    scope, role : str
-        Module path and role.
-    heads, kv_heads, head_dim : int
-        As in the model.
-    window : int or None
-        Positions that the layers see.
-    step : Step
-        Passes and contexts of one sequence.
-    batch, layers : int
-        Multiplicities.
-    """
-
-    scope: str
-    role: str
-    heads: int
-    kv_heads: int
-    head_dim: int
-    window: int | None
-    step: Step
-    batch: int
-    layers: int
-
-    @property
-    def pairs(self) -> int:
-        """(query, key) pairs of one head over the whole batch and all layers."""
-        return self.step.contexts.pairs(self.window) * self.batch * self.layers
-
-    @property
-    def queries(self) -> int:
-        """Queries of one head over the whole batch and all layers."""
-        return self.step.tokens * self.step.passes * self.batch * self.layers
-
-    @property
-    def macs(self) -> int:
-        """One a pair and element of the head, over all heads."""
-        return self.pairs * self.heads * self.head_dim
-
-
 class Elementwise(NamedTuple):
-    """Steps an element and a vector, by a function of ``elementwise.yaml``."""
+    """A function of ``elementwise.yaml`` over vectors."""
 
     scope: str
     role: str
@@ -152,11 +37,46 @@ class Elementwise(NamedTuple):
     vectors: int
 
 
-Operator = Gemm | AttentionProduct | Elementwise
+Operator = Product | Elementwise
+
+
+class Matrix(NamedTuple):
+    """A stored matrix of a layer.
+
+    Attributes
+    ----------
+    path, role : str
+        Module path inside the layer, and role.
+    n, p : int
+        Inputs and outputs.
+    first_of_input : bool
+        Whether it is the first to take its input.
+    """
+
+    path: str
+    role: str
+    n: int
+    p: int
+    first_of_input: bool = True
+
+
+def layer_matrices(model: ModelSpec) -> tuple[Matrix, ...]:
+    """Return the projections and the FFN of one layer, in the order in which they run."""
+    h, q, kv, f = model.hidden_size, model.query_width, model.key_width, model.intermediate_size
+    gate = (Matrix("mlp.gate_proj", "ffn-gate", h, f),) if model.gated else ()
+    return (
+        Matrix("self_attn.q_proj", "qkv", h, q),
+        Matrix("self_attn.k_proj", "qkv", h, kv, first_of_input=False),
+        Matrix("self_attn.v_proj", "qkv", h, kv, first_of_input=False),
+        Matrix("self_attn.o_proj", "attention-out", q, h),
+        *gate,
+        Matrix("mlp.up_proj", "ffn-up", h, f, first_of_input=not model.gated),
+        Matrix("mlp.down_proj", "ffn-down", f, h),
+    )
 
 
 def operators(model: ModelSpec, scenario: Scenario) -> list[Operator]:
-    """Return everything that a model does in a scenario, whatever its number formats.
+    """Return the operators of a model in a scenario.
 
     Parameters
     ----------
@@ -168,32 +88,32 @@ def operators(model: ModelSpec, scenario: Scenario) -> list[Operator]:
     Returns
     -------
     list of Operator
-        Alike layers and alike passes stand in one operator with their number.
+        Alike layers and alike passes are one operator with their number.
     """
-    scenario.checked(model)
     return [op for step in steps(scenario) for op in step_operators(model, scenario, step)]
 
 
 def step_operators(model: ModelSpec, scenario: Scenario, step: Step) -> list[Operator]:
-    """Return what the passes of one step do."""
+    """Return the operators of the passes of one step."""
     m = scenario.batch * step.tokens
-    everywhere = model.num_hidden_layers * step.passes
+    layers = model.num_hidden_layers
     found: list[Operator] = []
     h, q, kv, f = model.hidden_size, model.query_width, model.key_width, model.intermediate_size
+    matrices = {matrix.path: matrix for matrix in layer_matrices(model)}
 
-    def gemm(path: str, role: str, n: int, p: int, first: bool = True) -> None:
-        found.append(Gemm(f"layers.*.{path}", role, m, n, p, everywhere, first))
+    def gemm(path: str) -> None:
+        _, role, n, p, first = matrices[path]
+        found.append(Gemm(f"layers.*.{path}", role, m, n, p, layers, step.passes, first))
 
     def each(path: str, function: str, width: int, per_layer: int = 1, role: str = "") -> None:
-        vectors = m * everywhere * per_layer
+        vectors = m * layers * step.passes * per_layer
         scope = f"layers.*.{path}"
         found.append(Elementwise(scope, role or function, function, vectors * width, vectors))
 
     if model.norms_per_layer:
         each("norm", model.norm, h, model.norms_per_layer, "norm")
-    gemm("self_attn.q_proj", "qkv", h, q)
-    gemm("self_attn.k_proj", "qkv", h, kv, first=False)
-    gemm("self_attn.v_proj", "qkv", h, kv, first=False)
+    for name in ("q_proj", "k_proj", "v_proj"):
+        gemm(f"self_attn.{name}")
     if model.qkv_bias:
         each("self_attn.qkv", "bias", q + 2 * kv)
     if model.qk_norm:
@@ -201,21 +121,21 @@ def step_operators(model: ModelSpec, scenario: Scenario, step: Step) -> list[Ope
         each("self_attn.qk_norm", model.norm, model.head_dim, heads, "norm")
     if model.positions == "rope":
         each("self_attn", "rope", round((q + kv) * model.rotary_fraction))
-    for window, layers in model.layer_windows:
-        found.extend(_attention(model, scenario, step, window, layers))
+    for window, alike in model.layer_windows:
+        found.extend(_attention(model, scenario, step, window, alike))
     if model.sub_norms:
         each("self_attn.sub_norm", model.norm, q, role="norm")
         each("mlp.sub_norm", model.norm, f, role="norm")
-    gemm("self_attn.o_proj", "attention-out", q, h)
+    gemm("self_attn.o_proj")
     if model.attention_out_bias:
         each("self_attn.o_proj", "bias", h)
     if model.gated:
-        gemm("mlp.gate_proj", "ffn-gate", h, f)
-    gemm("mlp.up_proj", "ffn-up", h, f, first=not model.gated)
+        gemm("mlp.gate_proj")
+    gemm("mlp.up_proj")
     each("mlp", model.activation, f, role="activation")
     if model.gated:
         each("mlp", "gate", f, role="activation")
-    gemm("mlp.down_proj", "ffn-down", f, h)
+    gemm("mlp.down_proj")
     if model.ffn_bias:
         each("mlp", "bias", h + f * (2 if model.gated else 1))
     each("residual", "residual", h, 2)
@@ -239,10 +159,10 @@ def _attention(
 
 def _around_the_layers(model: ModelSpec, scenario: Scenario, step: Step) -> Iterator[Operator]:
     h, e = model.hidden_size, model.embedding_size
-    m = scenario.batch * step.tokens
-    vectors = m * step.passes
+    m, passes = scenario.batch * step.tokens, step.passes
+    vectors = m * passes
     if e != h:
-        yield Gemm("embed_in", "embedding", m, e, h, step.passes)
+        yield Gemm("embed_in", "embedding", m, e, h, 1, passes)
     if model.positions == "learned":
         yield Elementwise("embed_positions", "residual", "position", vectors * h, vectors)
     if model.final_norm:
@@ -251,9 +171,9 @@ def _around_the_layers(model: ModelSpec, scenario: Scenario, step: Step) -> Iter
         return
     positions = m if scenario.lm_head == "all" else scenario.batch
     if e != h:
-        yield Gemm("embed_out", "embedding", positions, h, e, step.passes)
-    yield Gemm("lm_head", "lm-head", positions, e, model.vocab_size, step.passes)
-    rows = positions * step.passes
+        yield Gemm("embed_out", "embedding", positions, h, e, 1, passes)
+    yield Gemm("lm_head", "lm-head", positions, e, model.vocab_size, 1, passes)
+    rows = positions * passes
     if model.lm_head_bias:
         yield Elementwise("lm_head", "bias", "bias", rows * model.vocab_size, rows)
     if model.lm_head_softcap:

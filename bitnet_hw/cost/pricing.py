@@ -1,13 +1,18 @@
-"""A tally with its prices."""
+"""Prices put on counts and on bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..prices.entries import Price
+from ..inputs.formats import parse_format
+from ..inputs.machine import Machine
+from ..prices.entries import DramPrices, Price
+from ..prices.loading import load_dram_prices
 from ..prices.tables import EnergyTable
 from ..tally import Key, OpTally
+from .lowered import Lowered
+from .traffic import Traffic
 
 
 class PricedRow(NamedTuple):
@@ -34,20 +39,42 @@ class PricedRow(NamedTuple):
         return self.number * self.scale * self.price.high * 1e-12
 
 
-#: What a whole MAC stands in for.
-_PRODUCT = frozenset({"mul", "add", "ternary-add"})
+class PricedTraffic(NamedTuple):
+    """Bytes with the price of a bit at their level."""
+
+    row: Traffic
+    price: Price
+
+    @property
+    def joules(self) -> float:
+        """Energy, J."""
+        return self.row.bytes * 8 * self.price.pj * 1e-12
+
+    @property
+    def low_joules(self) -> float:
+        """Lower end of the band, J."""
+        return self.row.bytes * 8 * self.price.low * 1e-12
+
+    @property
+    def high_joules(self) -> float:
+        """Upper end of the band, J."""
+        return self.row.bytes * 8 * self.price.high * 1e-12
+
+
+#: Operations of a matrix product, which a whole MAC includes.
+PRODUCT_OPERATIONS = frozenset({"mul", "add", "ternary-add"})
 
 
 def price_tally(
     tally: OpTally,
     table: EnergyTable,
-    add_only_scale: Mapping[str, float] | None = None,
+    zero_factors: Mapping[str, float] | None = None,
     sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
-    Where the table prices a whole MAC, it stands in for the multiplications and additions of the
-    matrix products of that role, as one row of the operation ``mac``.
+    Where the table prices a whole MAC, it replaces the multiplications and additions of the matrix
+    products of that role, as one row of the operation ``mac``.
 
     Parameters
     ----------
@@ -55,33 +82,77 @@ def price_tally(
         Counts.
     table : EnergyTable
         Prices.
-    add_only_scale : mapping, optional
-        Role -> factor on its add-only additions, for a machine that saves on zero weights.
+    zero_factors : mapping, optional
+        Role -> energy of an add-only MAC over that of one whose weight is not zero, on average,
+        for a machine that saves energy on zero weights.
     sharing : mapping, optional
-        (scope, role) -> tokens and rows that share the registers of a whole MAC's operands.
+        (scope, role) -> tokens and rows that share the registers of a whole MAC's operands; see
+        :func:`register_sharing`.
 
     Raises
     ------
     MissingPriceError
         If the table and the expansions leave an operation without a price.
     """
-    scales = add_only_scale or {}
+    factors = zero_factors or {}
     rows: list[PricedRow] = []
     whole: set[tuple[str, str]] = set()
     for mac, count in tally.mac_counts.items():
-        tokens, rows_fed = (sharing or {}).get((mac.scope, mac.role), (1, 1))
-        price = table.mac_price(mac, tokens, rows_fed) if table.macs else None
+        price = table.mac_price(mac, *(sharing or {}).get((mac.scope, mac.role), (1, 1)))
         if price is not None:
             whole.add((mac.scope, mac.role))
             same = mac.activation == mac.weight
             form = mac.activation if same else f"{mac.activation}*{mac.weight}"
-            rows.append(
-                PricedRow(Key(mac.scope, mac.role, "mac", form, mac.accumulator), count, price)
-            )
+            factor = factors.get(mac.role, 1.0) if parse_format(mac.weight).add_only else 1.0
+            key = Key(mac.scope, mac.role, "mac", form, mac.accumulator)
+            rows.append(PricedRow(key, count, price, factor))
     for key, count in tally.counts.items():
-        if key.operation in _PRODUCT and (key.scope, key.role) in whole:
+        if key.operation in PRODUCT_OPERATIONS and (key.scope, key.role) in whole:
             continue
         price = table.price(key.operation, key.format, key.accumulator)
-        scale = scales.get(key.role, 1.0) if key.operation == "ternary-add" else 1.0
-        rows.append(PricedRow(key, count, price, scale))
+        factor = factors.get(key.role, 1.0) if key.operation == "ternary-add" else 1.0
+        rows.append(PricedRow(key, count, price, factor))
     return rows
+
+
+def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many tokens share a weight's register, and rows an activation's, by product.
+
+    A weight stays for T tokens as far as the product has so many; an activation feeds R rows as
+    far as the product has so many outputs. Keys and values are the weights of attention, shared by
+    the queries of their heads. Where passes of one name differ, the fewer.
+
+    Returns
+    -------
+    dict
+        (scope, role) -> (tokens, rows).
+    """
+    machine = lowered.machine
+    shared: dict[tuple[str, str], tuple[int, int]] = {}
+    for product in lowered.products:
+        tokens = min(product.shape.sharers, machine.tokens)
+        rows = min(product.shape.fewest_outputs, machine.rows)
+        before = shared.get((product.scope, product.role), (tokens, rows))
+        shared[product.scope, product.role] = (min(tokens, before[0]), min(rows, before[1]))
+    return shared
+
+
+def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> list[PricedRow]:
+    """Price a tally on the machine that lowered operators run on."""
+    factors = {product.role: product.zero_factor for product in lowered.products}
+    return price_tally(tally, table, factors, register_sharing(lowered))
+
+
+def price_traffic(
+    rows: Iterable[Traffic],
+    table: EnergyTable,
+    machine: Machine,
+    dram_prices: DramPrices | None = None,
+) -> list[PricedTraffic]:
+    """Price traffic: SRAM by the table and the size of the buffer, DRAM by its kind."""
+    prices = {
+        "dram": (dram_prices or load_dram_prices()).price(machine.dram),
+        "weight-sram": table.sram_price(machine.weight_buffer_bytes),
+        "activation-sram": table.sram_price(machine.activation_buffer_bytes),
+    }
+    return [PricedTraffic(row, prices[row.level]) for row in rows]

@@ -1,36 +1,33 @@
-"""How long a scenario takes on a machine, and what bounds it."""
+"""Time: how long a scenario takes on a machine, and what bounds it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from ..inputs.machine import Machine
-from ..inputs.model import ModelSpec
-from ..inputs.scenario import Scenario
-from ..inputs.scheme import Scheme
-from .memory import traffic
-from .operators import Contexts, Elementwise, Gemm, Step, step_operators, steps
+from .lowered import Lowered
+from .lowering import runs
+from .traffic import traffic
 
 Bound = Literal["compute", "dram"]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a scenario takes: the longer of arithmetic and DRAM, pass by pass.
+    """Duration of a scenario: the longer of arithmetic and DRAM, pass by pass.
 
     Attributes
     ----------
     seconds : float
         The whole scenario.
     compute_seconds, dram_seconds : float
-        What arithmetic and DRAM alone would take.
+        Time of arithmetic alone, and of DRAM alone.
     first_token_seconds : float or None
         The prefill, where there is one.
     decode_seconds : float or None
         The decode steps, where there are some.
     bound_by : str
-        ``compute`` or ``dram``: what sets most of the time.
+        ``compute`` or ``dram``: whichever sets most of the time.
     """
 
     seconds: float
@@ -41,75 +38,60 @@ class Timing:
     bound_by: Bound
 
 
-def timing(model: ModelSpec, scheme: Scheme, scenario: Scenario, machine: Machine) -> Timing:
-    """Return t = max(macs / (R L clock), bytes / (efficiency bandwidth)), summed over the passes.
+class _Times(NamedTuple):
+    """Seconds of some passes: the longer of both, arithmetic, DRAM, and bound by arithmetic."""
+
+    longer: float
+    compute: float
+    dram: float
+    by_compute: float
+
+    def plus(self, other: _Times) -> _Times:
+        return _Times(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def timing(lowered: Lowered) -> Timing:
+    """Return t = max(MACs / (R L clock), bytes / (efficiency x bandwidth)), summed over the passes.
 
     Parameters
     ----------
-    model, scheme, scenario, machine
-        Dimensions, formats, what is asked, machine.
+    lowered : Lowered
+        From `bitnet_hw.cost.lowering.lower`.
     """
-    prefill: float | None = None
-    decode: float | None = None
-    seconds = compute = dram = by_compute = 0.0
-    for step in steps(scenario):
-        longer, arithmetic, moving, compute_share = _step_time(
-            model, scheme, scenario, step, machine
-        )
-        seconds, compute, dram = seconds + longer, compute + arithmetic, dram + moving
-        by_compute += compute_share
-        if scenario.phase == "decode" or prefill is not None:
-            decode = longer
-        else:
-            prefill = longer
-    bound: Bound = "compute" if by_compute > seconds / 2 else "dram"
-    return Timing(seconds, compute, dram, prefill, decode, bound)
+    phases: dict[str, _Times] = {}
+    total = _Times(0.0, 0.0, 0.0, 0.0)
+    for run in runs(lowered):
+        first = _one_pass(run.first)
+        last = first if run.last is run.first else _one_pass(run.last)
+        times = _affine_sums(first, last, run.passes)
+        phases[run.phase] = phases.get(run.phase, _Times(0.0, 0.0, 0.0, 0.0)).plus(times)
+        total = total.plus(times)
+    prefill, decode = phases.get("prefill"), phases.get("decode")
+    return Timing(
+        total.longer,
+        total.compute,
+        total.dram,
+        prefill.longer if prefill else None,
+        decode.longer if decode else None,
+        "compute" if total.by_compute > total.longer / 2 else "dram",
+    )
 
 
-def _step_time(
-    model: ModelSpec, scheme: Scheme, scenario: Scenario, step: Step, machine: Machine
-) -> tuple[float, float, float, float]:
-    """Return the seconds of a step's passes: longer of both, arithmetic, DRAM, bound by compute."""
-
-    def one_pass(contexts: Contexts) -> tuple[float, float]:
-        alone = Step(step.tokens, 1, contexts)
-        found = step_operators(model, scenario, alone)
-        macs = sum(
-            op.macs * (_active(op, scheme, machine) if isinstance(op, Gemm) else 1)
-            for op in found
-            if not isinstance(op, Elementwise)
-        )
-        moved = sum(
-            row.bytes for row in traffic(model, scheme, found, machine) if row.level == "dram"
-        )
-        bandwidth = machine.efficiency * machine.bandwidth_bytes_per_s
-        return macs / machine.macs_per_second(), moved / bandwidth
-
-    if step.passes == 1:
-        arithmetic, moving = one_pass(step.contexts)
-        return max(arithmetic, moving), arithmetic, moving, arithmetic * (arithmetic > moving)
-    # Between two windows both times are affine in the context, so two passes tell all of them.
-    first, last = step.contexts.first, step.contexts.last
-    windows = {window for window, _ in model.layer_windows if window and first <= window < last}
-    parts = []
-    start = first
-    for end in [*sorted(windows), last]:
-        ends = [one_pass(Contexts(c, c, 1)) for c in (start, end)]
-        parts.append(_affine_sums(ends[0], ends[1], end - start + 1))
-        start = end + 1
-    longer, arithmetic, moving, by_compute = (sum(column) for column in zip(*parts, strict=True))
-    return longer, arithmetic, moving, by_compute
+def _one_pass(of: Lowered) -> tuple[float, float]:
+    """Return the seconds of arithmetic and of DRAM."""
+    macs = sum(product.shape.macs * product.active for product in of.products)
+    moved = sum(row.bytes for row in traffic(of) if row.level == "dram")
+    bandwidth = of.machine.efficiency * of.machine.bandwidth_bytes_per_s
+    return macs / of.machine.macs_per_second(), moved / bandwidth
 
 
-def _affine_sums(
-    first: tuple[float, float], last: tuple[float, float], number: int
-) -> tuple[float, float, float, float]:
+def _affine_sums(first: tuple[float, float], last: tuple[float, float], number: int) -> _Times:
     """Sum two times that run evenly from `first` to `last`, and the longer of both."""
     arithmetic, moving = (number * (a + b) / 2 for a, b in zip(first, last, strict=True))
     lead = [a - m for a, m in (first, last)]  # how much longer arithmetic takes
     if number == 1 or lead[0] * lead[1] >= 0:
         by_compute = arithmetic if lead[0] + lead[1] > 0 else 0.0
-        return max(arithmetic, moving), arithmetic, moving, by_compute
+        return _Times(max(arithmetic, moving), arithmetic, moving, by_compute)
     # The two cross once: split there.
     before = min(number - 1, int(lead[0] / (lead[0] - lead[1]) * (number - 1)) + 1)
 
@@ -119,10 +101,4 @@ def _affine_sums(
         return a, m
 
     left = _affine_sums(first, at(before - 1), before)
-    right = _affine_sums(at(before), last, number - before)
-    longer, a, m, c = (x + y for x, y in zip(left, right, strict=True))
-    return longer, a, m, c
-
-
-def _active(op: Gemm, scheme: Scheme, machine: Machine) -> float:
-    return 1 - scheme.formats(op.role).inactive if machine.skips_inactive_weights else 1.0
+    return left.plus(_affine_sums(at(before), last, number - before))

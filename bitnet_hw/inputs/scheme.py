@@ -358,6 +358,22 @@ class Scheme(Record):
         )
         return self._rebuilt(data)
 
+    def with_exact_integer_sums(self) -> Scheme:
+        """Return the scheme with every integer sum as wide as its reduction length needs."""
+        data = self.model_dump(exclude_unset=True)
+        for key, formats in (("linear", self.linear), ("lm_head", self.lm_head)):
+            if formats.activation_format.kind is Kind.INTEGER:
+                data[key]["accumulator"] = EXACT
+        for role, override in data.get("overrides", {}).items():
+            if (
+                "accumulator" in override
+                and self.formats(role).activation_format.kind is Kind.INTEGER
+            ):
+                override["accumulator"] = EXACT
+        if self.attention.operand_format.kind is Kind.INTEGER:
+            data["attention"]["accumulator"] = EXACT
+        return self._rebuilt(data)
+
     def _changed(self, **changes: str | float) -> Scheme:
         data = self.model_dump(exclude_unset=True)
         data["linear"] |= changes

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..cost.counting import paper_adder
-from ..cost.estimates import ATTENTION_ROLES, LINEAR_ROLES, Estimate, ratio
+from ..cost.estimates import Estimate
+from ..cost.lowering import adder_tree
+from ..cost.paper import adder as paper_adder
+from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, LINEAR_ROLES, SCALE_ROLES
+from ..cost.ratios import ratio
 from ..errors import MismatchError
+from ..inputs.formats import Kind, parse_format
 from ..prices.macs import MacEntry, find_mac
 from ..tally import Key
 
@@ -31,7 +35,7 @@ class Link(NamedTuple):
 
 
 _MATRIX_ROLES = frozenset((*LINEAR_ROLES, *ATTENTION_ROLES))
-_WITH_HEAD = _MATRIX_ROLES | {"lm-head", "embedding"}
+_WITH_HEAD = _MATRIX_ROLES | {*HEAD_ROLES}
 
 
 def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estimate]) -> list[Link]:
@@ -70,7 +74,7 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         links.append(Link(title, now / links[-1].ratio, now))
 
     def paper_linears(of: Estimate) -> float:
-        roles = {*LINEAR_ROLES, "rescale", "dequantize", "hadamard"}
+        roles = {*LINEAR_ROLES, *SCALE_ROLES}
         return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
     elements = _elements(system)
@@ -102,7 +106,7 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         return False
 
     def floats(key: Key) -> bool:
-        return not key.accumulator.startswith("int")
+        return not key.accumulator or parse_format(key.accumulator).kind is not Kind.INTEGER
 
     def everything(_key: Key) -> bool:
         return True
@@ -118,7 +122,7 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         *(bare(of, _WITH_HEAD, everything) for of in system),
     )
     link("norms, softmax, quantizers, scales", *(of.arithmetic_j for of in system))
-    sram = [of.arithmetic_j + of.parts()["SRAM"] for of in system]
+    sram = [of.arithmetic_j + of.by("part")["SRAM"].joules for of in system]
     link("SRAM traffic", *sram)
     moved = [of.arithmetic_j + (of.memory_j or 0.0) for of in system]
     link("DRAM traffic", *moved)
@@ -152,20 +156,19 @@ def _linear_mac(of: Estimate) -> float:
 def _published_mac(of: Estimate, mac: MacEntry) -> float:
     """Return one MAC on L lanes from the bare operations of the base table, pJ."""
     table, lanes = of.table, mac.lanes
-    adder = table.price("add", mac.accumulator).pj
-    if mac.accumulator.startswith("fp"):
-        return table.price("mul", mac.activation).pj + adder
-    if mac.weight in ("ternary", "binary"):
-        width, product = int(mac.activation.removeprefix("int")), 0.0
-    else:
-        both = f"{mac.activation}*{mac.weight}"
-        form = mac.activation if mac.activation == mac.weight else both
-        width = sum(int(one.removeprefix("int")) for one in (mac.activation, mac.weight))
+    activation, weight, accumulator = map(
+        parse_format, (mac.activation, mac.weight, mac.accumulator)
+    )
+    product = 0.0
+    if not weight.add_only:
+        same = activation == weight
+        form = mac.activation if same else f"{mac.activation}*{mac.weight}"
         product = table.price("mul", form).pj
-    tree = 0.0
-    for depth in range(1, lanes.bit_length()):
-        tree += lanes / 2**depth * table.price("add", f"int{width + depth}").pj
-    return product + (tree + adder) / lanes
+    if accumulator.kind is Kind.FLOAT:
+        return product + table.price("add", mac.accumulator).pj
+    bits = activation.bits + (0 if weight.add_only else weight.bits)
+    tree = adder_tree(bits, accumulator, lanes)
+    return product + sum(n * table.price("add", width.name).pj for width, n in tree) / lanes
 
 
 def _check(links: list[Link], expected: float) -> None:

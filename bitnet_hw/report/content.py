@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from ..cost.counting import elementwise_functions
-from ..cost.estimates import LINEAR_ROLES, Band, Estimate, estimate, ratio
-from ..cost.memory import footprint
+from ..cost.band import Band
+from ..cost.estimates import Estimate, estimate
+from ..cost.footprint import footprint
+from ..cost.parts import LINEAR_ROLES
+from ..cost.ratios import ratio
 from ..errors import InputError
+from ..inputs.elementwise import elementwise_functions
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import Scenario
@@ -222,14 +225,17 @@ class Report:
     def behind(self, model: ModelSpec, table: EnergyTable) -> list[str]:
         """Return what lies behind the headline: the ratio of the linears, arithmetic, bytes."""
         base, of = (self.system_of(s, table, model) for s in (self.baseline, self.subject))
-        linears = [one.parts()["linears"] for one in (base, of)]
+        linears = [one.by("part")["projections and FFN"].joules for one in (base, of)]
         moved = [sum(row.row.bytes for row in one.memory or [] if row.row.level == "dram")
                  for one in (base, of)]  # fmt: skip
         dram = sum(row.joules for row in of.memory or [] if row.row.level == "dram")
         serial = of.machine.model_copy(update={"lanes": 1})
         alone = estimate(model, of.scheme, table, of.scenario, "system", serial)
         tokens = of.scenario.new_tokens
-        lanes, one_lane = (quantity(one.parts()["linears"] / tokens, "J") for one in (of, alone))
+        lanes, one_lane = (
+            quantity(one.by("part")["projections and FFN"].joules / tokens, "J")
+            for one in (of, alone)
+        )
         return [
             "The products of the projections and the FFN alone save "
             f"{times(linears[0] / linears[1])} (adder trees of L = {of.machine.lanes} lanes: "
@@ -386,7 +392,7 @@ def _sizes(
 
 def _unsaved(of: Estimate) -> Unsaved:
     total = of.energy.value
-    linear = of.linear_j
+    linear = of.by("reach")["projections and FFN"].joules
     parts = {"linears": linear / total}
     for row in of.arithmetic:
         if row.key.role in ("attention-score", "attention-value", "softmax"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..cost.estimates import PARTS, Estimate
+from ..cost.band import NO_COST
+from ..cost.estimates import Estimate
+from ..cost.parts import KINDS, PARTS
 from ..units import percent, quantity
 from .content import Report
 from .style import COLOURS, COLUMN_WIDTH, HATCHES, LINES, MARKERS, legend_below, panels, plain
@@ -37,7 +39,7 @@ def _stack(axes: Axes, estimates: list[Estimate], parts: list[str], scale: float
     bottoms = [0.0] * len(estimates)
     for part in parts:
         colour, hatch = _PART_STYLES[part]
-        heights = [of.parts()[part] / of.scenario.new_tokens * scale for of in estimates]
+        heights = [of.by("part")[part].joules / of.scenario.new_tokens * scale for of in estimates]
         axes.bar(
             names,
             heights,
@@ -76,7 +78,7 @@ def draw_parts(report: Report) -> Figure:
     grid = figure.subplots(2, len(tables), squeeze=False)
     for column, table in enumerate(tables):
         estimates = [report.system_of(scheme, table) for scheme in report.schemes]
-        shown = [p for p in PARTS if any(of.parts()[p] > 0 for of in estimates)]
+        shown = [p for p in PARTS if any(of.by("part")[p].joules > 0 for of in estimates)]
         arithmetic = [p for p in shown if not p.startswith(("DRAM", "SRAM", "static"))]
         _stack(grid[0][column], estimates, shown, 1e3)
         _total_band(grid[0][column], estimates, 1e3)
@@ -98,7 +100,8 @@ def say_parts(report: Report) -> str:
     for scheme in report.schemes:
         of = report.system_of(scheme, table)
         tokens = of.scenario.new_tokens
-        parts = sorted(of.parts().items(), key=lambda item: -item[1])[:4]
+        energies = [(name, cost.joules) for name, cost in of.by("part").items()]
+        parts = sorted(energies, key=lambda item: -item[1])[:4]
         said = ", ".join(f"{name} {quantity(joules / tokens, 'J')}" for name, joules in parts)
         sentences.append(f"{scheme.name}: {said}")
     return f"Energy a token by part at {table.short_name}. " + "; ".join(sentences) + "."
@@ -155,16 +158,21 @@ def say_sharing(report: Report) -> str:
 def draw_operations(report: Report) -> Figure:
     """Draw `operations`."""
     figure, rows = panels(len(report.tables), 1.9)
-    kinds = (("multiplications", "mul_j"), ("additions", "add_j"), ("other", "other_j"))
+    shown = [
+        kind
+        for kind in KINDS
+        if any(kind in of.by("kind", level="logic") for of in report.system_estimates.values())
+    ]
+    width = 0.8 / len(shown)
     for axes, table in zip(rows, report.tables, strict=True):
-        for j, (title, name) in enumerate(kinds):
-            places = [i + (j - 1) * 0.27 for i in range(len(report.schemes))]
+        for j, kind in enumerate(shown):
+            places = [i + (j - (len(shown) - 1) / 2) * width for i in range(len(report.schemes))]
             values = [
-                getattr(of, name) / of.scenario.new_tokens * 1e3
+                _of_kind(of, kind) / of.scenario.new_tokens * 1e3
                 for of in (report.system_of(scheme, table) for scheme in report.schemes)
             ]
             axes.bar(
-                places, values, 0.25, label=title, color=COLOURS[j], hatch=HATCHES[j],
+                places, values, 0.93 * width, label=kind, color=COLOURS[j], hatch=HATCHES[j],
                 edgecolor="white", linewidth=0.3,
             )  # fmt: skip
         axes.set_xticks(range(len(report.schemes)), [scheme.name for scheme in report.schemes])
@@ -178,17 +186,21 @@ def draw_operations(report: Report) -> Figure:
     return figure
 
 
+def _of_kind(of: Estimate, kind: str) -> float:
+    return of.by("kind", level="logic").get(kind, NO_COST).joules
+
+
 def say_operations(report: Report) -> str:
     """Say `operations` in words."""
     parts = []
     for table in report.tables:
         for scheme in report.schemes:
             of = report.system_of(scheme, table)
-            n = of.scenario.new_tokens
-            parts.append(
-                f"{scheme.name} at {table.short_name}: multiplications "
-                f"{quantity(of.mul_j / n, 'J')}, additions {quantity(of.add_j / n, 'J')}"
+            said = ", ".join(
+                f"{kind} {quantity(cost.joules / of.scenario.new_tokens, 'J')}"
+                for kind, cost in of.by("kind", level="logic").items()
             )
+            parts.append(f"{scheme.name} at {table.short_name}: {said}")
     return "Arithmetic energy a token. " + "; ".join(parts) + "."
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..cost.estimates import Estimate, estimate, ratio
+from ..cost.estimates import Estimate, estimate
+from ..cost.ratios import ratio
 from ..inputs.machine import load_machine
 from ..inputs.scenario import LmHead, Phase
 from ..inputs.scheme import Scheme
@@ -176,7 +177,11 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
                 machine = of.machine.model_copy(update={"tokens": tokens})
                 again = _again(of, scenario=scenario, machine=machine)
                 dram = sum(row.joules for row in again.memory or [] if row.row.level == "dram")
-                energies = (again.energy.value, again.parts()["linears"], dram)
+                energies = (
+                    again.energy.value,
+                    again.by("part")["projections and FFN"].joules,
+                    dram,
+                )
                 points.append(
                     SharingPoint(
                         scenario.phase, tokens, of.scheme.name, *(e / tokens for e in energies)

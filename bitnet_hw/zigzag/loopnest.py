@@ -6,10 +6,9 @@ import re
 from typing import NamedTuple
 
 from ..cost.estimates import Estimate
-from ..cost.memory import output_bits
-from ..cost.operators import AttentionProduct, Gemm, operators
+from ..cost.lowered import LoweredProduct
+from ..cost.pricing import PRODUCT_OPERATIONS
 from ..errors import InputError
-from ..inputs.formats import parse_format
 from ..tally import MacKey
 
 
@@ -88,52 +87,37 @@ def layers(of: Estimate) -> list[Layer]:
         If the estimate has no machine, several passes, a triangular attention, or weights
         stored in a fraction of a bit.
     """
-    if of.convention != "system":
+    if of.memory is None:
         raise InputError("the export needs the system convention: formats, buffers and DRAM")
     if of.scenario.phase == "request":
-        raise InputError("the export takes one pass: give --prefill or --decode, not --prompt")
-    if of.scenario.phase == "prefill" and of.scenario.attention == "causal":
-        raise InputError("loop nests are rectangular: give --attention full beside --prefill")
-    formats = {(key.scope, key.role): key for key in of.tally.mac_counts}
+        raise InputError("the export takes one pass, a prefill or a decode, and no request")
     joules: dict[tuple[str, str], float] = {}
     for row in of.arithmetic:
-        if row.key.operation in ("mul", "add", "ternary-add"):
+        if row.key.operation in (*PRODUCT_OPERATIONS, "mac"):
             place = (row.key.scope, row.key.role)
             joules[place] = joules.get(place, 0.0) + row.joules
-    found = []
-    for op in operators(of.model, of.scenario):
-        if isinstance(op, Gemm | AttentionProduct):
-            place = (op.scope, op.role)
-            found.append(_layer(op, of, formats[place], joules[place]))
-    return found
+    return [_layer(product, joules[product.scope, product.role]) for product in of.lowered.products]
 
 
-def _layer(op: Gemm | AttentionProduct, of: Estimate, key: MacKey, joules: float) -> Layer:
-    scheme = of.scheme
-    accumulator = parse_format(key.accumulator).bits
-    if isinstance(op, Gemm):
-        formats = scheme.formats(op.role)
-        bits = formats.stored.bits
-        if bits != int(bits):
-            raise InputError(
-                f"loop nests move whole bits; codec {formats.codec} stores {bits:.3g} bits a "
-                "weight: give --codec 2bit"
-            )
-        name = op.scope.removeprefix("layers.*.")
-        shape = (1, 1, op.m, op.n, op.p)
-        widths = (int(bits), formats.activation_format.bits)
-        repeat = op.repeat
-    else:
-        context = op.pairs // op.queries
-        scoring = op.role == "attention-score"
-        rows = op.heads // op.kv_heads * op.step.tokens
-        inner = (op.head_dim, context) if scoring else (context, op.head_dim)
-        shape = (op.batch, op.kv_heads, rows, *inner)
-        name = op.role + (f".window{op.window}" if op.window else "")
-        widths = (scheme.attention.kv_format.bits, scheme.attention.operand_format.bits)
-        repeat = op.layers * op.step.passes
-    written = output_bits(op, scheme)
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+def _layer(product: LoweredProduct, joules: float) -> Layer:
+    shape, bits = product.shape, product.code_bits
+    if shape.nest is None:
+        raise InputError("loop nests are rectangular: a prefill needs full attention")
+    if bits != int(bits):
+        raise InputError(
+            f"loop nests move whole bits; codec {product.codec} stores {bits:.3g} bits per "
+            "weight: use codec 2bit"
+        )
     return Layer(
-        name, op.scope, op.role, key, *shape, repeat, *widths, written, accumulator, joules
+        re.sub(r"[^A-Za-z0-9_.-]+", "_", shape.name),
+        product.scope,
+        product.role,
+        product.mac_key,
+        *shape.nest,
+        shape.repeat,
+        int(bits),
+        product.input_bits,
+        product.output_bits,
+        product.accumulator.bits,
+        joules,
     )

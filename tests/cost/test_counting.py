@@ -264,8 +264,14 @@ def test_the_three_numbers_of_an_add_only_product_by_hand() -> None:
 @pytest.mark.parametrize(
     ("scenario", "flag"),
     [
-        (Scenario("prefill", tokens=4, attention="causal", lm_head="none"), "--attention causal"),
-        (Scenario("prefill", tokens=4, attention="full", lm_head="last"), "--lm-head last"),
+        (
+            Scenario("prefill", tokens=4, attention="causal", lm_head="none"),
+            "attention causal contradicts",
+        ),
+        (
+            Scenario("prefill", tokens=4, attention="full", lm_head="last"),
+            "lm head last contradicts",
+        ),
     ],
 )
 def test_a_flag_that_contradicts_the_paper_convention_is_refused(

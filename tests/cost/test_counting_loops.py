@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitnet_hw.cost.counting import count, elementwise_functions
+from bitnet_hw.cost.counting import count
+from bitnet_hw.inputs.elementwise import elementwise_functions
 from bitnet_hw.inputs.formats import parse_format
 from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.model import ModelSpec

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from bitnet_hw.cost.counting import elementwise_functions
+from bitnet_hw.inputs.elementwise import elementwise_functions
 
 
 class _Counted:

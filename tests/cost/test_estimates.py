@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitnet_hw.cost.estimates import PARTS, Estimate, default_scenario, estimate, ratio
+from bitnet_hw.cost.counting import default_scenario
+from bitnet_hw.cost.estimates import Estimate, estimate
+from bitnet_hw.cost.parts import KINDS, PARTS
+from bitnet_hw.cost.ratios import ratio
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs import catalogue
 from bitnet_hw.inputs.machine import Machine, load_machine
@@ -127,10 +130,14 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
     data = found.as_dict()
     listed = [data[key] for key in ("mul_j", "add_j", "other_j", "memory_j", "static_j")]
     assert data["energy_j"] == pytest.approx(sum(x for x in listed if x is not None), rel=1e-12)
-    assert tuple(found.parts()) == PARTS
-    assert sum(found.parts().values()) == pytest.approx(data["energy_j"])
-    assert sum(found.arithmetic_by("role").values()) == pytest.approx(found.arithmetic_j)
-    levels = sum(joules for _, joules in found.memory_by_level().values())
+    assert tuple(found.by("part")) == PARTS
+    assert sum(cost.joules for cost in found.by("part").values()) == pytest.approx(data["energy_j"])
+    assert sum(cost.joules for cost in found.by("role", level="logic").values()) == pytest.approx(
+        found.arithmetic_j
+    )
+    levels = sum(
+        cost.joules for level, cost in found.by("level").items() if level not in ("logic", "static")
+    )
     assert levels == pytest.approx(data["memory_j"] or 0.0)
     assert data["energy_low_j"] <= data["energy_j"] <= data["energy_high_j"]
     assert 0 <= data["derived_share"] <= 1
@@ -191,7 +198,7 @@ def test_the_paper_convention_gives_the_published_joules(size: str) -> None:
     )  # fmt: skip
     for name, (mul, add) in published[size].items():
         found = estimate(model, load_scheme(name), load_table("7nm"), convention="paper")
-        assert (round(found.mul_j, 2), round(found.add_j, 2)) == (mul, add)
+        assert [round(found.by("kind")[kind].joules, 2) for kind in KINDS[:2]] == [mul, add]
 
 
 # How it moves.
@@ -264,7 +271,7 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
         found = estimate(model, load_scheme("bitnet-b1.58"), table, machine=machine)
         assert found.as_dict()["lanes"] == lanes
         macs = sum(n for key, n in found.tally.mac_counts.items() if key.role == "qkv")
-        return 1e12 * found.arithmetic_by("role")["qkv"] / macs
+        return 1e12 * found.by("role", level="logic")["qkv"].joules / macs
 
     # 20 bits wide at K = 2560: 0.0185 pJ a term alone, about 0.009 pJ in a tree of 32.
     assert qkv(1) == pytest.approx(0.0185)
@@ -274,7 +281,8 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
 def test_hardware_that_saves_on_zero_weights() -> None:
     saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
     dense, spared = (
-        _estimate(machine=machine).arithmetic_by("role")["ffn-up"] for machine in (None, saving)
+        _estimate(machine=machine).by("role", level="logic")["ffn-up"].joules
+        for machine in (None, saving)
     )
     # e(z) = e(0) (1 - alpha z) with alpha = 0.4 and 31.0 percent zeros
     assert spared / dense == pytest.approx(1 - 0.4 * 0.31)
@@ -380,7 +388,7 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
     saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
     dense, spared = (
         estimate(SMALL, scheme, load_table("7nm"), SCENARIOS[1], machine=machine)
-        .arithmetic_by("role")["lm-head"]
+        .by("role", level="logic")["lm-head"]
         for machine in (None, saving)
     )  # fmt: skip
     assert spared / dense == pytest.approx(1 - 0.4 * 0.5)
@@ -396,7 +404,9 @@ def test_the_kv_cache_belongs_to_what_ternary_weights_cannot_save() -> None:
             estimate(SMALL, scheme, table, scenario)
             for scheme in (load_scheme("bitnet-b1.58"), quantized)
         )
-        assert narrow.linear_j == pytest.approx(plain.linear_j)
+        assert narrow.by("reach")["projections and FFN"].joules == pytest.approx(
+            plain.by("reach")["projections and FFN"].joules
+        )
         assert narrow.arithmetic_j > plain.arithmetic_j
 
 
@@ -407,4 +417,6 @@ def test_an_integer_lm_head_keeps_its_scales_to_itself() -> None:
     plain, narrow = (
         estimate(SMALL, scheme, table, SCENARIOS[0]) for scheme in (load_scheme("w8a8"), wide)
     )
-    assert narrow.linear_j == pytest.approx(plain.linear_j)
+    assert narrow.by("reach")["projections and FFN"].joules == pytest.approx(
+        plain.by("reach")["projections and FFN"].joules
+    )

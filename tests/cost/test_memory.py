@@ -10,22 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitnet_hw.cost.estimates import Estimate, estimate
-from bitnet_hw.cost.memory import (
-    footprint,
-    kv_cache_bytes,
-    largest_batch,
-    parse_capacity,
-    price_traffic,
-    traffic,
-    weight_bytes,
-)
-from bitnet_hw.cost.operators import operators
+from bitnet_hw.cost.footprint import footprint, kv_cache_bytes, largest_batch, weight_bytes
+from bitnet_hw.cost.lowering import lower
+from bitnet_hw.cost.pricing import price_traffic
+from bitnet_hw.cost.traffic import traffic
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.prices.loading import load_table
+from bitnet_hw.units import parse_capacity
 
 GOLDEN = Scenario("decode", context=2048)
 
@@ -44,13 +39,13 @@ def golden() -> tuple[Estimate, Estimate]:
 
 def _products(found: Estimate) -> tuple[float, float, float]:
     """Return the energy of linears, attention and LM head, mJ."""
-    by_role = {role: 1e3 * joules for role, joules in found.arithmetic_by("role").items()}
+    by_role = {role: 1e3 * cost.joules for role, cost in found.by("role", level="logic").items()}
     attention = by_role["attention-score"] + by_role["attention-value"]
     return sum(by_role[role] for role in LINEARS), attention, by_role["lm-head"]
 
 
 def _dram_bytes(found: Estimate) -> float:
-    return sum(size for (level, _), (size, _) in found.memory_by_level().items() if level == "dram")
+    return found.by("level")["dram"].bytes
 
 
 def test_golden_bytes(golden: tuple[Estimate, Estimate]) -> None:
@@ -79,7 +74,7 @@ def test_golden_dram_costs_a_hundred_times_all_arithmetic(
     golden: tuple[Estimate, Estimate],
 ) -> None:
     for found in golden:
-        dram = sum(j for (level, _), (_, j) in found.memory_by_level().items() if level == "dram")
+        dram = found.by("level")["dram"].joules
         assert dram > 100 * found.arithmetic_j
 
 
@@ -213,8 +208,7 @@ def _machines(draw: st.DrawFn) -> Machine:
 
 def _moved(model: ModelSpec, scheme: str, scenario: Scenario, machine: Machine) -> Loads:
     loads: Loads = Counter()
-    found = operators(model, scenario)
-    for row in traffic(model, load_scheme(scheme), found, machine):
+    for row in traffic(lower(model, scenario, load_scheme(scheme), machine)):
         loads[row.level, row.role, row.content] += row.bytes  # type: ignore[assignment]  # bytes
     return loads
 
@@ -340,7 +334,7 @@ def test_skipping_hardware_fetches_what_its_tokens_need() -> None:
     skipping = dense.model_copy(update={"skips_inactive_weights": True})
 
     def weights(machine: Machine, scenario: Scenario, role: str) -> float:
-        found = traffic(model, scheme, operators(model, scenario), machine)
+        found = traffic(lower(model, scenario, scheme, machine))
         return sum(
             r.bytes for r in found if (r.level, r.role, r.content) == ("dram", role, "weights")
         )
@@ -360,7 +354,7 @@ def test_zero_weights_save_no_bytes() -> None:
 
 def test_traffic_is_priced_by_level() -> None:
     model, scheme, machine = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16"), load_machine()
-    rows = traffic(model, scheme, operators(model, GOLDEN), machine)
+    rows = traffic(lower(model, GOLDEN, scheme, machine))
     pj_a_bit = {"dram": 11.0, "weight-sram": 14 / 64, "activation-sram": 14 / 64}
     for moved in price_traffic(rows, load_table("7nm"), machine):
         assert moved.joules == pytest.approx(
@@ -394,7 +388,7 @@ def test_results_are_written_in_the_format_that_takes_them() -> None:
     model, machine = load_model("bitnet-b1.58-2b4t"), load_machine()
 
     def written(scheme: Scheme) -> float:
-        rows = traffic(model, scheme, operators(model, GOLDEN), machine)
+        rows = traffic(lower(model, GOLDEN, scheme, machine))
         return sum(
             r.bytes for r in rows if (r.level, r.role) == ("activation-sram", "attention-value")
         )
@@ -415,6 +409,6 @@ def test_weights_are_resident_only_if_all_of_them_fit() -> None:
     every = 2 * (6 * 32 * 32 + 16 * 16 + 2 * 16 * 32)
     for size, loaded in ((every, 0), (every - 1, every)):
         machine = load_machine().model_copy(update={"weight_buffer_bytes": size})
-        rows = traffic(model, scheme, operators(model, scenario), machine)
+        rows = traffic(lower(model, scenario, scheme, machine))
         from_dram = (r.bytes for r in rows if (r.level, r.content) == ("dram", "weights"))
         assert sum(from_dram) == loaded

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitnet_hw.cost.operators import AttentionProduct, Contexts, Gemm, operators
+from bitnet_hw.cost.operators import operators
+from bitnet_hw.cost.products import AttentionProduct, Contexts, Gemm
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
@@ -37,7 +38,7 @@ def test_pairs_and_chunks_equal_their_sums(
     contexts = Contexts(first, first + more, times)
     seen = [min(c, window or c) for c in range(first, first + more + 1) for _ in range(times)]
     assert contexts.pairs(window) == sum(seen)
-    assert contexts.chunks(lanes, window) == sum(len(range(0, c, lanes)) for c in seen)
+    assert contexts.groups(lanes, window) == sum(len(range(0, c, lanes)) for c in seen)
 
 
 @pytest.mark.parametrize(

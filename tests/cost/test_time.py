@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitnet_hw.cost.lowering import lower
 from bitnet_hw.cost.time import timing
 from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.model import ModelSpec, load_model
@@ -42,11 +43,16 @@ def test_a_request_takes_as_long_as_its_passes(
     )
     scheme, machine = load_scheme(name), _machine(bandwidth_bytes_per_s=bandwidth)
     whole = timing(
-        model, scheme, Scenario("request", tokens=prompt, generate=generate, batch=batch), machine
+        lower(
+            model,
+            Scenario("request", tokens=prompt, generate=generate, batch=batch),
+            scheme,
+            machine,
+        )
     )
-    first = timing(model, scheme, Scenario("prefill", tokens=prompt, batch=batch), machine)
+    first = timing(lower(model, Scenario("prefill", tokens=prompt, batch=batch), scheme, machine))
     steps = [
-        timing(model, scheme, Scenario("decode", context=prompt + i, batch=batch), machine)
+        timing(lower(model, Scenario("decode", context=prompt + i, batch=batch), scheme, machine))
         for i in range(1, generate + 1)
     ]
     assert whole.first_token_seconds == pytest.approx(first.seconds)
@@ -65,16 +71,17 @@ def test_a_crossing_from_dram_to_compute_lies_inside_a_request() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16")
     machine = _machine(rows=8, lanes=32, clock_hz=60e6, bandwidth_bytes_per_s=41.73e9)
     steps = [
-        timing(model, scheme, Scenario("decode", context=100 + i), machine) for i in range(1, 2001)
+        timing(lower(model, Scenario("decode", context=100 + i), scheme, machine))
+        for i in range(1, 2001)
     ]
     assert [steps[0].bound_by, steps[-1].bound_by] == ["dram", "compute"]
-    whole = timing(model, scheme, Scenario("request", tokens=100, generate=2000), machine)
+    whole = timing(lower(model, Scenario("request", tokens=100, generate=2000), scheme, machine))
     assert whole.decode_seconds == pytest.approx(sum(step.seconds for step in steps), rel=1e-9)
 
 
 def test_one_decode_step_of_2b4t_by_hand() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("bitnet-b1.58")
-    found = timing(model, scheme, Scenario("decode", context=2048), load_machine("edge"))
+    found = timing(lower(model, Scenario("decode", context=2048), scheme, load_machine("edge")))
     # 2,726,952,960 MACs (torch's FlopCounterMode) on 32 x 32 lanes at 500 MHz.
     assert found.compute_seconds == pytest.approx(2_726_952_960 / (32 * 32 * 500e6))
     # 521 + 657 + 157 MB at 0.7 x 25.6 GB/s, beside an embedding row and the new keys and values.
@@ -90,13 +97,15 @@ def test_one_decode_step_of_2b4t_by_hand() -> None:
 def test_what_bounds_it(bandwidth: float, bound: str) -> None:
     for scenario in (Scenario("prefill", tokens=9), Scenario("request", tokens=9, generate=9)):
         machine = _machine(bandwidth_bytes_per_s=bandwidth)
-        assert timing(MIXED, load_scheme("fp16"), scenario, machine).bound_by == bound
+        assert timing(lower(MIXED, scenario, load_scheme("fp16"), machine)).bound_by == bound
 
 
 def test_a_batch_shares_the_weights_of_a_decode_step() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16")
     one, four = (
-        timing(model, scheme, Scenario("decode", context=64, batch=b), load_machine("server"))
+        timing(
+            lower(model, Scenario("decode", context=64, batch=b), scheme, load_machine("server"))
+        )
         for b in (1, 4)
     )
     assert four.dram_seconds < 1.01 * one.dram_seconds
@@ -107,7 +116,7 @@ def test_a_window_bounds_the_time_of_a_step() -> None:
     slides = MIXED.model_copy(update={"sliding_window": 16, "sliding_window_layers": 3})
     scheme, machine = load_scheme("fp16"), load_machine()
     times = [
-        timing(slides, scheme, Scenario("decode", context=c), machine).dram_seconds
+        timing(lower(slides, Scenario("decode", context=c), scheme, machine)).dram_seconds
         for c in (8, 16, 17, 4096)
     ]
     assert times[0] < times[1] == times[2] == times[3]
@@ -116,7 +125,7 @@ def test_a_window_bounds_the_time_of_a_step() -> None:
 def test_skipped_weights_take_no_time() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("bitnet-a4.8")
     scenario = Scenario("decode", context=64)
-    dense = timing(model, scheme, scenario, _machine())
-    skipping = timing(model, scheme, scenario, _machine(skips_inactive_weights=True))
+    dense = timing(lower(model, scenario, scheme, _machine()))
+    skipping = timing(lower(model, scenario, scheme, _machine(skips_inactive_weights=True)))
     assert skipping.compute_seconds < dense.compute_seconds
     assert skipping.dram_seconds < dense.dram_seconds

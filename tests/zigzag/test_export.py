@@ -104,7 +104,7 @@ def test_every_product_energy_is_exported() -> None:
     products = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down", "lm-head"}
     products |= {"attention-score", "attention-value"}
     mine = sum(x.pj_per_mac * x.macs * x.repeat for x in layers(of)) * 1e-12
-    theirs = sum(j for role, j in of.arithmetic_by("role").items() if role in products)
+    theirs = sum(c.joules for role, c in of.by("role", level="logic").items() if role in products)
     assert mine == pytest.approx(theirs, rel=1e-12)
 
 
@@ -159,8 +159,8 @@ def test_loop_order_covers_the_layer(d: int, c: int, k: int, h: int) -> None:
 @pytest.mark.parametrize(
     ("scenario", "part"),
     [
-        (Scenario("request", tokens=8, generate=2), "--prefill or --decode"),
-        (Scenario("prefill", tokens=8), "--attention full"),
+        (Scenario("request", tokens=8, generate=2), "one pass"),
+        (Scenario("prefill", tokens=8), "full attention"),
     ],
 )
 def test_what_has_no_loop_nest_is_refused(scenario: Scenario, part: str) -> None:

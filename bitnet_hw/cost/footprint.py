@@ -1,0 +1,115 @@
+"""Footprint: the bytes that a model occupies, and the batch that fits a memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..inputs.model import ModelSpec
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import Scheme
+from .lowered import Lowered
+from .lowering import lower, lower_storage
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a model occupies.
+
+    Attributes
+    ----------
+    weights : float
+        Projections and FFN as the scheme stores them, scales included.
+    lm_head : float
+        LM head; 0 where it is the embedding table, stored alike.
+    embedding : float
+        Token and learned position embeddings, a tied LM head among them.
+    norms_and_biases : float
+        Gains and biases, in the elementwise format.
+    kv_cache : float
+        Keys and values of the whole batch at the longest context.
+    activations : float
+        Peak: the largest sum of one operator's input, its output, the gate that waits for it, and
+        the residual stream.
+    """
+
+    weights: float
+    lm_head: float
+    embedding: float
+    norms_and_biases: float
+    kv_cache: float
+    activations: float
+
+    @property
+    def parameters(self) -> float:
+        """Bytes that do not depend on the batch."""
+        return self.weights + self.lm_head + self.embedding + self.norms_and_biases
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.parameters + self.kv_cache + self.activations
+
+
+def weight_bytes(model: ModelSpec, scheme: Scheme) -> float:
+    """Return the bytes of the projections and the FFN as the scheme stores them."""
+    return sum(matrix.bytes * matrix.layers for matrix in lower_storage(model, scheme).matrices)
+
+
+def kv_cache_bytes(model: ModelSpec, scheme: Scheme, context: int, batch: int = 1) -> float:
+    """Return the bytes of the KV cache of `batch` sequences of `context` positions."""
+    positions = sum(
+        layers * (context if window is None else min(context, window))
+        for window, layers in model.layer_windows
+    )
+    bits = lower_storage(model, scheme).kv_element_bits
+    return 2 * positions * model.key_width * batch * bits / 8
+
+
+def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint:
+    """Return the bytes that a model occupies in a scenario.
+
+    Parameters
+    ----------
+    model, scheme, scenario
+        The model, its number formats, and what is asked of it.
+
+    Raises
+    ------
+    InputError
+        If the scenario does not fit the model, or the scheme fixes too narrow an accumulator.
+    """
+    return footprint_of(lower(model, scenario, scheme))
+
+
+def footprint_of(lowered: Lowered) -> Footprint:
+    """Return the bytes that a lowered model occupies."""
+    model, scheme, scenario = lowered.model, lowered.scheme, lowered.scenario
+    stored = lower_storage(model, scheme)
+    widest = max(
+        (
+            product.shape.tokens * product.token_bits + product.held_bits
+            for product in lowered.products
+            if product.operand == "weights"
+        ),
+        default=0,
+    )
+    return Footprint(
+        weights=weight_bytes(model, scheme),
+        lm_head=stored.lm_head,
+        embedding=stored.embedding,
+        norms_and_biases=stored.norms_and_biases,
+        kv_cache=kv_cache_bytes(model, scheme, scenario.last_position, scenario.batch),
+        activations=widest / 8,
+    )
+
+
+def largest_batch(
+    model: ModelSpec, scheme: Scheme, scenario: Scenario, capacity_bytes: float
+) -> int:
+    """Return how many sequences fit in a memory: 0 where not even one does.
+
+    Parameters and the KV cache and peak activations of every sequence must fit.
+    """
+    one = footprint(model, scheme, scenario._replace(batch=1))
+    room = capacity_bytes - one.parameters
+    return max(0, int(room // (one.kv_cache + one.activations)))

@@ -1,0 +1,283 @@
+"""Lowering: model x scenario x scheme x machine, as operators that know all that cost depends on.
+
+This is the only file that asks a scheme for formats. Counting, traffic, footprint, time, energy,
+the report's chain of factors and the export read lowered operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..errors import AccumulatorError, InputError
+from ..inputs.codecs import find_codec
+from ..inputs.elementwise import elementwise_functions
+from ..inputs.formats import Format, Kind, accumulator_bits, parse_format
+from ..inputs.machine import Machine, load_machine
+from ..inputs.model import ModelSpec
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import EXACT, LinearFormats, Scheme
+from ..tally import Operation
+from .lowered import (
+    Adder,
+    Lookup,
+    Lowered,
+    LoweredProduct,
+    LoweredStep,
+    Run,
+    Storage,
+    StoredMatrix,
+)
+from .operators import Operator, layer_matrices, step_operators, steps
+from .products import AttentionProduct, Gemm, Product, Step
+
+#: An integer KV cache stores one FP16 scale per key or value vector of a head.
+_KV_SCALE_BITS = 16
+
+
+def lower(
+    model: ModelSpec, scenario: Scenario, scheme: Scheme, machine: Machine | None = None
+) -> Lowered:
+    """Lower a model in a scenario to what a machine executes.
+
+    Parameters
+    ----------
+    model, scenario, scheme
+        Dimensions, what is asked, number formats.
+    machine : Machine, optional
+        Lanes, sharing, buffers; the default machine when absent.
+
+    Raises
+    ------
+    InputError
+        If the scenario does not fit the model, or an integer accumulator that the scheme fixes
+        could overflow.
+    """
+    scenario.checked(model)
+    try:
+        return _lowered(model, scenario, scheme, machine or load_machine(), steps(scenario))
+    except AccumulatorError as error:
+        raise InputError(f"scheme {scheme.name}: {error}") from None
+
+
+def runs(lowered: Lowered) -> Iterator[Run]:
+    """Yield the passes of a scenario one after the other, alike ones as a run.
+
+    Between two windows of attention every cost is affine in the context, so that a run's first and
+    last pass tell all of it.
+    """
+    of = lowered
+    found = list(steps(of.scenario))
+
+    def alone(step: Step) -> Lowered:
+        return _lowered(of.model, of.scenario, of.scheme, of.machine, [step])
+
+    for i, step in enumerate(found):
+        decodes = of.scenario.phase == "decode" or i > 0
+        if step.passes == 1:
+            only = of if len(found) == 1 else alone(step)
+            yield Run("decode" if decodes else "prefill", 1, only, only)
+            continue
+        start, last = step.contexts.first, step.contexts.last
+        windows = {window for window, _ in of.model.layer_windows if window}
+        for end in [*sorted(w for w in windows if start <= w < last), last]:
+            yield Run("decode", end - start + 1, alone(step.single(start)), alone(step.single(end)))
+            start = end + 1
+
+
+def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
+    """Return what a model stores in a scheme."""
+    head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
+    # A tied head that is stored another way than the embedding is a copy of its own.
+    shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
+    kv = scheme.attention.kv_format
+    scale = _KV_SCALE_BITS / model.head_dim if kv.kind is Kind.INTEGER else 0
+    return Storage(
+        matrices=tuple(
+            StoredMatrix(
+                matrix.role,
+                model.num_hidden_layers,
+                scheme.formats(matrix.role).stored.matrix_bytes(matrix.n, matrix.p),
+            )
+            for matrix in layer_matrices(model)
+        ),
+        lm_head=0.0 if shared else head,
+        embedding=model.embedding_parameters * find_codec(scheme.embedding).bits / 8,
+        norms_and_biases=model.norm_and_bias_parameters * parse_format(scheme.elementwise).bits / 8,
+        kv_element_bits=kv.bits + scale,
+    )
+
+
+def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> list[tuple[Format, int]]:
+    """Return the adders of an L-lane unit as (width, how many).
+
+    A group of L terms passes a tree of L/2 adders one bit wider than a term, L/4 of two bits more,
+    ..., and then the accumulator. A float tree has one format.
+    """
+    found = []
+    for depth in range(1, lanes.bit_length()):
+        width = accumulator
+        if accumulator.kind is not Kind.FLOAT:
+            width = parse_format(f"int{min(term_bits + depth, accumulator.bits)}")
+        found.append((width, lanes >> depth))
+    return [*found, (accumulator, 1)]
+
+
+def _lowered(
+    model: ModelSpec,
+    scenario: Scenario,
+    scheme: Scheme,
+    machine: Machine,
+    passes: Iterator[Step] | list[Step],
+) -> Lowered:
+    builder = _Builder(model, scheme, machine)
+    lookups = []
+    width = model.embedding_size + (model.hidden_size if model.positions == "learned" else 0)
+    for step in passes:
+        for op in step_operators(model, scenario, step):
+            builder.take(op)
+        tokens = scenario.batch * step.tokens * step.passes
+        lookups.append(Lookup(tokens, width * find_codec(scheme.embedding).bits))
+    return Lowered(
+        model, scenario, scheme, machine,
+        tuple(builder.products), tuple(builder.steps), tuple(lookups),
+    )  # fmt: skip
+
+
+class _Builder:
+    """Lowers operators one by one."""
+
+    def __init__(self, model: ModelSpec, scheme: Scheme, machine: Machine) -> None:
+        self.model, self.scheme, self.machine = model, scheme, machine
+        self.products: list[LoweredProduct] = []
+        self.steps: list[LoweredStep] = []
+        self.elementwise = parse_format(scheme.elementwise)
+        self.functions = elementwise_functions().functions
+
+    def take(self, op: Operator) -> None:
+        if isinstance(op, Gemm):
+            self.gemm(op, self.scheme.formats(op.role))
+        elif isinstance(op, AttentionProduct):
+            self.attention(op)
+        else:
+            self.step(*op)
+
+    def step(self, scope: str, role: str, function: str, elements: int, vectors: int) -> None:
+        written = self.functions[function]
+        counts = {operation: each * elements for operation, each in written.element.items()}
+        for operation, each in written.vector.items():
+            counts[operation] = counts.get(operation, 0) + each * vectors
+        self.steps.append(LoweredStep(scope, role, self.elementwise.name, counts))
+
+    def gemm(self, op: Gemm, formats: LinearFormats) -> None:
+        act, weight = formats.activation_format, formats.weight_format
+        accumulator = _accumulator(formats.accumulator, act, formats.term_max, op.n)
+        inactive = formats.inactive if self.machine.skips_inactive_weights else 0.0
+        gate = op.p if op.role == "ffn-up" and self.model.gated else 0
+        out = self._output_bits(op.role)
+        block = op.n & -op.n  # the largest power of two that divides the width
+        hadamard = op.inputs * (block.bit_length() - 1) if formats.hadamard else 0
+        self.products.append(
+            LoweredProduct(
+                op, act, weight, accumulator,
+                self._adders(op, act, weight, accumulator, 1 - inactive),
+                active=1 - inactive,
+                weight_zeros=formats.weight_zeros,
+                inactive=inactive,
+                zero_factor=1 - self.machine.weight_zero_saving * formats.weight_zeros,
+                input_bits=act.bits,
+                output_bits=out,
+                codec=formats.codec,
+                code_bits=formats.stored.bits,
+                element_bits=formats.stored.matrix_bytes(op.n, op.p) * 8 / (op.n * op.p),
+                token_bits=op.n * act.bits + op.p * out,
+                held_bits=op.m * (self.model.hidden_size + gate) * self.elementwise.bits,
+                rescales=formats.rescales,
+                dequantizes=formats.dequantizes,
+                hadamard_adds=hadamard,
+            )
+        )  # fmt: skip
+        if op.first_of_input and formats.quantizer != "none":
+            if hadamard:
+                form = self.elementwise.name
+                self.steps.append(
+                    LoweredStep(op.scope, "hadamard", form, {"add": hadamard}, accumulator=form)
+                )
+            self.step(op.scope, "quantize", formats.quantizer, op.inputs, op.vectors)
+        if formats.rescales:
+            self.step(op.scope, "rescale", "rescale", op.outputs, op.vectors)
+        if formats.dequantizes:
+            fetches = op.fetches(self.machine.tokens)
+            self.step(op.scope, "dequantize", "dequantize", fetches, 0)
+
+    def attention(self, op: AttentionProduct) -> None:
+        formats = self.scheme.attention
+        act, stored = formats.operand_format, formats.kv_format
+        weight = act if formats.dequantizes else stored
+        accumulator = _accumulator(
+            formats.accumulator, act, lambda: act.symmetric_max * stored.symmetric_max, op.longest
+        )
+        after = self.scheme.formats("attention-out").activation_format.bits
+        scale = _KV_SCALE_BITS / op.head_dim if stored.kind is Kind.INTEGER else 0
+        self.products.append(
+            LoweredProduct(
+                op, act, weight, accumulator,
+                self._adders(op, act, weight, accumulator, 1.0),
+                active=1.0,
+                weight_zeros=0.0,
+                inactive=0.0,
+                zero_factor=1.0,
+                input_bits=act.bits,
+                output_bits=self._output_bits(op.role),
+                codec=stored.name,
+                code_bits=stored.bits,
+                element_bits=stored.bits + scale,
+                token_bits=op.heads * op.head_dim * (act.bits + after),
+            )
+        )  # fmt: skip
+        if stored.kind is not Kind.INTEGER:
+            return
+        if formats.dequantizes:
+            fetches = op.fetches(self.machine.tokens)
+            self.step(op.scope, "dequantize", "dequantize-symmetric", fetches, 0)
+        else:
+            # The scale of a key goes with its scores, that of a value with the sum over it.
+            scaled = op.outputs if op.scores else op.queries * op.head_dim * op.heads
+            self.step(op.scope, "rescale", "rescale", scaled, 0)
+        self.step(op.scope, "quantize", "absmax", op.appended, op.vectors)
+
+    def _output_bits(self, role: str) -> int:
+        """Return the bits of a result: those of the operand that it becomes next."""
+        if role in ("qkv", "attention-score"):
+            return self.scheme.attention.operand_format.bits
+        if role == "attention-value":
+            return self.scheme.formats("attention-out").activation_format.bits
+        return self.elementwise.bits
+
+    def _adders(
+        self, op: Product, act: Format, weight: Format, accumulator: Format, active: float
+    ) -> tuple[Adder, ...]:
+        if act.kind is Kind.FLOAT and not weight.add_only:
+            return (Adder("add", accumulator, round((op.macs - op.outputs) * active)),)
+        lanes = self.machine.lanes
+        groups = round(op.groups(lanes) * active)
+        term_bits = act.bits + (0 if weight.add_only else weight.bits)
+        operation: Operation = "ternary-add" if weight.add_only else "add"
+        return tuple(
+            Adder(operation, width, groups * number)
+            for width, number in adder_tree(term_bits, accumulator, lanes)
+        )
+
+
+def _accumulator(rule: str, operand: Format, term_max: Callable[[], int], k: int) -> Format:
+    """Return the accumulator of k terms, by a scheme's rule: a format, or as wide as they need."""
+    if operand.kind is Kind.FLOAT:
+        return parse_format(rule)
+    bits = accumulator_bits(term_max(), k)
+    if rule == EXACT:
+        return parse_format(f"int{bits}")
+    fixed = parse_format(rule)
+    if fixed.bits < bits:
+        raise AccumulatorError(
+            f"accumulator {rule} overflows at a reduction length of {k}: int{bits} is needed"
+        )
+    return fixed

@@ -1,0 +1,57 @@
+"""Roles gathered into the parts of an estimate that reports show."""
+
+from __future__ import annotations
+
+from .traffic import Traffic
+
+LINEAR_ROLES = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
+ATTENTION_ROLES = ("attention-score", "attention-value")
+HEAD_ROLES = ("lm-head", "embedding")
+SCALE_ROLES = ("quantize", "rescale", "dequantize", "hadamard")
+
+#: Parts of an estimate's energy, in the order in which reports stack them.
+PARTS = (
+    "projections and FFN",
+    "scales and quantizers",
+    "attention",
+    "LM head",
+    "other arithmetic",
+    "SRAM",
+    "DRAM: weights",
+    "DRAM: KV cache",
+    "DRAM: LM head and embedding",
+    "DRAM: activations",
+    "static",
+)
+_ARITHMETIC_PART = (
+    dict.fromkeys(LINEAR_ROLES, "projections and FFN")
+    | dict.fromkeys(SCALE_ROLES, "scales and quantizers")
+    | dict.fromkeys((*ATTENTION_ROLES, "softmax"), "attention")
+    | dict.fromkeys(HEAD_ROLES, "LM head")
+)
+
+
+def arithmetic_part(role: str) -> str:
+    """Return the part of `PARTS` that an operation of this role belongs to."""
+    return _ARITHMETIC_PART.get(role, "other arithmetic")
+
+
+def memory_part(row: Traffic) -> str:
+    """Return the part of `PARTS` that some traffic belongs to."""
+    if row.level != "dram":
+        return "SRAM"
+    if row.content == "kv-cache":
+        return "DRAM: KV cache"
+    if row.role in HEAD_ROLES:
+        return "DRAM: LM head and embedding"
+    return "DRAM: weights" if row.content == "weights" else "DRAM: activations"
+
+
+#: Kinds of operation, in the order in which reports show them.
+KINDS = ("multiplications", "additions", "whole MACs", "other operations")
+_KINDS = dict(zip(("mul", "add", "mac"), KINDS, strict=False)) | {"ternary-add": "additions"}
+
+
+def operation_kind(operation: str) -> str:
+    """Return the kind of `KINDS` that an operation belongs to."""
+    return _KINDS.get(operation, "other operations")

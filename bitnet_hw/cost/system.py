@@ -1,0 +1,59 @@
+"""The system convention: what a machine executes, with its checks and defaults.
+
+Sums have their real widths on L lanes, every elementwise step counts, and so do bytes, seconds and
+static energy. Without a scenario: decode of one token at context 2048, batch 1.
+"""
+
+from __future__ import annotations
+
+from ..inputs.model import ModelSpec
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import Scheme
+from ..tally import Key, OpTally
+from .convention import Convention, positions
+from .lowered import Lowered
+
+#: Context of the decode that is assumed where none is given.
+CONTEXT = 2048
+
+
+class SystemConvention(Convention):
+    """The rules of a machine that runs the whole model."""
+
+    name = "system"
+    has_machine = True
+
+    def default_scenario(self, *models: ModelSpec) -> Scenario:
+        """Return the decode of one token at context 2048."""
+        return Scenario("decode", context=positions(CONTEXT, models), batch=1)
+
+    def check(self, scenario: Scenario) -> None:
+        """Accept every scenario."""
+
+    def prepared(self, scheme: Scheme, float_accumulator: str | None) -> Scheme:
+        """Return the scheme with its 16-bit float sums accumulated as asked."""
+        if float_accumulator is None:
+            return scheme
+        return scheme.with_float_accumulator(float_accumulator)
+
+    def count(self, lowered: Lowered) -> OpTally:
+        """Return the operations of every product and every step."""
+        tally = OpTally()
+        lanes = lowered.machine.lanes
+        for product in lowered.products:
+            shape, act = product.shape, product.activation.name
+            tally.mac_counts[product.mac_key] += shape.macs
+            if product.product_format is not None:
+                key = Key(product.scope, product.role, "mul", product.product_format)
+                tally.add(key, round(shape.macs * product.active))
+            for adder in product.adders:
+                key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
+                tally.add(key, adder.number)
+            if product.weight.add_only:
+                slots = shape.groups(lanes) * lanes * product.active
+                tally.add_only = tally.add_only.plus(product.add_only_work(slots))
+        for step in lowered.steps:
+            for operation, number in step.counts.items():
+                key = Key(step.scope, step.role, operation, step.format, step.accumulator)
+                tally.add(key, number)
+        return tally
