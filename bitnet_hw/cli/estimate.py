@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from ..cost.band import NO_COST, Cost
 from ..cost.convention import ConventionName
-from ..cost.estimates import Estimate, estimate
+from ..cost.estimates import Estimate, Field, estimate
 from ..cost.footprint import largest_batch
 from ..cost.parts import KINDS
 from ..cost.ratios import ratio
@@ -46,6 +46,13 @@ from .output import numbers, print_csv, print_json, print_table
 @scenario_options
 @machine_options
 @checkpoint_option
+@click.option(
+    "--by",
+    "field",
+    type=click.Choice(get_args(Field)),
+    metavar="FIELD",
+    help=f"Print the energy summed by one field instead: {', '.join(get_args(Field))}.",
+)
 @click.option("--memory", "capacity", metavar="SIZE", help="DRAM size for the largest batch.")
 @output_options
 def command(
@@ -59,6 +66,7 @@ def command(
     lanes: int | None,
     float_accumulator: str | None,
     checkpoint: Path | None,
+    field: Field | None,
     capacity: str | None,
     as_json: bool,
     as_csv: bool,
@@ -84,13 +92,45 @@ def command(
         for table in tables
         for one in schemes
     ]
-    if form == "json":
+    if field is not None:
+        _print_breakdown(found, len(schemes), field, form)
+    elif form == "json":
         print_json([{**each.as_dict(), "largest_batch": _batch(each, size)} for each in found])
     elif form == "csv":
         print_csv([_flat(each, size) for each in found])
     else:
         for start in range(0, len(found), len(schemes)):
             _print(found[start : start + len(schemes)], size)
+
+
+def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, form: str) -> None:
+    """Print the costs of estimates by one field, those of one model and table in one table."""
+    if form == "table":
+        for start in range(0, len(found), side_by_side):
+            group = found[start : start + side_by_side]
+            _head(group[0])
+            costs = [each.by(field) for each in group]
+            totals = [each.energy.value for each in group]
+            rows = []
+            for name in dict.fromkeys(name for of in costs for name in of):
+                joules = [of.get(name, NO_COST).joules for of in costs]
+                shares = (percent(j / total) for j, total in zip(joules, totals, strict=True))
+                cells = zip((quantity(j, "J", 4) for j in joules), shares, strict=True)
+                rows.append([name, *(cell for pair in cells for cell in pair)])
+            titles = [title for each in group for title in (each.scheme.name, "share")]
+            print_table([field, *numbers(*titles)], rows)
+        return
+    listed = [
+        {
+            "model": of.model.name, "scheme": of.scheme.name, "energy_table": of.table.short_name,
+            "field": field, "name": name, "energy_j": cost.energy.value,
+            "energy_low_j": cost.energy.low, "energy_high_j": cost.energy.high,
+            "operations": cost.operations, "bytes": round(cost.bytes),
+        }
+        for of in found
+        for name, cost in of.by(field).items()
+    ]  # fmt: skip
+    (print_json if form == "json" else print_csv)(listed)
 
 
 def _batch(of: Estimate, size: int | None) -> int | None:
@@ -103,8 +143,7 @@ def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
     return {**of.as_row(), "largest_batch": _batch(of, size)}
 
 
-def _print(group: list[Estimate], size: int | None) -> None:
-    first = group[0]
+def _head(first: Estimate) -> None:
     machine = first.machine
     click.echo(f"\n{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
     if first.convention == "paper":
@@ -114,6 +153,11 @@ def _print(group: list[Estimate], size: int | None) -> None:
             f"system convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
             f"T = {machine.tokens}, {machine.dram}"
         )
+
+
+def _print(group: list[Estimate], size: int | None) -> None:
+    first = group[0]
+    _head(first)
     names = [each.scheme.name for each in group]
 
     def row(title: str, *cells: str) -> list[str]:

@@ -46,6 +46,11 @@ Field = Literal[
 ]
 
 
+#: An end of the range of a price, or the price itself.
+End = Literal["low", "joules", "high"]
+_ENDS = {"low": "low_joules", "joules": "joules", "high": "high_joules"}
+
+
 @dataclass(frozen=True, repr=False)
 class Estimate:
     """Costs of a model in one scheme, at one node, under one convention.
@@ -84,13 +89,20 @@ class Estimate:
     @property
     def energy(self) -> Band:
         """Total energy with the range that the ranges of its prices give it, J."""
-        rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
-        static = self.static_j or 0.0
-        return Band(
-            sum(row.joules for row in rows) + static,
-            sum(row.low_joules for row in rows) + static,
-            sum(row.high_joules for row in rows) + static,
-        )
+        return Band(self.at(), self.at("low", "low"), self.at("high", "high"))
+
+    def at(self, logic: End = "joules", memory: End = "joules") -> float:
+        """Return the total energy with each of the two price lists at one end of its ranges, J.
+
+        Parameters
+        ----------
+        logic, memory : str
+            ``low``, ``high``, or ``joules`` for the prices themselves.
+        """
+        arithmetic = sum(getattr(row, _ENDS[logic]) for row in self.arithmetic)
+        moved = sum(getattr(row, _ENDS[memory]) for row in self.memory or [])
+        total: float = arithmetic + moved + (self.static_j or 0.0)
+        return total
 
     @property
     def energy_per_token(self) -> Band:

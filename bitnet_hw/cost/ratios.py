@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..errors import InputError
 from .band import Band
-from .estimates import Estimate
+from .estimates import End, Estimate
 from .parts import ATTENTION_ROLES, LINEAR_ROLES
 
 _GROUPS = {
@@ -51,10 +49,9 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
                 f"{'/'.join(sorted(ours))} prices for {part}, {other.scheme.name} on "
                 f"{'/'.join(sorted(theirs))} prices"
             )
+    ends: tuple[End, End] = ("low", "high")
     corners = [
-        _corner(baseline, logic, memory) / _corner(other, logic, memory)
-        for logic in ("low_joules", "high_joules")
-        for memory in ("low_joules", "high_joules")
+        baseline.at(logic, memory) / other.at(logic, memory) for logic in ends for memory in ends
     ]
     middle = baseline.energy.value / other.energy.value
     return Band(middle, min(*corners, middle), max(*corners, middle))
@@ -63,9 +60,3 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
 def _boundaries(of: Estimate, roles: tuple[str, ...]) -> frozenset[str]:
     """Return the boundaries of the prices that the products of some roles rest on."""
     return frozenset(row.price.boundary for row in of.arithmetic if row.key.role in roles)
-
-
-def _corner(of: Estimate, logic: str, memory: str) -> float:
-    arithmetic: Iterable[float] = (getattr(row, logic) for row in of.arithmetic)
-    moved: Iterable[float] = (getattr(row, memory) for row in of.memory or [])
-    return sum(arithmetic) + sum(moved) + (of.static_j or 0.0)
