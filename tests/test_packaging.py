@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -115,3 +117,56 @@ def test_the_hardware_has_no_name_of_its_own() -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], check=False, cwd=ROOT.parent)
     assert done.returncode == 0
+
+
+#: Where a version may be written: a release's heading, and what a table was measured with.
+HISTORY = {"CHANGELOG.md", "energy_tables"}
+
+
+def _texts() -> Iterator[Path]:
+    """Yield the files that could carry a copy of the version, outside what `make` writes."""
+    folders = {".github", "analyses", "benchmarks", "docs", *FOLDERS.values()}
+    for file in (*ROOT.glob("*"), *(file for name in folders for file in (ROOT / name).rglob("*"))):
+        endings = {".py", ".toml", ".cff", ".md", ".yaml", ".yml", ".json"}
+        if file.suffix in endings and not HISTORY & set(file.relative_to(ROOT).parts):
+            yield file
+
+
+def test_the_version_is_written_once() -> None:
+    """In pyproject.toml: elsewhere it is read from the installed distribution's metadata."""
+    version = re.escape(PYPROJECT["project"]["version"])
+    number = re.compile(rf"(?<![\w.=<>~])v?{version}(?![\w.])")
+    copies = {
+        file.relative_to(ROOT).as_posix(): found
+        for file in _texts()
+        if (found := len(number.findall(file.read_text("utf-8"))))
+    }
+    assert copies == {"pyproject.toml": 1}
+
+
+def test_the_citation_leaves_the_version_out() -> None:
+    """A citation file may name one; a reader then has the one of the last edit."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert not {"version", "date-released", "commit"} & set(citation)
+
+
+def test_no_module_states_a_version() -> None:
+    stated = re.compile(r"^\s*(__version__|VERSION)\s*(:.*)?=\s*[\"']", re.MULTILINE)
+    modules = (file for folder in FOLDERS.values() for file in (ROOT / folder).rglob("*.py"))
+    assert [file for file in modules if stated.search(file.read_text("utf-8"))] == []
+
+
+def test_every_requirement_is_pinned() -> None:
+    """`make` installs what constraints.txt says, so a new requirement needs its line there."""
+
+    def name(requirement: str) -> str:
+        """Return a requirement's distribution, spelled as PEP 503 does."""
+        return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
+
+    project = PYPROJECT["project"]
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    wanted = {name(one) for one in (*project["dependencies"], *extras)} - {project["name"]}
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!]+", pin) for pin in pins), "a path or a local version"
+    assert wanted | {"pip", "setuptools"} <= {name(pin) for pin in pins}
