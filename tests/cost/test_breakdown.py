@@ -1,0 +1,104 @@
+"""The one breakdown of an estimate, and how a result shows itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import jsonschema
+import pytest
+
+from bitnet_hw.cost.band import Band
+from bitnet_hw.cost.estimates import Estimate, Field, estimate
+from bitnet_hw.errors import InputError
+from bitnet_hw.inputs.machine import load_machine
+from bitnet_hw.inputs.model import load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import load_scheme
+from bitnet_hw.prices.loading import load_table
+
+FIELDS = get_args(Field)
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
+
+
+@pytest.fixture(scope="module", params=["7nm", "asap7-prelayout"])
+def found(request: pytest.FixtureRequest) -> Estimate:
+    machine = load_machine().model_copy(update={"static_w": 0.5, "dram_static_w": 0.1})
+    model, scheme = load_model("gemma-3-1b"), load_scheme("bitnet-b1.58")
+    scenario = Scenario("request", tokens=9, generate=5)
+    return estimate(model, scheme, load_table(request.param), scenario, machine=machine)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_costs_by_any_field_add_up(found: Estimate, field: Field) -> None:
+    costs = found.by(field)
+    assert sum(cost.joules for cost in costs.values()) == pytest.approx(found.energy.value)
+    assert sum(cost.energy.low for cost in costs.values()) == pytest.approx(found.energy.low)
+    assert sum(cost.energy.high for cost in costs.values()) == pytest.approx(found.energy.high)
+    assert sum(cost.operations for cost in costs.values()) == sum(
+        row.number for row in found.arithmetic
+    )
+    assert sum(cost.bytes for cost in costs.values()) == pytest.approx(
+        sum(moved.row.bytes for moved in found.memory or [])
+    )
+
+
+def test_two_fields_give_tuples_whose_sums_are_those_of_one(found: Estimate) -> None:
+    pairs, levels = found.by("level", "content"), found.by("level")
+    for level, cost in levels.items():
+        inside = [c.joules for (name, _), c in pairs.items() if name == level]
+        assert sum(inside) == pytest.approx(cost.joules)
+    assert found.by("role", level="dram").keys() <= found.by("role").keys()
+
+
+def test_names_are_those_of_the_model(found: Estimate) -> None:
+    assert {"layers.*", "lm_head", "embedding", "static"} <= found.by("layer").keys()
+    assert "layers.*.mlp.down_proj" in found.by("operator")
+    assert {"qkv", "attention-score", "norm", "lm-head", "static"} <= found.by("role").keys()
+    assert set(found.by("reach")) == {"projections and FFN", "rest", "static"}
+
+
+def test_an_unknown_field_names_the_nearest(found: Estimate) -> None:
+    with pytest.raises(InputError, match="unknown field 'operater'; did you mean 'operator'"):
+        found.by("operater")  # type: ignore[call-overload]  # as a user might
+
+
+def test_bands_add_and_scale() -> None:
+    band = Band(2.0, 1.0, 4.0) + Band(1.0, 1.0, 1.0)
+    assert band == Band(3.0, 2.0, 5.0)
+    assert band * 2 == 2 * band == Band(6.0, 4.0, 10.0)
+    assert band / 2 == Band(1.5, 1.0, 2.5)
+
+
+def test_an_estimate_shows_itself_in_a_few_lines(found: Estimate) -> None:
+    text = repr(found)
+    assert len(text.splitlines()) <= 6
+    assert len(text) < 500
+    assert "gemma-3-1b in bitnet-b1.58" in text
+    assert "energy per token" in found._repr_html_()
+
+
+def test_a_frame_holds_every_summand(found: Estimate) -> None:
+    pytest.importorskip("pandas")
+    frame = found.to_frame()
+    assert frame["joules"].sum() == pytest.approx(found.energy.value)
+    assert set(FIELDS) <= set(frame.columns)
+
+
+Run = Callable[..., Any]
+
+
+def test_the_command_prints_a_breakdown(run: Run) -> None:
+    arguments = ("estimate", "gpt2", "--energy-table", "7nm", "--by", "operator")
+    shown = run(*arguments)
+    assert shown.code == 0
+    assert "layers.*.mlp.down_proj" in shown.out
+    rows = json.loads(run(*arguments, "--json").out)
+    jsonschema.validate(rows, json.loads(SCHEMA.read_text("utf-8")))
+    whole = json.loads(run("estimate", "gpt2", "--energy-table", "7nm", "--json").out)
+    for of in whole:
+        mine = [row["energy_j"] for row in rows if row["scheme"] == of["scheme"]]
+        assert sum(mine) == pytest.approx(of["energy_j"])
+    assert run("estimate", "gpt2", "--by", "nonsense").code == 2

@@ -1,0 +1,155 @@
+"""Lowered operators: the one place that knows formats, and what faults in it once cost."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitnet_hw.cost.estimates import estimate
+from bitnet_hw.cost.lowering import adder_tree, lower, runs
+from bitnet_hw.cost.traffic import traffic
+from bitnet_hw.errors import InputError
+from bitnet_hw.inputs.formats import Kind, parse_format
+from bitnet_hw.inputs.machine import load_machine
+from bitnet_hw.inputs.model import ModelSpec, load_model
+from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.scheme import Scheme, load_scheme
+from bitnet_hw.prices.loading import load_table
+
+PACKAGE = Path(__file__).parents[2] / "bitnet_hw"
+MODEL = load_model("bitnet-b1.58-2b4t")
+DECODE = Scenario("decode", context=64)
+
+
+def _readers_of(attribute: str) -> set[str]:
+    """Return the files above the inputs that call a method of this name."""
+    found = set()
+    for file in PACKAGE.rglob("*.py"):
+        place = file.relative_to(PACKAGE)
+        if place.parts[0] in ("inputs", "census", "tracing"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if called and node.func.attr == attribute:  # type: ignore[attr-defined]  # just checked
+                found.add(place.as_posix())
+    return found
+
+
+def test_one_file_asks_a_scheme_for_the_formats_of_a_role() -> None:
+    # The listing of schemes and the report's appendix print what a scheme's file says.
+    assert _readers_of("formats") <= {"cost/lowering.py", "cli/schemes.py", "report/content.py"}
+
+
+@pytest.mark.parametrize("folder", ["cost", "zigzag", "report", "cli", "prices"])
+def test_nobody_tells_formats_by_the_letters_of_their_names(folder: str) -> None:
+    for file in (PACKAGE / folder).rglob("*.py"):
+        text = file.read_text("utf-8")
+        for prefix in ("int", "fp", "bf"):
+            for method in ("startswith", "removeprefix"):
+                assert f'{method}("{prefix}")' not in text, file
+
+
+def test_operator_kinds_are_told_apart_once() -> None:
+    names = {"Gemm", "AttentionProduct", "Elementwise"}
+    users = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "isinstance"
+        and names & {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+    }
+    assert users == {"cost/lowering.py"}
+
+
+@given(st.integers(2, 16), st.integers(1, 4096), st.integers(0, 7))
+def test_a_tree_adds_every_term_once_and_never_overflows(bits: int, k: int, log_lanes: int) -> None:
+    """Add L terms of the largest magnitude pair by pair: each adder holds its sum."""
+    lanes, largest = 1 << log_lanes, 1 << (bits - 1)
+    accumulator = parse_format(f"int{(largest * max(k, lanes)).bit_length() + 1}")
+    tree = adder_tree(bits, accumulator, lanes)
+    assert sum(number for _, number in tree) == lanes  # L - 1 of the tree, and the accumulator
+    sums = [largest] * lanes
+    for width, number in tree[:-1]:
+        sums = [a + b for a, b in zip(sums[::2], sums[1::2], strict=True)]
+        assert len(sums) == number
+        assert max(sums) <= 1 << (width.bits - 1)  # -largest is the extreme: two's complement
+    assert tree[-1] == (accumulator, 1)
+
+
+def test_a_float_tree_has_one_format() -> None:
+    tree = adder_tree(16, parse_format("fp32"), 8)
+    assert [(width.name, number) for width, number in tree] == [
+        ("fp32", 4), ("fp32", 2), ("fp32", 1), ("fp32", 1),
+    ]  # fmt: skip
+
+
+def test_a_product_knows_its_formats_and_its_storage() -> None:
+    down = next(p for p in lower(MODEL, DECODE, load_scheme("w4a16")).products
+                if p.role == "ffn-down")  # fmt: skip
+    assert (down.activation.name, down.weight.name, down.accumulator.name) == (
+        "fp16", "int4", "fp32",
+    )  # fmt: skip
+    # 4 bits and a 16-bit scale with a 4-bit zero point per 128 weights.
+    assert down.element_bits == pytest.approx(4 + 20 / 128)
+    assert down.product_format == "fp16"
+    assert down.weight.kind is Kind.INTEGER
+
+
+def test_an_accumulator_that_a_scheme_fixes_too_narrow_is_refused() -> None:
+    fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
+    fields["linear"]["accumulator"] = "int16"
+    scheme = Scheme.model_validate(fields)
+    with pytest.raises(InputError, match="int16 overflows at a reduction length of 2560"):
+        lower(MODEL, DECODE, scheme)
+    # The papers' sums have no width, so that theirs is not too narrow.
+    assert estimate(MODEL, scheme, load_table("7nm"), convention="paper").energy.value > 0
+
+
+def test_runs_cover_every_pass_of_a_request() -> None:
+    model = ModelSpec(
+        name="sliding", hidden_size=8, num_hidden_layers=2, num_attention_heads=1,
+        intermediate_size=8, gated=False, activation="relu", vocab_size=9, tie_word_embeddings=True,
+        sliding_window=6, sliding_window_layers=1,
+    )  # fmt: skip
+    request = Scenario("request", tokens=4, generate=9)
+    whole = lower(model, request, load_scheme("fp16"))
+    found = list(runs(whole))
+    assert [(run.phase, run.passes) for run in found] == [
+        ("prefill", 1), ("decode", 2), ("decode", 7),
+    ]  # fmt: skip
+    # Even from the first pass to the last, so that the mean of both times the number is the sum.
+    macs = [
+        run.passes * sum(p.shape.macs for of in (run.first, run.last) for p in of.products) / 2
+        for run in found
+    ]
+    assert sum(macs) == sum(p.shape.macs for p in whole.products)
+
+
+def test_a_saving_on_zero_weights_reaches_whole_macs() -> None:
+    scheme = load_scheme("bitnet-b1.58")
+    saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
+    table = load_table("asap7-prelayout")
+    plain, spared = (
+        estimate(MODEL, scheme, table, DECODE, machine=machine).by("role", level="logic")
+        for machine in (None, saving)
+    )
+    # e(z) = e(0) (1 - saving z) with 31.0 percent zeros.
+    for role in ("qkv", "ffn-down"):
+        assert spared[role].joules / plain[role].joules == pytest.approx(1 - 0.4 * 0.31)
+    assert spared["lm-head"] == plain["lm-head"]  # fp16 weights
+
+
+def test_an_lm_head_that_is_not_run_need_not_fit_on_chip() -> None:
+    scheme = load_scheme("bitnet-b1.58")
+    # Projections and FFN of 2B4T at 2 bits: 2,084,044,800 weights and a 2-byte scale per matrix.
+    size = 2_084_044_800 // 4 + 210 * 2
+    machine = load_machine().model_copy(update={"weight_buffer_bytes": size})
+    for head, resident in (("none", True), ("last", False)):
+        lowered = lower(MODEL, Scenario("decode", context=64, lm_head=head), scheme, machine)
+        moved = {(row.level, row.content) for row in traffic(lowered)}
+        assert (("dram", "weights") not in moved) is resident
