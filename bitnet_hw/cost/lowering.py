@@ -7,6 +7,7 @@ the report's chain of factors and the export read lowered operators.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from ..errors import AccumulatorError, InputError
 from ..inputs.codecs import find_codec
@@ -107,7 +108,8 @@ def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
     )
 
 
-def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> list[tuple[Format, int]]:
+@lru_cache(maxsize=1024)
+def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> tuple[tuple[Format, int], ...]:
     """Return the adders of an L-lane unit as (width, how many).
 
     A group of L terms passes a tree of L/2 adders one bit wider than a term, L/4 of two bits more,
@@ -119,7 +121,7 @@ def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> list[tuple[Fo
         if accumulator.kind is not Kind.FLOAT:
             width = parse_format(f"int{min(term_bits + depth, accumulator.bits)}")
         found.append((width, lanes >> depth))
-    return [*found, (accumulator, 1)]
+    return (*found, (accumulator, 1))
 
 
 def _lowered(
