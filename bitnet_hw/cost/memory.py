@@ -13,7 +13,8 @@ from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import AttentionFormats, Scheme
-from ..prices.entries import DramPrices, Price
+from ..prices.dram import DramPrices
+from ..prices.entries import Price
 from ..prices.loading import load_dram_prices
 from ..prices.tables import EnergyTable
 from .counting import kv_fetches
