@@ -154,7 +154,7 @@ class PriceFile(Record):
         name; its aliases belong to its successor, and it is never a default.
     """
 
-    label: ClassVar[str] = "price file"
+    label: ClassVar[str] = "energy table"
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     kind: FileKind

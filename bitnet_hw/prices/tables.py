@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from ..errors import InputError
 from ..files.records import wrong_value
@@ -139,9 +139,13 @@ class EnergyTable(PriceFile):
         8.5
         """
 
-    def __eq__(self, other: object) -> bool:
-        # By the fields alone: the look-ups follow from them and are compared by identity.
-        return type(other) is type(self) and other.__dict__ == self.__dict__
+    def _keep(self, **look_ups: object) -> None:
+        """Store look-ups that follow from the fields.
+
+        They go beside the fields, where they are found ten times as fast as pydantic's private
+        attributes; pydantic compares, prints and dumps the fields alone.
+        """
+        self.__dict__.update(look_ups)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a validated copy with other values, whose look-ups are built anew.
@@ -170,8 +174,9 @@ class OperationTable(EnergyTable):
     kind: Literal["operations"]
     operations: Annotated[tuple[OperationEntry, ...], Field(strict=False)]
     sram: Annotated[tuple[SramEntry, ...], Field(strict=False)] = ()
-    _listed: ListedOperations = PrivateAttr()
-    _macros: SramMacros = PrivateAttr()
+    if TYPE_CHECKING:
+        _listed: ListedOperations
+        _macros: SramMacros
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
@@ -184,8 +189,10 @@ class OperationTable(EnergyTable):
             if (operation, form) in kinds[:i]:
                 raise wrong_value(f"operations.{i}", f"{operation} of {form} is listed twice")
         sources = dict(self.sources)
-        self._listed = ListedOperations.of(self.name, self.operations, sources, load_expansions())
-        self._macros = SramMacros(self.name, self.sram, sources)
+        self._keep(
+            _listed=ListedOperations.of(self.name, self.operations, sources, load_expansions()),
+            _macros=SramMacros(self.name, self.sram, sources),
+        )
         return self
 
     @property
@@ -232,8 +239,9 @@ class MacTable(EnergyTable):
     base: Annotated[str, Field(min_length=1)]
     macs: Annotated[tuple[MacEntry, ...], Field(strict=False, min_length=1)]
     provenance: Provenance
-    _listed: ListedMacs = PrivateAttr()
-    _base_table: OperationTable = PrivateAttr()
+    if TYPE_CHECKING:
+        _listed: ListedMacs
+        _base_table: OperationTable
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
@@ -243,10 +251,11 @@ class MacTable(EnergyTable):
             if kind in kinds[:i]:
                 raise wrong_value(f"macs.{i}", f"the MAC {', '.join(kind[:3])} is listed twice")
         try:
-            self._base_table = load_operation_table(self.base)
+            base_table = load_operation_table(self.base)
         except InputError as error:
             raise wrong_value("base", str(error)) from None
-        self._listed = ListedMacs(self.name, self.macs, dict(self.sources))
+        listed = ListedMacs(self.name, self.macs, dict(self.sources))
+        self._keep(_listed=listed, _base_table=base_table)
         return self
 
     def price(self, operation: Operation, form: str, accumulator: str = "") -> Price:
