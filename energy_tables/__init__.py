@@ -1,1 +1,1 @@
-"""Price lists: one YAML file a source, loaded by :mod:`bitnet_hw.energy`."""
+"""Price lists: one YAML file per source, loaded by :mod:`bitnet_hw.prices.loading`."""

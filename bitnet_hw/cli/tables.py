@@ -1,7 +1,9 @@
-"""``bitnet-hw tables``: list, show and check energy tables."""
+"""``bitnet-hw tables``: list, show and check energy tables and the other price files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +16,19 @@ from ..inputs import catalogue
 from ..inputs.model import load_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import load_scheme
-from ..prices.entries import DramPrices, Expansions, Source
+from ..prices.editions import is_file
+from ..prices.entries import ListedPrice, PriceFile, Source
+from ..prices.expansions import Expansions
 from ..prices.loading import (
-    FOLDER,
-    builtin_tables,
-    load_dram_prices,
-    load_expansions,
-    load_table,
-    read_table,
+    find_edition,
+    load_price_file,
+    read_record,
     refuse_shipped_name,
+    shipped_files,
 )
+from ..prices.scaling import NodeScaling
 from ..prices.tables import EnergyTable
 from .output import Column, numbers, print_json, print_table
-
-_DRAM, _EXPANSIONS = "dram", "expansions"
 
 
 class _ShowsByName(click.Group):
@@ -48,57 +49,67 @@ def command(context: click.Context, as_json: bool) -> None:
     """List, show and check energy tables; `tables NAME` is short for `tables show NAME`."""
     if context.invoked_subcommand is not None:
         return
-    tables = builtin_tables().values()
-    dram, expansions = load_dram_prices(), load_expansions()
+    found = shipped_files()
     if as_json:
-        print_json([_table_json(table) for table in tables] + [dram.model_dump(by_alias=True)])
+        print_json([_as_json(file) for file in found])
         return
-    rows: list[list[Any]] = [
+    rows = [
         [
-            table.name,
-            ", ".join(table.aliases),
-            f"{table.node_nm:g} nm",
-            len(table.operations) + len(table.sram),
-            table.title,
+            file.name,
+            ", ".join(file.aliases),
+            file.kind,
+            f"{file.node_nm:g} nm" if isinstance(file, EnergyTable) else None,
+            _size(file),
+            _title(file),
         ]
-        for table in tables
+        for file in found
     ]
-    rows.append([dram.name, _DRAM, "-", len(dram.kinds), dram.title])
-    rows.append([expansions.name, _EXPANSIONS, "-", len(expansions.operations), expansions.title])
-    print_table(["table", "alias", "node", *numbers("prices"), Column("what", long="wrap")], rows)
+    columns: list[str | Column] = [
+        "name",
+        "alias",
+        "kind",
+        *numbers("node", "entries"),
+        Column("title", long="wrap"),
+    ]
+    print_table(columns, rows)
     click.echo("`bitnet-hw tables show NAME` prints one with its citations")
 
 
 @command.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, to copy and change.")
 def show(name: str, as_json: bool, as_yaml: bool) -> None:
-    """Show one table with its citations: a name, an alias or a file."""
+    """Show one table with its citations.
+
+    NAME is a name, an alias, a file, or a kind (dram, expansions, scaling) for its newest edition.
+    """
+    file = load_price_file(name)
     if as_yaml:
-        path = FOLDER / f"{load_table(name).name}.yaml"
+        path = Path(name) if is_file(name) else find_edition(name).path
         click.echo(path.read_text(encoding="utf-8"), nl=False)
-        return
-    if name in (_DRAM, load_dram_prices().name):
-        _show_dram(load_dram_prices(), as_json)
-    elif name in (_EXPANSIONS, load_expansions().name):
-        _show_expansions(load_expansions(), as_json)
+    elif as_json:
+        print_json(_as_json(file))
     else:
-        _show_table(load_table(name), as_json)
+        _show(file)
 
 
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
-    """Check a table of your own."""
-    table = read_table(file)
-    refuse_shipped_name(table, file)
+    """Check a file of your own, of any kind."""
+    found = read_record(file)
+    refuse_shipped_name(found, file)
+    cited = len(_sources(found))
     click.echo(
-        f"{file}: {table.name} is valid: {len(table.operations)} operations, "
-        f"{len(table.sram)} SRAM macros, {len(table.sources)} sources"
+        f"{file}: {found.name} is valid, of kind {found.kind}: {_size(found)} entries, "
+        f"{cited} source{'' if cited == 1 else 's'}"
     )
-    for scheme, lacking in _unpriced(table).items():
-        click.echo(f"it does not price {scheme}: {lacking}")
+    if found.superseded_by:
+        click.echo(f"it is superseded by {found.superseded_by}")
+    if isinstance(found, EnergyTable):
+        for scheme, lacking in _unpriced(found).items():
+            click.echo(f"it does not price {scheme}: {lacking}")
 
 
 def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
@@ -113,60 +124,73 @@ def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
     return lacking
 
 
-def _table_json(table: EnergyTable) -> dict[str, Any]:
-    return table.model_dump(mode="json", by_alias=True)
+def _size(file: PriceFile) -> int:
+    """Return how many prices, rules or nodes a file lists."""
+    if isinstance(file, Expansions):
+        return len(file.operations)
+    if isinstance(file, NodeScaling):
+        return len(file.energy_coefficients)
+    return len(list(file.entries()))
 
 
-def _show_table(table: EnergyTable, as_json: bool) -> None:
-    if as_json:
-        print_json(_table_json(table))
-        return
-    click.echo(f"{table.name}: {table.title}")
-    rows: list[list[Any]] = []
-    for entry in table.operations:
-        price = table.price(entry.operation, entry.format)
-        band = f"{price.low:g} to {price.high:g}" if price.low != price.high else ""
-        rows.append(
-            [
-                f"{entry.operation} {entry.format}",
-                f"{price.pj:g} pJ",
-                band,
-                entry.kind,
-                entry.boundary,
-                f"{entry.source}, {entry.locator}",
-                entry.formula,
-            ]
-        )
-    for macro in table.sram:
-        what = f"SRAM {macro.bytes // 1024} KiB, 64 bits"
-        source = f"{macro.source}, {macro.locator}"
-        rows.append([what, f"{macro.pj_per_64b:g} pJ", "", macro.kind, "op", source, macro.formula])
-    columns: list[str | Column] = ["operation", *numbers("energy"), "range", "kind", "boundary"]
-    columns += [Column("source", long="wrap"), Column("formula", long="wrap")]
-    print_table(columns, rows)
-    _show_sources(table.sources)
+def _sources(file: PriceFile) -> dict[str, Source]:
+    if isinstance(file, NodeScaling):
+        return {"source": file.source}
+    sources: dict[str, Source] = getattr(file, "sources", {})
+    return sources
 
 
-def _show_dram(dram: DramPrices, as_json: bool) -> None:
-    if as_json:
-        print_json(dram.model_dump(mode="json", by_alias=True))
-        return
-    click.echo(f"{dram.name}: {dram.title}; a range is priced at its middle")
-    rows = []
-    for entry in dram.kinds:
-        price = dram.price(entry.dram)
-        band = f"{price.low:.3g} to {price.high:.3g}"
-        where = f"{entry.source}, {entry.locator}"
-        rows.append([entry.dram, f"{price.pj:.3g} pJ/bit", band, entry.kind, where])
-    print_table(["DRAM", *numbers("energy"), "range", "kind", Column("source", long="wrap")], rows)
-    _show_sources(dram.sources)
+def _title(file: PriceFile) -> str:
+    superseded = f" (superseded by {file.superseded_by})" if file.superseded_by else ""
+    return f"{file.title}{superseded}"
 
 
-def _show_expansions(expansions: Expansions, as_json: bool) -> None:
-    if as_json:
-        print_json(expansions.model_dump(mode="json", by_alias=True))
-        return
-    click.echo(f"{expansions.name}: {expansions.title}")
+def _as_json(file: PriceFile) -> dict[str, Any]:
+    """Return the file's own content and, in one form for all kinds, the prices that it lists."""
+    prices = [entry.as_dict() for entry in file.entries()]
+    return {**file.model_dump(mode="json", by_alias=True), "prices": prices}
+
+
+def _show(file: PriceFile) -> None:
+    click.echo(f"{file.name}: {_title(file)}")
+    if isinstance(file, EnergyTable) and file.base:
+        click.echo(f"everything but MACs is priced by {file.base}")
+    for unit, entries in groupby(file.entries(), key=lambda entry: entry.unit):
+        _show_prices(unit, list(entries), _sources(file))
+    if isinstance(file, Expansions):
+        _show_expansions(file)
+    if isinstance(file, NodeScaling):
+        _show_scaling(file)
+    for key, source in _sources(file).items():
+        read_in = f" (read in: {source.read_in})" if source.read_in else ""
+        click.echo(f"[{key}] {source.cite()}{read_in}")
+
+
+def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str, Source]) -> None:
+    keys = {source: key for key, source in sources.items()}
+    rows = [
+        [
+            entry.what,
+            f"{entry.price.pj:g}",
+            f"{low:g} to {high:g}" if low != high else "",
+            entry.price.kind,
+            entry.price.boundary,
+            ", ".join(filter(None, (keys[entry.price.source], entry.price.locator))),
+            entry.price.formula,
+        ]
+        for entry in entries
+        for low, high in [(entry.price.low, entry.price.high)]
+    ]
+    columns = [
+        Column("price of", long="wrap"), *numbers(unit), Column("range"), Column("kind"),
+        Column("boundary"), Column("source", long="wrap"), Column("formula", long="wrap"),
+    ]  # fmt: skip
+    # A column without any content, such as the ranges of a table that has none, is left out.
+    kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    print_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _show_expansions(expansions: Expansions) -> None:
     rows = [
         [name, rule.mul or "", rule.add or "", rule.int8_add or "", rule.why]
         for name, rule in expansions.operations.items()
@@ -176,7 +200,7 @@ def _show_expansions(expansions: Expansions, as_json: bool) -> None:
         click.echo(f"{what}: {rule}")
 
 
-def _show_sources(sources: dict[str, Source]) -> None:
-    for key, source in sources.items():
-        read_in = f" (read in: {source.read_in})" if source.read_in else ""
-        click.echo(f"[{key}] {source.cite()}{read_in}")
+def _show_scaling(scaling: NodeScaling) -> None:
+    click.echo(scaling.formula)
+    rows = [[node, *(f"{c:g}" for c in abc)] for node, abc in scaling.energy_coefficients.items()]
+    print_table(["node", *numbers("a", "b", "c")], rows)

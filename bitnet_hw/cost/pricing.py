@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ..inputs.formats import parse_format
 from ..inputs.machine import Machine
-from ..prices.entries import DramPrices, Price
+from ..prices.dram import DramPrices
+from ..prices.entries import Price
 from ..prices.loading import load_dram_prices
 from ..prices.tables import EnergyTable
 from ..tally import Key, OpTally

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError
-from ..prices.tables import EnergyTable
+from ..prices.tables import MacTable
 
 _SOURCE = "measured"
 #: What the measurements of one table must share.
@@ -22,7 +22,7 @@ _DEQUANTIZED = "the FP16 element: the weight is turned into FP16 first, which is
 
 def build_table(
     name: str, node_nm: float, base: str, measured: Sequence[Mapping[str, Any]]
-) -> EnergyTable:
+) -> MacTable:
     """Return measurements as an energy table of kind ``simulated``, boundary ``pe``.
 
     Parameters
@@ -55,9 +55,10 @@ def build_table(
         if entry["activation"] == "fp16":
             macs.append(_as(entry, "bf16", "bf16", _BOUND))
             macs.append(_as(entry, "fp16", "int4", _DEQUANTIZED))
-    return EnergyTable.model_validate(
+    return MacTable.model_validate(
         {
             "schema": 1,
+            "kind": "macs",
             "name": name,
             "title": f"MACs of our processing elements on {first['library']}, pre-layout",
             "node_nm": float(node_nm),
@@ -146,16 +147,16 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def to_yaml(table: EnergyTable) -> str:
+def to_yaml(table: MacTable) -> str:
     """Return a table as its file: one line an entry."""
     data = table.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     macs = data.pop("macs")
     sources = data.pop("sources")
-    data = {"schema": 1, **{key: data[key] for key in ("name", "title", "node_nm", "base")},
+    data = {"schema": 1, **{key: data[key] for key in ("kind", "name", "title", "node_nm", "base")},
             "sources": sources, "provenance": data["provenance"]}  # fmt: skip
     head = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
     # A hash such as 77e12... would read as a number.
-    sha = table.provenance.library_sha256 if table.provenance else ""
+    sha = table.provenance.library_sha256
     head = head.replace(f"library_sha256: {sha}\n", f"library_sha256: '{sha}'\n")
     lines = [
         yaml.safe_dump(entry, sort_keys=False, width=10_000, default_flow_style=True).strip()

@@ -1,1 +1,1 @@
-"""Price lists: what one operation, one MAC or one bit moved costs, and who says so."""
+"""Price lists: the energy of an operation, of a MAC or of a bit moved, each with its source."""

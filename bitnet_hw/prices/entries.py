@@ -1,20 +1,22 @@
-"""Prices and what they are read from: a number, its unit, its boundary, its source."""
+"""Prices, the sources that they cite, and the head that every file of prices has."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from ..errors import MissingPriceError
+from ..errors import unknown_name
 from ..files.records import Record, wrong_value
-from ..inputs.formats import parse_format
-from ..tally import Operation
 
+#: The kinds of file, as its key ``kind`` names them.
+FileKind = Literal["operations", "macs", "dram", "expansions", "scaling"]
 PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
-#: Nothing is free: a price of zero would hide what was left out.
+#: Nothing is free: a price of zero would hide an omission.
 Picojoules = Annotated[float, Field(gt=0, le=1e9)]
+Text = Annotated[str, Field(min_length=1)]
 
 SRAM_WORD_BITS = 64
 
@@ -30,9 +32,9 @@ class Source(Record):
         Where the number was read, when not in the work itself.
     """
 
-    authors: Annotated[str, Field(min_length=1)]
-    title: Annotated[str, Field(min_length=1)]
-    venue: Annotated[str, Field(min_length=1)]
+    authors: Text
+    title: Text
+    venue: Text
     year: Annotated[int, Field(ge=1900, le=2200)]
     read_in: str = ""
 
@@ -42,7 +44,7 @@ class Source(Record):
 
 
 class Price(NamedTuple):
-    """The energy of one operation.
+    """The energy of one operation, MAC, access or bit.
 
     Attributes
     ----------
@@ -53,13 +55,13 @@ class Price(NamedTuple):
     boundary : str
         ``op``: the bare operation. ``pe``: a whole processing element around it.
     source : Source
-        The work that the number, or the number it is derived from, stands in.
+        The work that prints the number, or the number that it is derived from.
     locator : str
         Where in that work.
     formula : str
         How a derived price was computed.
     table : str
-        Name of the table that lists it.
+        Name of the table that lists it; empty for DRAM.
     """
 
     pj: float
@@ -83,10 +85,47 @@ class Price(NamedTuple):
         )
 
 
-class _Sourced(Record):
+class ListedPrice(NamedTuple):
+    """One price as its file lists it, in the same form whatever the kind of file.
+
+    Attributes
+    ----------
+    what : str
+        What is priced: ``add int8``, ``SRAM 8 KiB``, ``MAC int8*ternary, int21 sum``, ``HBM2``.
+    unit : str
+        ``pJ per operation``, ``pJ per MAC``, ``pJ per 64-bit access`` or ``pJ per bit``.
+    price : Price
+        The energy in that unit, with its boundary, kind, source, locator and formula.
+    """
+
+    what: str
+    unit: str
+    price: Price
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return one flat mapping, for JSON."""
+        price = self.price
+        return {
+            "what": self.what,
+            "unit": self.unit,
+            "pj": price.pj,
+            "low_pj": price.low,
+            "high_pj": price.high,
+            "kind": price.kind,
+            "boundary": price.boundary,
+            "source": price.source.cite(),
+            "read_in": price.source.read_in,
+            "locator": price.locator,
+            "formula": price.formula,
+        }
+
+
+class Sourced(Record):
+    """An entry that says where its number was printed."""
+
     kind: PriceKind
-    source: Annotated[str, Field(min_length=1)]
-    locator: Annotated[str, Field(min_length=1)]
+    source: Text
+    locator: Text
     formula: str = ""
 
     @model_validator(mode="after")
@@ -96,77 +135,59 @@ class _Sourced(Record):
         return self
 
 
-class OperationEntry(_Sourced):
-    """One row of `EnergyTable.operations`."""
+class PriceFile(Record):
+    """The head of a file of prices, and the base of the record of each kind.
 
-    operation: Operation
-    format: str
-    pj: Picojoules
-    low_pj: Picojoules | None = None
-    high_pj: Picojoules | None = None
-    boundary: Boundary
+    Attributes
+    ----------
+    kind : str
+        What the file lists: ``operations``, ``macs``, ``dram``, ``expansions`` or ``scaling``.
+    name, title : str
+        Its name, unique among all kinds, and its subject in one line.
+    aliases : tuple of str
+        Short names.
+    edition : int
+        Number of the edition, counted from 1. Where several files of a kind without names that
+        users ask for (DRAM, expansions, scaling) ship, the highest number is the default.
+    superseded_by : str
+        Name of the file that corrects this one. A superseded file can still be loaded by its
+        name; its aliases belong to its successor, and it is never a default.
+    """
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        parse_format(self.format)
-        low, high = self.low_pj, self.high_pj
-        if (low is not None and low > self.pj) or (high is not None and high < self.pj):
-            raise wrong_value("pj", f"{self.pj} lies outside its own range, {low} to {high}")
-        return self
-
-
-class SramEntry(_Sourced):
-    """One row of `EnergyTable.sram`: a macro of some size."""
-
-    bytes: Annotated[int, Field(gt=0)]
-    pj_per_64b: Picojoules
-
-
-class DramEntry(_Sourced):
-    """One row of the DRAM price list."""
-
-    dram: Annotated[str, Field(min_length=1)]
-    low_pj_per_64b: Picojoules
-    high_pj_per_64b: Picojoules
-
-
-class ExpansionRule(Record):
-    """An operation as additions and multiplications of the same format."""
-
-    why: str
-    mul: Annotated[int, Field(ge=0)] = 0
-    add: Annotated[int, Field(ge=0)] = 0
-    int8_add: Annotated[int, Field(ge=0)] = 0
-
-
-class Expansions(Record):
-    """The file of operations that no table lists."""
+    label: ClassVar[str] = "energy table"
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
-    name: str
-    title: str
-    operations: dict[Operation, ExpansionRule]
-    widths: dict[str, str]
+    kind: FileKind
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    title: Text
+    aliases: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    edition: Annotated[int, Field(ge=1)] = 1
+    superseded_by: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that the file is found by: its aliases too, unless it is superseded."""
+        return (self.name,) if self.superseded_by else (self.name, *self.aliases)
+
+    def entries(self) -> Iterator[ListedPrice]:
+        """Yield every price that the file lists; expansions and scaling list none."""
+        yield from ()
 
 
-class DramPrices(Record):
-    """The price list of DRAM by kind, independent of the logic's process node."""
+class _HasSource(Protocol):
+    @property
+    def source(self) -> str: ...
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    name: str
-    title: str
-    sources: dict[str, Source]
-    kinds: list[DramEntry]
 
-    def price(self, dram: str) -> Price:
-        """Return the energy of one bit: the middle of the published range, its ends as band."""
-        entries = {entry.dram: entry for entry in self.kinds}
-        if dram not in entries:
-            raise MissingPriceError(
-                f"{self.name} has no price for DRAM {dram!r}; it has: {', '.join(entries)}"
-            )
-        entry = entries[dram]
-        low, high = (x / SRAM_WORD_BITS for x in (entry.low_pj_per_64b, entry.high_pj_per_64b))
-        source = self.sources[entry.source]
-        middle = (low + high) / 2
-        return Price(middle, low, high, entry.kind, "op", source, entry.locator, entry.formula)
+def check_sources(part: str, entries: Sequence[_HasSource], sources: Mapping[str, Source]) -> None:
+    """Refuse an entry that cites a source which the file does not list.
+
+    Raises
+    ------
+    PydanticCustomError
+        Naming the entry and the nearest known source.
+    """
+    for i, entry in enumerate(entries):
+        if entry.source not in sources:
+            problem = unknown_name("source", entry.source, sources)
+            raise wrong_value(f"{part}.{i}.source", str(problem))

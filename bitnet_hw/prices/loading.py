@@ -1,82 +1,191 @@
-"""Where energy tables come from: those that ship, and a user's own files."""
+"""Loading of price files of every kind: those that ship, and files of the user's."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from ..errors import InputError, unknown_name
-from ..files.reading import read, validate
-from .entries import DramPrices, Expansions
-from .tables import EnergyTable
+from ..errors import InputError
+from ..files.reading import Document, validate
+from .dram import DramPrices, load_dram_prices
+from .editions import (
+    FOLDER,
+    KINDS,
+    Edition,
+    editions,
+    find,
+    is_file,
+    kinds_of,
+    load_shipped,
+    newest,
+    read_price_file,
+)
+from .entries import PriceFile
+from .expansions import Expansions, load_expansions
+from .scaling import NodeScaling
+from .tables import EnergyTable, MacTable, OperationTable
 
-#: Where the price lists stand.
-FOLDER = Path(str(files("bitnet_hw.energy_tables")))
+__all__ = [
+    "FOLDER",
+    "as_table",
+    "builtin_tables",
+    "find_edition",
+    "load_dram_prices",
+    "load_expansions",
+    "load_price_file",
+    "load_table",
+    "read_record",
+    "read_table",
+    "refuse_shipped_name",
+    "shipped_files",
+]
+
+_RECORDS: tuple[type[PriceFile], ...] = (
+    OperationTable, MacTable, DramPrices, Expansions, NodeScaling,
+)  # fmt: skip
 
 
-def table_files() -> list[Path]:
-    """Return the files of the energy tables that ship with the package."""
-    apart = {"dram-1.yaml", "expansions-1.yaml", "stillmaker-2017.yaml"}
-    return [path for path in sorted(FOLDER.glob("*.yaml")) if path.name not in apart]
+def _record_of(kind: str) -> type[PriceFile]:
+    return next(record for record in _RECORDS if kind in kinds_of(record))
 
 
-@cache
+def _shipped(edition: Edition) -> PriceFile:
+    return load_shipped(_record_of(edition.head.kind), edition.path)
+
+
+def shipped_files() -> list[PriceFile]:
+    """Return the files of every kind that ship with the package: tables first, then the others."""
+    order = [*kinds_of(EnergyTable), *KINDS]
+    return [_shipped(e) for e in sorted(editions(), key=lambda e: order.index(e.head.kind) > 1)]
+
+
 def builtin_tables() -> dict[str, EnergyTable]:
-    """Return the tables that ship with the package, by name."""
-    tables = [read_table(path) for path in table_files()]
-    return {table.name: table for table in tables}
+    """Return the energy tables that ship with the package, by name.
+
+    Examples
+    --------
+    >>> sorted(builtin_tables())[:2]
+    ['asap7-prelayout', 'gt2n-prelayout']
+    """
+    return {file.name: file for file in shipped_files() if isinstance(file, EnergyTable)}
 
 
-def load_table(name: str) -> EnergyTable:
-    """Return an energy table by name or alias, or from a YAML file.
+def load_table(name: str | Path) -> EnergyTable:
+    """Return an energy table.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name or alias of a shipped table, or a YAML file: a path, or a text that ends in ``.yaml``
+        or ``.yml``.
 
     Raises
     ------
     InputError
-        If there is none of that name, or the file is not a valid one.
+        If there is none of that name, the file is not valid, or it takes the name of a shipped
+        table and says something else.
+
+    Examples
+    --------
+    >>> load_table("7nm").name
+    'jouppi-2021-7nm'
+    >>> load_table("7nm").price("add", "int21").kind
+    'derived'
     """
-    if name.endswith((".yaml", ".yml")):
+    if is_file(name):
         table = read_table(Path(name))
         refuse_shipped_name(table, Path(name))
         return table
-    tables = builtin_tables()
-    for table in tables.values():
-        if name == table.name or name in table.aliases:
-            return table
-    short = [alias for table in tables.values() for alias in table.aliases]
-    raise unknown_name("energy table", name, [*tables, *short])
+    return _checked_table(_shipped(find(str(name), EnergyTable)))
 
 
-def refuse_shipped_name(table: EnergyTable, path: Path) -> None:
-    """Refuse a table that takes the name or an alias of a shipped one and says something else.
+def as_table(table: EnergyTable | str | Path) -> EnergyTable:
+    """Return an energy table as it is, or load the one of a name or file.
+
+    Examples
+    --------
+    >>> as_table("45nm") is as_table(load_table("45nm"))
+    True
+    """
+    return table if isinstance(table, EnergyTable) else load_table(table)
+
+
+def read_table(path: str | Path) -> EnergyTable:
+    """Read and check an energy table of either kind, under whatever name.
+
+    Raises
+    ------
+    InputError
+        If the file is not valid, or lists something else.
+    """
+    return _checked_table(_record(read_price_file(path, EnergyTable)))
+
+
+def _checked_table(file: PriceFile) -> EnergyTable:
+    if not isinstance(file, EnergyTable):
+        raise InputError(f"{file.name} is a {file.label}, not an energy table")
+    return file
+
+
+def read_record(path: str | Path) -> PriceFile:
+    """Read and check a price file of any kind.
+
+    Raises
+    ------
+    InputError
+        If the file is not valid.
+    """
+    return _record(read_price_file(path))
+
+
+def _record(document: Document) -> PriceFile:
+    return validate(_record_of(document.data["kind"]), document)
+
+
+def find_edition(name: str) -> Edition:
+    """Return the shipped file of a name or alias; a kind's name means its newest edition.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    return newest(name) if name in KINDS else find(name)
+
+
+def load_price_file(name: str | Path) -> PriceFile:
+    """Return a price file of any kind.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name or alias of a shipped file; a kind, such as ``dram``, for its newest edition; or a
+        file of the user's.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or the file is not valid.
+
+    Examples
+    --------
+    >>> load_price_file("dram").kind
+    'dram'
+    """
+    return read_record(name) if is_file(name) else _shipped(find_edition(str(name)))
+
+
+def refuse_shipped_name(file: PriceFile, path: Path) -> None:
+    """Refuse a file that takes the name or an alias of a shipped one and says something else.
 
     Raises
     ------
     InputError
         Naming the file and the name.
     """
-    for shipped in builtin_tables().values():
-        taken = {shipped.name, *shipped.aliases} & {table.name, *table.aliases}
-        if taken and shipped != table:
+    for edition in editions():
+        taken = sorted({*edition.head.names} & {*file.names})
+        if taken and _shipped(edition) != file:
             raise InputError(
-                f"{path}: name or alias {sorted(taken)[0]!r} is that of a shipped table, which "
-                "this file changes; give it a name of its own"
+                f"{path}: name or alias {taken[0]!r} is that of the shipped "
+                f"{edition.path.name}, which says something else; give this file a name of its own"
             )
-
-
-def read_table(path: Path) -> EnergyTable:
-    """Read and check one energy table."""
-    return validate(EnergyTable, read(path))
-
-
-@cache
-def load_expansions() -> Expansions:
-    """Return what operations that no table lists are made of."""
-    return validate(Expansions, read(FOLDER / "expansions-1.yaml"))
-
-
-@cache
-def load_dram_prices() -> DramPrices:
-    """Return the DRAM price list."""
-    return validate(DramPrices, read(FOLDER / "dram-1.yaml"))

@@ -1,50 +1,55 @@
-"""Simulated prices: what a whole MAC costs in a processing element, and under which conditions."""
+"""Whole MACs of simulated processing elements: their energy, its parts, and the conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ..files.records import Record, wrong_value
 from ..inputs.formats import Kind, parse_format
+from .entries import ListedPrice, Price, Source, Text
 
 _Energy = Annotated[float, Field(ge=0, le=1e9)]
-_Text = Annotated[str, Field(min_length=1)]
-#: The parts are printed with so many digits that their sum may differ from the whole by this share.
+#: Relative difference allowed between the whole and the sum of its parts, which are rounded.
 _ROUNDING = 2e-3
 
 
 class MacEntry(Record):
-    """One row of `EnergyTable.macs`: a MAC, in place of its multiplication and its addition.
+    """One row of `MacTable.macs`: a MAC, in place of its multiplication and its addition.
 
     Attributes
     ----------
     activation, weight, accumulator : str
         Formats.
     element, variant : str
-        The processing element, and how it was built where in more than one way (``booth``).
+        The processing element, and its variant where there are several (``booth``).
     lanes : int
-        L of the element, which shares its accumulator and its control.
+        L of the element, whose lanes share the accumulator and the control.
     pj, spread_pj : float
-        Energy, leakage excluded, and its standard deviation over the seeds.
+        Energy per MAC without leakage, and its standard deviation over the seeds, pJ.
     logic_pj : float
-        Its part in gates. The parts of registers include their clock pins.
+        Part in the gates, pJ. The parts in registers include their clock pins.
     weight_registers_pj, activation_registers_pj : float
-        Of the weight's register, which tokens may share, and the activation's, which rows may.
+        Parts in the weight's register, which tokens may share, and in the activation's, which rows
+        may share, pJ.
     accumulator_pj, other_registers_pj : float
-        Of the sum, which the lanes do share, and of pipeline and control.
+        Parts in the accumulator, which the lanes share, and in pipeline and control, pJ.
     glitches_pj : float
-        How much of it a simulation without delays misses.
+        Part that a simulation without delays misses, pJ.
     area_um2 : float
-        A lane.
+        Area per lane, um2.
+    kind, source, formula : str
+        See `Price`.
     """
 
-    activation: _Text
-    weight: _Text
-    accumulator: _Text
-    element: _Text
+    activation: Text
+    weight: Text
+    accumulator: Text
+    element: Text
     variant: str = ""
     lanes: Annotated[int, Field(ge=1)]
     pj: _Energy
@@ -57,7 +62,7 @@ class MacEntry(Record):
     glitches_pj: _Energy
     area_um2: _Energy
     kind: Literal["simulated", "derived"]
-    source: _Text
+    source: Text
     formula: str = ""
 
     @model_validator(mode="after")
@@ -72,18 +77,25 @@ class MacEntry(Record):
 
     @property
     def locator(self) -> str:
-        """Which element, as a citation says it."""
+        """The element, as a citation names it."""
         return f"{self.element}, {self.lanes} lanes" + (f", {self.variant}" if self.variant else "")
 
+    @property
+    def what(self) -> str:
+        """The MAC in words: ``MAC int8*ternary, int21 sum``."""
+        same = self.activation == self.weight
+        form = self.activation if same else f"{self.activation}*{self.weight}"
+        return f"MAC {form}, {self.accumulator} sum"
+
     def shared(self, tokens: int, rows: int) -> float:
-        """Return the energy where registers are shared, pJ.
+        """Return the energy per MAC where registers are shared, pJ.
 
         Parameters
         ----------
         tokens : int
-            T, tokens that use a weight before its register loads another one.
+            T, tokens that use a weight before its register loads the next one.
         rows : int
-            R, rows that an activation's register feeds.
+            R, rows that the register of an activation feeds.
         """
         return (
             self.logic_pj
@@ -93,49 +105,66 @@ class MacEntry(Record):
             + self.other_registers_pj
         )
 
+    def price(self, source: Source, table: str) -> Price:
+        """Return the price as it is listed, its band one standard deviation."""
+        low, high = max(0.0, self.pj - self.spread_pj), self.pj + self.spread_pj
+        return Price(self.pj, low, high, self.kind, "pe", source, self.locator, self.formula, table)
+
 
 class Provenance(Record):
-    """Where a simulated table comes from.
+    """The conditions of a simulation.
 
     Attributes
     ----------
     library, library_sha256, corner : str
         The Liberty file's own name, the hash of its uncompressed text, its operating conditions.
     voltage_v, temperature_c, period_ps : float
-        V, degrees Celsius, ps.
+        Supply in V, temperature in degrees Celsius, clock period in ps.
     tools : list of str
         Names with versions.
     stimuli : mapping
-        What the operands looked like.
+        Distribution of the operands.
     conditions : mapping
         Wire load, clock tree, input transition, reading of default power groups.
     commit : str
-        Of this package.
+        Commit of this package.
     stage : str
         ``pre-layout``: no wires, no clock tree, nothing placed.
     """
 
-    library: _Text
+    library: Text
     library_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    corner: _Text
+    corner: Text
     voltage_v: float
     temperature_c: float
     period_ps: Annotated[float, Field(gt=0)]
     tools: Annotated[list[str], Field(min_length=1)]
     stimuli: dict[str, Any]
     conditions: dict[str, Any]
-    commit: _Text
+    commit: Text
     stage: Literal["pre-layout"]
 
 
 def find_mac(
     entries: Iterable[MacEntry], activation: str, weight: str, accumulator: str
 ) -> tuple[MacEntry, str] | None:
-    """Return the entry that stands in for a MAC, and why where it is not the very one.
+    """Return the entry that prices a MAC, and the reason where its formats differ.
 
-    Of several variants the cheapest counts. An integer accumulator of another width is one bit
-    more or less in one adder of L, so the nearest width stands in for it; a float's must be the
-    same.
+    The cheapest of several variants counts. An integer accumulator of another width differs by a
+    few bits in one adder of L, so the nearest width is used; a floating-point accumulator must be
+    the same.
+
+    Parameters
+    ----------
+    entries : iterable of MacEntry
+        The MACs of a table, `MacTable.macs`.
+    activation, weight, accumulator : str
+        Formats of the MAC.
+
+    Returns
+    -------
+    tuple of MacEntry and str, or None
+        The entry, and the reason for its use; empty where its formats are those asked for.
     """
     fits = [e for e in entries if (e.activation, e.weight) == (activation, weight)]
     same = [e for e in fits if e.accumulator == accumulator]
@@ -149,3 +178,41 @@ def find_mac(
         return None
     best = min(near, key=lambda e: (abs(parse_format(e.accumulator).bits - wanted.bits), e.pj))
     return best, f"measured with an {best.accumulator} accumulator, used for {accumulator}"
+
+
+@dataclass(frozen=True, eq=False)
+class ListedMacs:
+    """The MACs of a table, ready for look-ups; compared by identity, as `ListedOperations` is."""
+
+    table: str
+    macs: tuple[MacEntry, ...]
+    sources: Mapping[str, Source]
+
+    def entries(self) -> Iterator[ListedPrice]:
+        """Yield every MAC that the table lists."""
+        for mac in self.macs:
+            price = mac.price(self.sources[mac.source], self.table)
+            yield ListedPrice(mac.what, "pJ per MAC", price)
+
+
+@lru_cache(maxsize=1 << 14)
+def price_mac(
+    listed: ListedMacs, activation: str, weight: str, accumulator: str, tokens: int, rows: int
+) -> Price | None:
+    """Return the energy of a whole MAC; see `EnergyTable.mac_price`."""
+    found = find_mac(listed.macs, activation, weight, accumulator)
+    if found is None:
+        return None
+    entry, reason = found
+    value, shared = entry.pj, ""
+    if (tokens, rows) != (1, 1):
+        value = entry.shared(tokens, rows)
+        shared = f"a weight's register shared by {tokens} tokens, an activation's by {rows} rows"
+    spread = entry.spread_pj * value / entry.pj if entry.pj else 0.0
+    return entry.price(listed.sources[entry.source], listed.table)._replace(
+        pj=value,
+        low=max(0.0, value - spread),
+        high=value + spread,
+        kind="derived" if reason or shared else entry.kind,
+        formula="; ".join(filter(None, (reason, entry.formula, shared))),
+    )

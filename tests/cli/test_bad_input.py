@@ -139,7 +139,7 @@ def test_flags_that_contradict_the_paper_convention(run: Run, flag: str, value: 
 def test_an_unpriced_operation_names_table_and_operation(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "thin.yaml"
     table.write_text(
-        "schema: 1\nname: thin\ntitle: thin\nnode_nm: 5\n"
+        "schema: 1\nkind: operations\nname: thin\ntitle: thin\nnode_nm: 5\n"
         "sources: {a: {authors: A, title: B, venue: C, year: 2026}}\n"
         "operations:\n"
         "  - {operation: add, format: int8, pj: 0.1, kind: published, boundary: op, source: a,"
@@ -152,12 +152,12 @@ def test_an_unpriced_operation_names_table_and_operation(run: Run, tmp_path: Pat
 def test_a_table_without_a_source_does_not_load(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "bare.yaml"
     table.write_text(
-        "schema: 1\nname: bare\ntitle: bare\nnode_nm: 5\n"
+        "schema: 1\nkind: operations\nname: bare\ntitle: bare\nnode_nm: 5\n"
         "sources: {a: {authors: A, title: B, venue: C, year: 2026}}\n"
         "operations:\n"
         "  - {operation: add, format: int8, pj: 0.1, kind: published, boundary: op}\n"
     )
-    _refused(run("tables", "check", table), "bare.yaml:7", "'source' is missing")
+    _refused(run("tables", "check", table), "bare.yaml:8", "'source' is missing")
 
 
 def test_a_scheme_that_cannot_be(run: Run, tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.prices.loading import load_table
-from bitnet_hw.prices.tables import EnergyTable
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 NAMES = catalogue.names("schemes")
@@ -333,7 +332,7 @@ def test_a_ratio_across_boundaries_is_refused() -> None:
     for entry in data["operations"]:
         if entry["format"].startswith("int"):
             entry["boundary"] = "pe"
-    mixed = EnergyTable.model_validate(data)
+    mixed = type(table).model_validate(data)
     dense, ternary = (estimate(SMALL, load_scheme(n), mixed, ON_PAPER, "paper")
                       for n in ("fp16", "bitnet-b1.58"))  # fmt: skip
     with pytest.raises(InputError, match="across price boundaries"):
@@ -375,7 +374,7 @@ def test_a_wholly_derived_estimate_has_a_share_of_one() -> None:
     data = table.model_dump(by_alias=True, exclude_none=True)
     for entry in data["operations"]:
         entry |= {"kind": "derived", "formula": "by hand"}
-    derived = EnergyTable.model_validate(data)
+    derived = type(table).model_validate(data)
     for name in NAMES:
         share = estimate(SMALL, load_scheme(name), derived, ON_PAPER, "paper").derived_share
         assert share == pytest.approx(1.0)

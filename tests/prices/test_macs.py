@@ -19,7 +19,7 @@ from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table, read_table
 from bitnet_hw.prices.scaling import scale_table
-from bitnet_hw.prices.tables import EnergyTable
+from bitnet_hw.prices.tables import MacTable
 from bitnet_hw.report.chain import factor_chain
 from bitnet_hw.tally import Key, MacKey, OpTally
 
@@ -37,7 +37,7 @@ def _mac(activation: str, weight: str, accumulator: str, pj: float, **other: Any
 
 def _data() -> dict[str, Any]:
     return {
-        "schema": 1, "name": "some-prelayout", "title": "MACs", "node_nm": 7,
+        "schema": 1, "kind": "macs", "name": "some-prelayout", "title": "MACs", "node_nm": 7,
         "base": "jouppi-2021-7nm",
         "sources": {"here": {"authors": "A", "title": "T", "venue": "V", "year": 2026}},
         "macs": [
@@ -62,7 +62,7 @@ def table_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
     return write
 
 
-TABLE = EnergyTable.model_validate(_data())
+TABLE = MacTable.model_validate(_data())
 
 
 def _tally(mac: MacKey, count: int) -> OpTally:
@@ -162,7 +162,7 @@ def test_the_chain_of_a_simulated_table_names_its_links() -> None:
 
 def test_a_ratio_across_boundaries_stays_refused() -> None:
     model, decode = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=2048)
-    # No element with INT4 activations is in the table: its linears are bare operations.
+    # The table has no element with INT4 activations: bare operations price projections and FFN.
     one, other = (
         estimate(model, load_scheme(name), TABLE, decode) for name in ("bitnet-v2", "bitnet-b1.58")
     )
@@ -178,12 +178,17 @@ def test_a_simulated_table_is_not_scaled() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base": ""}, "lists at least one operation"),
-        ({"provenance": None}, "need a base table and their provenance"),
+        ({"base": ""}, "base: string should have at least 1 character"),
+        ({"base": None}, "key 'base' is missing"),
+        ({"base": "5um"}, "base: unknown energy table '5um'"),
+        ({"base": "sky130hd-prelayout"}, "base: .*'macs' is not the kind"),
+        ({"provenance": None}, "key 'provenance' is missing"),
+        ({"macs": []}, "macs: .*at least 1 item"),
+        ({"operations": []}, "unknown key 'operations'"),
         ({"macs": [_mac("int8", "ternary", "int21", 0.1, logic_pj=0.09)]}, "not the sum of its"),
         ({"macs": [_mac("int8", "ternary", "int21", 0.1, source="there")]}, "unknown source"),
         ({"macs": [_mac("int8", "ternary", "int21", 0.1, kind="derived")]}, "how it was computed"),
-        ({"macs": [_mac("int8", "ternary", "int21", 0.1)] * 2}, "stands twice"),
+        ({"macs": [_mac("int8", "ternary", "int21", 0.1)] * 2}, "is listed twice"),
         ({"macs": [_mac("int8", "trinary", "int21", 0.1)]}, "trinary"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.cost.pricing import price_tally
 from bitnet_hw.errors import InputError, MissingPriceError
-from bitnet_hw.files.reading import Document, read, validate
+from bitnet_hw.files.reading import Document, validate
 from bitnet_hw.inputs import catalogue
 from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import ModelSpec
@@ -26,8 +28,9 @@ from bitnet_hw.prices.loading import (
     load_expansions,
     load_table,
 )
-from bitnet_hw.prices.tables import EnergyTable
-from bitnet_hw.tally import Key, OpTally
+from bitnet_hw.prices.operations import OperationEntry
+from bitnet_hw.prices.tables import EnergyTable, MacTable, OperationTable
+from bitnet_hw.tally import Key, MacKey, OpTally
 
 PUBLISHED: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[1] / "data" / "published_energies.yaml").read_text("utf-8")
@@ -77,7 +80,9 @@ def test_no_published_price_is_left_out_and_none_is_made_up() -> None:
     for node in NODES:
         printed = {(o, f) for _, f, o, n, _ in _arithmetic() if n == node}
         listed = {
-            (e.operation, e.format) for e in load_table(node).operations if e.kind == "published"
+            tuple(entry.what.split())[:2]
+            for entry in load_table(node).entries()
+            if entry.unit == "pJ per operation" and entry.price.kind == "published"
         }
         assert listed == printed
 
@@ -108,7 +113,7 @@ def test_the_smallest_macro_that_holds_the_buffer_sets_the_price(size: int, macr
         ("HBM2", 3.9, 7.0),
     ],
 )
-def test_dram_prices_a_bit(kind: str, low: float, high: float) -> None:
+def test_dram_prices_per_bit(kind: str, low: float, high: float) -> None:
     price = load_dram_prices().price(kind)
     assert price.low == pytest.approx(low, abs=0.05)
     assert price.high == pytest.approx(high, abs=0.05)
@@ -138,7 +143,7 @@ def test_an_unknown_dram_is_an_error() -> None:
 
 def test_a_20_bit_addition_at_7_nm() -> None:
     price = load_table("7nm").price("ternary-add", "int8", "int20")
-    # Half way from 0.007 (8 bits) to 0.03 (32 bits); the lines 0.007/8 and 0.03/32 a bit.
+    # Half way from 0.007 (8 bits) to 0.03 (32 bits); the lines 0.007/8 and 0.03/32 per bit.
     assert price.pj == pytest.approx(0.0185)
     assert price.low == pytest.approx(0.0175)
     assert price.high == pytest.approx(0.01875)
@@ -224,7 +229,7 @@ def test_every_built_in_scheme_prices_completely(node: str, name: str) -> None:
     assert estimate(SMALL, scheme, table, on_paper, "paper").energy.value > 0
 
 
-# Files of a user's own.
+# Files of the user's own.
 
 OPERATION = {
     "operation": "add", "format": "fp16", "pj": 0.5, "kind": "published", "boundary": "op",
@@ -232,13 +237,13 @@ OPERATION = {
 }  # fmt: skip
 
 
-def _table(*operations: dict[str, Any], **changes: Any) -> EnergyTable:
+def _table(*operations: dict[str, Any], **changes: Any) -> OperationTable:
     source = {"authors": "A. Author", "title": "A title", "venue": "A venue", "year": 2020}
     data = {
-        "schema": 1, "name": "mine", "title": "Mine", "node_nm": 28, "sources": {"me": source},
-        "operations": [OPERATION, *operations],
+        "schema": 1, "kind": "operations", "name": "mine", "title": "Mine", "node_nm": 28,
+        "sources": {"me": source}, "operations": [OPERATION, *operations],
     }  # fmt: skip
-    return validate(EnergyTable, Document(data | changes, "mine.yaml"))
+    return validate(OperationTable, Document(data | changes, "mine.yaml"))
 
 
 def test_a_missing_price_names_table_and_operation() -> None:
@@ -276,7 +281,7 @@ def test_one_missing_price_fails_a_whole_tally() -> None:
         ({"format": "fp8"}, "unknown number format 'fp8'"),
         ({"operation": "sub"}, "operation"),
         ({"boundary": "chip"}, "boundary"),
-        ({"format": "int8"}, "stands twice"),
+        ({"format": "int8"}, "is listed twice"),
     ],
 )
 def test_an_entry_that_is_not_sound_does_not_load(changes: dict[str, Any], message: str) -> None:
@@ -326,13 +331,10 @@ def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 def test_every_shipped_list_cites_each_entry() -> None:
-    for table in builtin_tables().values():
-        for entry in [*table.operations, *table.sram]:
-            assert table.sources[entry.source].cite()
-            assert entry.locator
-    assert read(FOLDER / "dram-1.yaml").data["sources"].keys() >= {
-        entry.source for entry in load_dram_prices().kinds
-    }
+    for file in [*builtin_tables().values(), load_dram_prices()]:
+        for entry in file.entries():
+            assert entry.price.source.cite()
+            assert entry.price.locator
 
 
 def test_an_expansion_needs_only_what_it_is_made_of() -> None:
@@ -356,3 +358,111 @@ def test_a_listed_add_only_addition_is_used() -> None:
     assert table.price("ternary-add", "int8", "int20").pj == 0.02
     assert table.price("ternary-add", "int8", "int8").pj == 0.01
     assert table.price("add", "int8", "int20").pj == pytest.approx(0.025)
+
+
+# Both kinds of table, by the same questions.
+
+
+def test_entries_list_every_price_of_either_kind_in_one_form() -> None:
+    yaml_lists = {"operations": "pJ per operation", "sram": "pJ per 64-bit access",
+                  "macs": "pJ per MAC"}  # fmt: skip
+    for name, table in builtin_tables().items():
+        data = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+        entries = list(table.entries())
+        for key, unit in yaml_lists.items():
+            printed = [e.get("pj", e.get("pj_per_64b")) for e in data.get(key, [])]
+            assert [e.price.pj for e in entries if e.unit == unit] == printed, name
+        assert len(entries) >= 13
+        for entry in entries:
+            assert entry.price.table == name
+            assert entry.as_dict()["source"] == entry.price.source.cite()
+
+
+def test_a_listed_price_says_what_it_is() -> None:
+    entries = {e.what: e for e in load_table("7nm").entries()}
+    assert entries["mul bf16"].price.pj == 0.21
+    assert entries["SRAM 32 KiB"].price.pj == 8.5
+    macs = [e for e in load_table("asap7-prelayout").entries() if "int8*ternary" in e.what]
+    assert [(e.what, e.unit) for e in macs] == [("MAC int8*ternary, int21 sum", "pJ per MAC")]
+    assert (macs[0].price.pj, macs[0].price.boundary) == (0.096197, "pe")
+    dram = {e.what: e for e in load_dram_prices().entries()}
+    assert (dram["LPDDR4"].price.pj, dram["LPDDR4"].unit) == (11, "pJ per bit")
+
+
+def test_an_operation_table_lists_no_macs_and_has_no_base() -> None:
+    table = load_table("7nm")
+    assert isinstance(table, OperationTable)
+    assert (table.macs, table.base) == ((), "")
+    assert table.mac_price(MacKey("x", "qkv", "int8", "int8", "int32")) is None
+    simulated = load_table("asap7-prelayout")
+    assert isinstance(simulated, MacTable)
+    assert simulated.base == "jouppi-2021-7nm"
+    assert simulated.price("add", "fp16") == table.price("add", "fp16")
+    assert simulated.sram_price(8192) == table.sram_price(8192)
+
+
+def test_the_interface_itself_is_no_table() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        EnergyTable.model_validate(
+            {"schema": 1, "kind": "macs", "name": "a", "title": "A", "node_nm": 7, "sources": {}}
+        )
+
+
+def _changed(table: EnergyTable, way: str, **changes: Any) -> EnergyTable:
+    if way == "model_copy":
+        return table.model_copy(update=changes)
+    if way == "replace":
+        if not hasattr(table, "replace"):
+            pytest.skip("records have no replace yet")
+        return table.replace(**changes)  # type: ignore[no-any-return]
+    return type(table).model_validate(table.model_dump(by_alias=True) | changes)
+
+
+@pytest.mark.parametrize("way", ["model_copy", "replace", "model_validate"])
+def test_a_changed_copy_has_its_own_prices(way: str) -> None:
+    """A copy of a used table once shared its cache, and so the prices of the original."""
+    table = _table(OPERATION | {"format": "int8", "pj": 0.01})
+    before = table.price("add", "int16"), table.price("compare", "fp16")
+    assert (before[0].pj, before[1].pj) == (pytest.approx(0.02), 0.5)
+    dear = _changed(table, way, operations=[
+        OperationEntry.model_validate(OPERATION | {"pj": 5.0}),
+        OperationEntry.model_validate(OPERATION | {"format": "int8", "pj": 0.1}),
+    ])  # fmt: skip
+    assert dear.price("add", "fp16").pj == 5.0
+    assert dear.price("compare", "fp16").pj == 5.0
+    assert dear.price("add", "int16").pj == pytest.approx(0.2)
+    assert (table.price("add", "int16"), table.price("compare", "fp16")) == before
+    renamed = _changed(table, way, name="other")
+    assert renamed.price("add", "fp16").table == "other"
+    assert table.price("add", "fp16").table == "mine"
+    assert renamed != table
+
+
+def test_a_changed_copy_of_a_mac_table_has_its_own_prices() -> None:
+    table, mac = load_table("asap7-prelayout"), MacKey("x", "qkv", "int8", "ternary", "int21")
+    assert table.mac_price(mac) is not None
+    assert table.price("add", "fp16").pj == 0.16
+    only_fp16 = [m for m in table.macs if m.activation == "fp16"]
+    other = table.model_copy(update={"macs": only_fp16, "base": "45nm"})
+    assert other.mac_price(mac) is None
+    assert other.price("add", "fp16").pj == 0.4
+    assert other.sram_price(8192).pj * 64 == pytest.approx(10)
+
+
+def test_a_copy_is_validated() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        load_table("7nm").model_copy(update={"node_nm": -7.0})
+
+
+def test_a_table_survives_pickling_and_copying() -> None:
+    for name in ("7nm", "asap7-prelayout"):
+        table = load_table(name)
+        for same in (pickle.loads(pickle.dumps(table)), copy.deepcopy(table)):  # noqa: S301  our own bytes
+            assert same == table
+            assert same.price("add", "int21") == table.price("add", "int21")
+
+
+def test_records_hold_nothing_but_their_fields_when_written() -> None:
+    for table in builtin_tables().values():
+        assert set(table.model_dump()) == set(type(table).model_fields)
+        assert "_listed" not in repr(table)
