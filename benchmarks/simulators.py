@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from bitnet_hw.errors import ToolMissingError
 from bitnet_hw.rtl.backends.compiled import build
 from bitnet_hw.rtl.backends.pysim import run as run_pysim
 from bitnet_hw.rtl.backends.trace import Backend, Trace
 from bitnet_hw.rtl.family import make_spec
 from bitnet_hw.rtl.pe import PESpec
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
-
-from bitnet_hw.errors import ToolMissingError
 
 K = 2560
 #: Element, lanes, dot products for pysim, and how many times more for the compiled ones.

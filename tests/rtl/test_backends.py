@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from bitnet_hw.errors import InputError, ToolMissingError
 from bitnet_hw.rtl.backends.compiled import build_verilog
 from bitnet_hw.rtl.backends.pysim import run
 from bitnet_hw.rtl.backends.trace import Backend
@@ -17,8 +19,6 @@ from bitnet_hw.rtl.simulate import first_mismatch, simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus, coins, pack_lanes
 from bitnet_hw.rtl.ternary import TernarySpec
 from bitnet_hw.rtl.verilog import export
-
-from bitnet_hw.errors import InputError, ToolMissingError
 
 Tool = Callable[[str], str]
 NEEDS = {

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from amaranth.back import rtlil
 from amaranth.sim import Simulator
+
+from bitnet_hw.errors import InputError
 from bitnet_hw.rtl.backends.pysim import run
 from bitnet_hw.rtl.family import FAMILY, make_spec
 from bitnet_hw.rtl.pe import PESpec
@@ -17,8 +19,6 @@ from bitnet_hw.rtl.ports import PlainPorts, Reset
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
 from bitnet_hw.rtl.ternary import TernarySpec
-
-from bitnet_hw.errors import InputError
 
 Bench = Callable[[Any, PlainPorts], Awaitable[None]]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+from bitnet_hw.errors import InputError
 from bitnet_hw.rtl.backends.compiled import CompiledDesign, build
 from bitnet_hw.rtl.backends.trace import Backend
 from bitnet_hw.rtl.fp16 import Fp16Spec
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
-
-from bitnet_hw.errors import InputError
 
 ACCUMULATORS = ("fp16", "fp32")
 #: Bit patterns: zero, the smallest and largest subnormal, the smallest normal and its neighbour,

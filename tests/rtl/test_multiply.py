@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bitnet_hw.rtl.backends.compiled import build
 from bitnet_hw.rtl.backends.trace import Backend
 from bitnet_hw.rtl.multiply import Int4Spec, Int8Spec
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("zero_gating", [False, True])

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from bitnet_hw.rtl import adder_tree, element, floating, multiply, ternary
 from bitnet_hw.rtl.family import make_spec
 from bitnet_hw.rtl.pe import PESpec

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.back import rtlil
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitnet_hw.reference.bitlinear import BitLinear, integer_gemm
 from bitnet_hw.rtl.backends.pysim import run
 from bitnet_hw.rtl.ports import PlainPorts
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus, pack_lanes
 from bitnet_hw.rtl.ternary import BinarySpec, TernarySpec
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from bitnet_hw.reference.bitlinear import BitLinear, integer_gemm
 
 ALL_INT8 = np.arange(-128, 128)
 

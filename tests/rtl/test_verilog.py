@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bitnet_hw.errors import InputError
 from bitnet_hw.rtl.family import FAMILY, make_spec
 from bitnet_hw.rtl.ports import Reset
 from bitnet_hw.rtl.stimulus import Stalls
 from bitnet_hw.rtl.ternary import TernarySpec
 from bitnet_hw.rtl.testbench import bench
 from bitnet_hw.rtl.verilog import LINT_WAIVERS, export, module_name
-
-from bitnet_hw.errors import InputError
 
 Tool = Callable[[str], str]
 
