@@ -96,9 +96,10 @@ class SimulationReport:
 
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else f"FAILED ({self.mismatch or 'a counter is wrong'})"
+        products = "1 dot product" if self.rows == 1 else f"{self.rows} dot products"
         return (
-            f"SimulationReport({self.spec.name} PE, {self.spec.lanes} lanes: {self.rows} dot "
-            f"products of length {self.k} in {self.run.cycles} cycles, {verdict})"
+            f"SimulationReport({self.spec.name} PE, {self.spec.lanes} lanes: {products} of length "
+            f"{self.k} in {self.run.cycles} cycles, {verdict})"
         )
 
     @property
