@@ -24,7 +24,7 @@ from .signature import PESignature
 
 MAX_LANES = 1024
 MAX_K = 1 << 24
-#: Share of zeros among random weights unless another one is asked for: about the share of an
+#: Share of zeros among random weights unless the caller gives another: about that of an
 #: absmean-quantised Gaussian matrix (0.31), in two digits.
 DEFAULT_ZEROS = 0.33
 

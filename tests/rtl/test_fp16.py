@@ -1,4 +1,4 @@
-"""The FP16 element against numpy's IEEE 754 arithmetic, bit for bit, every NaN counting as one."""
+"""The FP16 element against numpy's IEEE 754 arithmetic, bit for bit, any NaN equal to any other."""
 
 from __future__ import annotations
 

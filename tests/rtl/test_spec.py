@@ -97,9 +97,8 @@ def registers(text: str) -> list[list[str]]:
 
     Yosys splits some into nameless ones, which an assignment joins to the name.
     """
-    found = sorted(
-        set(re.findall(r"^ *(?:if \(.*\) |else )?(\w+)(?:\[\d+\])? <= ", text, re.MULTILINE))
-    )
+    assignment = r"^ *(?:if \(.*\) |else )?(\w+)(?:\[\d+\])? <= "
+    found = sorted(set(re.findall(assignment, text, re.MULTILINE)))
     aliases = {part: whole for whole, part in re.findall(r"assign (.*) = (_\d+_);", text)}
     return [re.findall(r"[a-z]\w*", aliases.get(register, register)) for register in found]
 

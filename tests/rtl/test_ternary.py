@@ -144,11 +144,11 @@ def test_a_binary_layer_agrees_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize("make", [TernarySpec, BinarySpec])
-def test_no_multiplier_and_one_adder_a_lane(make: Callable[..., Any]) -> None:
+def test_no_multiplier_and_one_adder_per_lane(make: Callable[..., Any]) -> None:
     top = PlainPorts(make(lanes=32))
     text = rtlil.convert(top, ports=[*top.inputs.values(), *top.outputs.values()], emit_src=False)
     cells = [line.split()[1] for line in text.splitlines() if line.split()[:1] == ["cell"]]
     assert not [cell for cell in cells if cell in ("$mul", "$macc", "$div", "$mod")]
-    # L - 1 in the tree and the accumulator; the one besides counts steps for the guard on K.
+    # L - 1 in the tree and the accumulator; the additional one counts steps for the guard on K.
     assert cells.count("$add") == 32 + 1
     assert not [cell for cell in cells if cell in ("$sub", "$neg")]

@@ -53,7 +53,7 @@ def icarus(folder: Path, *sources: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("name", "parameters", "how"), EXPORTS, ids=IDS)
-def test_every_register_stands_on_the_bare_clock(
+def test_every_register_is_clocked_by_the_port_itself(
     name: str, parameters: dict[str, Any], how: dict[str, Any]
 ) -> None:
     text = export_verilog(make_spec(name, **parameters), **how)
@@ -191,7 +191,7 @@ def test_deterministic_with_parameters_and_versions_in_the_header() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["1st", "a-b", "a b", "ä"])
-def test_a_prefix_that_is_no_identifier(prefix: str) -> None:
+def test_a_prefix_that_is_not_an_identifier(prefix: str) -> None:
     with pytest.raises(InputError, match="not usable"):
         module_name(TernarySpec(), prefix)
 
