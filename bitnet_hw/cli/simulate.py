@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,8 @@ from .elements import ElementCommand
 from .output import print_json
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from ..rtl.backends.interface import Progress
     from ..rtl.pe import AnyArray, PESpec
     from ..rtl.simulate import SimulationReport
@@ -85,7 +87,7 @@ _DEFAULT_ROWS = 100
 def command(
     pe: str, k_max: int | None, k: int | None, rows: int | None, zeros: float | None,
     stalls: float, seed: int, weights: Path | None, activations: Path | None, backend: str,
-    vcd: Path | None, force: bool, as_json: bool, **parameters: Any,  # noqa: ANN401
+    vcd: Path | None, force: bool, as_json: bool, **parameters: object,
 ) -> int:  # fmt: skip
     """Simulate a processing element cycle by cycle and compare it with the reference.
 
@@ -152,7 +154,7 @@ def _check(
 
 
 def _operands(
-    spec: PESpec, rng: Any, act: AnyArray | None, wgt: AnyArray | None, rows: int | None,  # noqa: ANN401
+    spec: PESpec, rng: Generator, act: AnyArray | None, wgt: AnyArray | None, rows: int | None,
     length: int, zeros: float | None,
 ) -> tuple[AnyArray, AnyArray]:  # fmt: skip
     """Return the rows to simulate, drawing operands that no file gave."""

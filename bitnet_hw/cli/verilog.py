@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -60,7 +59,7 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 def command(
     pe: str, output: Path, prefix: str, clear_port: bool, reset: str, testbench: Path | None,
     rows: int, k: int | None, stalls: float, seed: int, ecp5: bool, no_dsp: bool, force: bool,
-    **parameters: Any,  # noqa: ANN401
+    **parameters: object,
 ) -> int:  # fmt: skip
     """Export a processing element as one Verilog module with plain port names."""
     from ..files.writing import whole_file
