@@ -1,8 +1,8 @@
-"""Cycles a second of each simulator on the same design, vectors and stalls.
+"""Cycles per second of each simulator on the same design, vectors and stalls.
 
-Run ``python benchmarks/simulators.py``. All in one process, one after another; a simulator whose
-tools are missing is left out with the reason. Building is timed on its own. Compare the ratios of
-one run, not the figures of two.
+Run ``python benchmarks/simulators.py``. The simulators run in one process, one after another; one
+whose tools are missing is left out with the reason. Building is timed separately. Compare the
+ratios of one run rather than the figures of two.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from bitnet_hw.errors import ToolMissingError
 from bitnet_hw.rtl.backends.compiled import build
+from bitnet_hw.rtl.backends.interface import Backend, RunRecord
 from bitnet_hw.rtl.backends.pysim import run as run_pysim
-from bitnet_hw.rtl.backends.trace import Backend, Trace
 from bitnet_hw.rtl.family import make_spec
 from bitnet_hw.rtl.pe import PESpec
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
 
-from bitnet_hw.errors import ToolMissingError
-
 K = 2560
-#: Element, lanes, dot products for pysim, and how many times more for the compiled ones.
+#: Element, lanes, dot products for pysim, and how many times as many for the compiled simulators.
 DESIGNS = [
     ("ternary", 8, 24, 75),
     ("ternary", 32, 80, 75),
@@ -33,21 +33,21 @@ DESIGNS = [
 ]
 
 
-def timed(backend: Backend, spec: PESpec, stimulus: Stimulus) -> tuple[float, float, Trace]:
-    """Return seconds of building, seconds of running, and the trace."""
+def timed(backend: Backend, spec: PESpec, stimulus: Stimulus) -> tuple[float, float, RunRecord]:
+    """Return the seconds of building, those of running, and the record of the run."""
     start = time.perf_counter()
     if backend is Backend.PYSIM:
-        trace = run_pysim(spec, stimulus)
-        return 0.0, time.perf_counter() - start, trace
+        record = run_pysim(spec, stimulus)
+        return 0.0, time.perf_counter() - start, record
     with tempfile.TemporaryDirectory() as folder:
         design = build(spec, backend, Path(folder))
         built = time.perf_counter()
-        trace = design.run(stimulus)
-        return built - start, time.perf_counter() - built, trace
+        record = design.run(stimulus)
+        return built - start, time.perf_counter() - built, record
 
 
 def repeated(stimulus: Stimulus, times: int) -> Stimulus:
-    """Return the same vectors `times` times over."""
+    """Return a stimulus with the same vectors, repeated `times` times."""
     return Stimulus(
         act=np.tile(stimulus.act, (times, 1)),
         wgt=np.tile(stimulus.wgt, (times, 1)),
@@ -72,19 +72,19 @@ def main() -> int:
         for backend in Backend:
             factor = 1 if backend is Backend.PYSIM else times
             try:
-                building, running, trace = timed(backend, spec, repeated(stimulus, factor))
+                building, running, record = timed(backend, spec, repeated(stimulus, factor))
             except ToolMissingError as error:
                 print(f"{name + ' ' + str(lanes):>12} {backend.value:>10} left out: {error}")
                 continue
-            sums = sums or trace.sums
-            if trace.sums != sums * (len(trace.sums) // len(sums)):
+            sums = sums or record.sums
+            if record.sums != sums * (len(record.sums) // len(sums)):
                 print(f"{backend.value} disagrees on {name} {lanes}", file=sys.stderr)
                 return 1
-            speed = trace.cycles / running
+            speed = record.cycles / running
             slowest = slowest or speed
             print(
                 f"{name + ' ' + str(lanes):>12} {backend.value:>10} {building:>8.1f} "
-                f"{trace.cycles:>10,} {speed:>12,.0f} {speed / slowest:>7.0f}"
+                f"{record.cycles:>10,} {speed:>12,.0f} {speed / slowest:>7.0f}"
             )
     return 0
 

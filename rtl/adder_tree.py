@@ -1,8 +1,8 @@
-"""A tree that sums the lanes, one adder a pair, with a carry into each adder.
+"""A tree that sums the lanes, with one adder per pair and a carry into each adder.
 
-L terms take L - 1 adders; with the accumulator that makes L adders, so each of L lanes may own
-the carry-in of one. An add-only lane negates by inverting and adding one, and that one is such
-a carry: sign correction costs no adder and no negation a lane.
+L terms take L - 1 adders, or L with the accumulator, so that each of the L lanes may have the
+carry-in of one adder. An add-only lane negates by inverting and adding one; that one is its
+carry, so correcting the sign costs neither an adder nor a negation per lane.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ def reduce_tree(
     Parameters
     ----------
     m : amaranth.Module
-        Where to build.
+        Module that receives the logic.
     terms : sequence of amaranth.Value
         L terms.
     carries : sequence of amaranth.Value
-        L carry-ins, or none.
+        L carry-ins, or an empty sequence.
     add : callable
-        Builds one adder from a module, two nodes, a carry or None, and a name.
+        Function that builds one adder from a module, two nodes, a carry or None, and a name.
     advance : amaranth.Value
         Enables the registers.
     levels_per_stage : int
-        Levels between registers; 0 for none. With any, the root is always registered.
+        Levels between registers, or 0 for no registers. Otherwise the root always has one.
 
     Returns
     -------
     tuple
-        The root, the one carry that is left for the accumulator (None without carries), and
-        the number of register stages.
+        The root, the carry that is left for the accumulator (None without carries), and the
+        number of register stages.
     """
     nodes, spare = list(terms), list(carries)
     level = stages = 0
@@ -63,7 +63,7 @@ def reduce_tree(
         if levels_per_stage and (level % levels_per_stage == 0 or len(nodes) == 1):
             stages += 1
             nodes, spare = _stage(m, nodes, spare, advance, stages)
-    if levels_per_stage and stages == 0:  # one lane: no adder, yet a register
+    if levels_per_stage and stages == 0:  # a single lane has no adder, but still a register
         stages = 1
         nodes, spare = _stage(m, nodes, spare, advance, stages)
     return nodes[0], spare[0] if spare else None, stages
@@ -83,8 +83,8 @@ def add_integers(m: Module, left: Value, right: Value, carry: Value | None, name
 def sum_with_carry(left: Value, right: Value, carry: Value | None, width: int) -> Value:
     """Return the low `width` bits of ``left + right + carry``, as a signed value.
 
-    The carry enters through an extra low bit: 1 and the carry, added there, carry into bit 0.
-    That is the form that synthesis maps to one carry chain.
+    The carry enters through an extra low bit, where 1 plus the carry carries into bit 0.
+    Synthesis maps that form to one carry chain.
     """
     if carry is None:
         return (left + right)[:width].as_signed()

@@ -1,8 +1,9 @@
-"""The control that every processing element shares, around a data path of its own kind."""
+"""The control that all processing elements share, around the data path of each kind."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from amaranth import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
@@ -14,19 +15,26 @@ class ProcessingElement(wiring.Component):
     """Control around a data path: handshakes, marks, the accumulator, the guard on K, counters.
 
     The whole pipeline advances or holds together: it holds while a sum waits to be taken. Only
-    control is reset; data that no valid mark covers is never used.
+    control is reset; data without a valid mark is never used.
+
+    A subclass builds the data path. `PESpec.register_role` knows registers by the prefix of their
+    names, so a register of its own takes one of the prefixes that `PESpec` lists.
 
     Parameters
     ----------
     spec : PESpec
-        What to build.
+        Element to build.
     """
+
+    #: Whether gating holds a lane's weight too. A multiplier must see neither operand change; an
+    #: add-only lane needs the new weight, since the weight is what silences it.
+    gates_weights: ClassVar[bool] = False
 
     def __init__(self, spec: PESpec) -> None:
         self.spec = spec
         super().__init__(spec.signature)
 
-    # What a kind of processing element fills in.
+    # The data path, which each kind of processing element builds.
 
     @abstractmethod
     def nonzero(self, weight: Value) -> Value:
@@ -46,18 +54,20 @@ class ProcessingElement(wiring.Component):
         Parameters
         ----------
         m : amaranth.Module
-            Where to build.
+            Module that receives the logic.
         act, wgt : list of amaranth.Value
-            One operand of each a lane.
+            One activation and one weight per lane.
         live : list of amaranth.Value or None
-            With zero gating, which lanes hold this step's operands; the others contribute zero.
+            With zero gating, whether each lane holds operands of this step; the others contribute
+            zero.
         advance : amaranth.Value
             Enables every register.
 
         Returns
         -------
         tuple
-            The sum of one step, a carry that belongs to it or None, and the registers passed.
+            The sum of one step, a carry that belongs to it or None, and the number of registers
+            on the way.
         """
 
     @abstractmethod
@@ -69,10 +79,10 @@ class ProcessingElement(wiring.Component):
         """Bit pattern whose addition changes no number."""
         return 0
 
-    # What all share.
+    # The control.
 
     def elaborate(self, platform: object) -> Module:  # noqa: ARG002  amaranth's signature
-        """Build the control; the data path comes from the methods above."""
+        """Build the control, and the data path through the methods above."""
         m = Module()
         spec = self.spec
         step = self.i.payload
@@ -97,7 +107,7 @@ class ProcessingElement(wiring.Component):
         if depth != spec.depth:
             raise RuntimeError(f"{spec}: {depth} pipeline registers built, {spec.depth} promised")
 
-        # valid, first, last beside the data, one entry a stage.
+        # Marks valid, first and last beside the data, one entry per stage.
         marks: list[tuple[Value, Value, Value]] = [(self.i.valid, step.first, step.last)]
         for stage in range(1, depth + 1):
             valid = Signal(name=f"valid_{stage}")
@@ -129,8 +139,8 @@ class ProcessingElement(wiring.Component):
                 with m.If(last):
                     m.d.sync += out.eq(total)
             if depth > 0:
-                # A row's first step enters the stage before the adder: start anew. Done a stage
-                # early it is the registers' own synchronous clear, and costs no gate a bit.
+                # A row's first step enters the stage before the adder: start anew. Done one stage
+                # early, this is the registers' own synchronous clear and costs no gate per bit.
                 with m.If(marks[-2][0] & marks[-2][1]):
                     m.d.sync += acc.eq(self.identity)
         return m
@@ -138,8 +148,8 @@ class ProcessingElement(wiring.Component):
     def _guard(self, m: Module, accept: Value) -> None:
         """Flag a step that its row cannot hold.
 
-        ``full`` is the top bit of a counter that starts at ``2**n - steps_max``, so no
-        comparison is needed. It is also set when no row is open.
+        ``full`` is the top bit of a counter that starts at ``2**n - steps_max``, which saves a
+        comparison. It is also set while no row is open.
         """
         step = self.i.payload
         bits = (self.spec.steps_max - 1).bit_length()
@@ -171,14 +181,10 @@ class ProcessingElement(wiring.Component):
                 self.tally.nonzero.eq(self.tally.nonzero + counts[0]),
             ]
 
-    #: Whether gating holds a lane's weight too. A multiplier must see neither operand move; an
-    #: add-only lane needs the new weight, which is what silences it.
-    gates_weights: bool = False
-
     def gate(
         self, m: Module, act: list[Value], wgt: list[Value], advance: Value
     ) -> tuple[list[Value], list[Value], list[Value]]:
-        """Register the operands, lanes with a zero weight holding theirs."""
+        """Register the operands; a lane with a zero weight holds its former ones."""
         held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
             load = advance & self.nonzero(w)
@@ -189,7 +195,7 @@ class ProcessingElement(wiring.Component):
 
 
 def delayed(m: Module, value: Value, enable: Value, name: str) -> Value:
-    """Return `value` one pipeline stage later, in a register without reset."""
+    """Return `value` one pipeline stage later, from a register without reset."""
     register = Signal(value.shape(), name=name, reset_less=True)
     with m.If(enable):
         m.d.sync += register.eq(value)

@@ -1,7 +1,7 @@
 """IEEE 754 multiplication and addition as combinational logic.
 
-Round to nearest, ties to even; subnormal operands and results; infinities; one quiet NaN for
-every NaN. No flags, no traps.
+Rounds to nearest, ties to even, with subnormal operands and results and infinities. Every NaN
+becomes the same quiet NaN. There are no flags and no traps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class FloatFormat:
     Attributes
     ----------
     exponent, mantissa : int
-        Widths of the two fields; a sign bit comes on top.
+        Widths of the two fields; a sign bit is added.
     """
 
     exponent: int
@@ -26,12 +26,12 @@ class FloatFormat:
 
     @property
     def width(self) -> int:
-        """Bits in all."""
+        """Bits in total."""
         return 1 + self.exponent + self.mantissa
 
     @property
     def bias(self) -> int:
-        """What the exponent field adds."""
+        """Bias of the exponent field."""
         return (1 << (self.exponent - 1)) - 1
 
     @property
@@ -46,7 +46,7 @@ class FloatFormat:
 
     @property
     def nan(self) -> int:
-        """Bit pattern of the NaN that arithmetic returns: quiet, positive."""
+        """Bit pattern of the NaN that arithmetic returns, which is quiet and positive."""
         return self.infinity | 1 << (self.mantissa - 1)
 
 
@@ -55,7 +55,7 @@ FP32 = FloatFormat(8, 23)
 
 
 class _Unpacked:
-    """Fields and classes of one operand."""
+    """Fields and classification of one operand."""
 
     def __init__(self, m: Module, value: Value, form: FloatFormat, name: str) -> None:
         mantissa = value[: form.mantissa]
@@ -82,7 +82,7 @@ class _Unpacked:
 def multiply(
     m: Module, a: Value, b: Value, source: FloatFormat, target: FloatFormat, name: str
 ) -> Value:
-    """Multiply two numbers of one format into the same or a wider one, rounded once.
+    """Multiply two numbers of one format into the same or a wider format, rounded once.
 
     Into a format with twice the mantissa and more exponent (FP16 into FP32) the product is
     exact, and no rounding is built.
@@ -118,7 +118,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
     m.d.comb += [big.eq(Mux(swap, b, a)), small.eq(Mux(swap, a, b))]
     x = _Unpacked(m, big, form, f"{name}_x")
     y = _Unpacked(m, small, form, f"{name}_y")
-    # Guard, round and sticky positions below the last place are all that rounding needs.
+    # Rounding needs only the guard, round and sticky positions below the last place.
     distance = Signal(form.exponent, name=f"{name}_distance")
     m.d.comb += distance.eq(x.exponent - y.exponent)
     aligned, sticky = _shift_right(m, Cat(Const(0, 3), y.significand), distance, f"{name}_align")
@@ -154,7 +154,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
 def _round(
     m: Module, normal: Value, exponent: Value, form: FloatFormat, name: str
 ) -> tuple[Value, Value]:
-    """Round a normalised significand whose exponent may be that of a subnormal, or lower."""
+    """Round a normalised significand whose exponent may be as low as a subnormal's, or lower."""
     shift = Signal(len(exponent), name=f"{name}_denormal")
     field = Signal(form.exponent + 1, name=f"{name}_field")
     with m.If(exponent > 0):
@@ -168,7 +168,7 @@ def _round(
 def _round_up(
     m: Module, value: Value, exponent: Value, sticky: Value, form: FloatFormat, name: str
 ) -> tuple[Value, Value]:
-    """Round the top of `value` half to even; a carry runs on into the exponent field."""
+    """Round the top of `value` half to even; a carry propagates into the exponent field."""
     cut = len(value) - (form.mantissa + 1)
     rest = value[: cut - 1].any() | sticky
     up = value[cut - 1] & (rest | value[cut])

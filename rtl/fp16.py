@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..errors import InputError
 from .adder_tree import reduce_tree, register_all
 from .element import ProcessingElement, delayed
 from .floating import FP16, FP32, FloatFormat, add, multiply
-from .pe import AnyArray, CodeArray, PESpec
+from .pe import AnyArray, CodeArray, Distribution, PESpec
 
 _ACCUMULATORS: dict[str, tuple[FloatFormat, type[np.floating], type[np.unsignedinteger]]] = {
     "fp16": (FP16, np.float16, np.uint16),
@@ -26,19 +26,21 @@ class Fp16Spec(PESpec):
 
     Every operation rounds once, to nearest even, in this order: the products of a step, a tree
     of additions over its lanes (neighbours in pairs; an odd one waits for the next level), then
-    one addition to the accumulator, which the first step of a row loads. The accumulator's
-    addition is one cycle, so it sets the clock.
+    one addition to the accumulator, which the first step of a row loads. The accumulator adds
+    in one cycle, which limits the clock.
 
     Attributes
     ----------
     accumulate : {"fp32", "fp16"}
-        Format of products' sums. An FP16 product is exact in FP32; in FP16 it is rounded.
+        Format of products and sums. An FP16 product is exact in FP32 and rounded in FP16.
     """
 
     name: ClassVar[str] = "fp16"
     multiplies: ClassVar[bool] = True
 
-    accumulate: str = "fp32"
+    accumulate: str = field(
+        default="fp32", metadata={"help": "Format of products and sums: fp32 or fp16."}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,9 +48,19 @@ class Fp16Spec(PESpec):
             raise InputError(f"accumulate must be fp16 or fp32, found {self.accumulate!r}")
 
     @property
-    def target(self) -> FloatFormat:
+    def sum_format(self) -> FloatFormat:
         """Format of products and sums."""
         return _ACCUMULATORS[self.accumulate][0]
+
+    @property
+    def activation_format(self) -> str:
+        """``fp16``."""
+        return "fp16"
+
+    @property
+    def accumulator_format(self) -> str:
+        """``fp16`` or ``fp32``."""
+        return self.accumulate
 
     @property
     def act_shape(self) -> Shape:
@@ -63,7 +75,7 @@ class Fp16Spec(PESpec):
     @property
     def sum_shape(self) -> Shape:
         """Bit pattern."""
-        return unsigned(self.target.width)
+        return unsigned(self.sum_format.width)
 
     def check_activations(self, act: AnyArray) -> None:
         """Raise `InputError` for a value that FP16 does not hold exactly."""
@@ -81,11 +93,11 @@ class Fp16Spec(PESpec):
         )
 
     def padding(self) -> tuple[int, int]:
-        """Both +0."""
+        """Return +0 for both."""
         return 0, 0
 
     def compute(self, act: AnyArray, wgt: AnyArray) -> AnyArray:
-        """Return sums of rows (R, K), rounded step by step as the hardware rounds.
+        """Return the sums of rows (R, K), each operation rounded as the hardware rounds it.
 
         Shape (R,), float16 or float32.
         """
@@ -117,19 +129,40 @@ class Fp16Spec(PESpec):
         return int(real(value).view(bits))
 
     def agrees(self, got: Any, expected: Any) -> bool:  # noqa: ANN401  float16 or float32
-        """Whether the bits are equal, every NaN counting as one."""
+        """Return whether the bits are equal; any NaN equals any other."""
         if np.isnan(got) or np.isnan(expected):
             return bool(np.isnan(got) and np.isnan(expected))
         return bool(got.tobytes() == expected.tobytes())
 
-    def random_operands(
-        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    def draw_operands(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw Gaussian operands; a share of the weights is zero."""
-        act = rng.standard_normal((rows, k)).astype(np.float16)
-        wgt = rng.standard_normal((rows, k)).astype(np.float16)
-        wgt[rng.random((rows, k)) < zeros] = 0
+        """Draw Gaussian operands; a share of the weights becomes zero."""
+        act = rng.standard_normal(shape).astype(np.float16)
+        wgt = rng.standard_normal(shape).astype(np.float16)
+        wgt[rng.random(shape) < zeros] = 0
         return act, wgt
+
+    def draw_activations(
+        self, rng: np.random.Generator, shape: tuple[int, int], distribution: Distribution
+    ) -> AnyArray:
+        """Draw Gaussian values of unit variance, or uniform ones between -1 and 1."""
+        if distribution == "uniform":
+            return rng.uniform(-1, 1, shape).astype(np.float16)
+        return rng.standard_normal(shape).astype(np.float16)
+
+    def draw_weights(
+        self,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        zeros: float,  # noqa: ARG002  a share for ternary weights
+    ) -> AnyArray:
+        """Draw Gaussian weights of unit variance."""
+        return rng.standard_normal(shape).astype(np.float16)
+
+    def quantize_activations(self, values: AnyArray) -> AnyArray:
+        """Round to FP16."""
+        return values.astype(np.float16)
 
     def create(self) -> Fp16PE:
         """Return the hardware."""
@@ -137,17 +170,17 @@ class Fp16Spec(PESpec):
 
 
 class Fp16PE(ProcessingElement):
-    """One multiplier and one adder a lane, in floating point."""
+    """One floating-point multiplier and one floating-point adder per lane."""
 
     spec: Fp16Spec
 
     @property
     def identity(self) -> int:
-        """-0, the one number whose addition changes nothing, not even +0."""
-        return 1 << (self.spec.target.width - 1)
+        """Bit pattern of -0, the one number whose addition changes nothing, not even +0."""
+        return 1 << (self.spec.sum_format.width - 1)
 
     def nonzero(self, weight: Value) -> Value:
-        """Neither +0 nor -0."""
+        """Return whether the weight is neither +0 nor -0."""
         return weight[:-1].any()
 
     def gate(
@@ -155,8 +188,8 @@ class Fp16PE(ProcessingElement):
     ) -> tuple[list[Value], list[Value], list[Value]]:
         """Hold magnitudes where the weight is zero and the activation finite.
 
-        Zero times infinity or NaN is NaN, so such a lane runs. Signs always load: they make the
-        sign of the zero product.
+        Zero times infinity or NaN is NaN, so such a lane is not gated. Signs always load: they
+        decide the sign of the zero product.
         """
         held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
@@ -178,7 +211,7 @@ class Fp16PE(ProcessingElement):
         advance: Value,
     ) -> tuple[Value, Value | None, int]:
         """Build lanes and tree; see the base class."""
-        target = self.spec.target
+        target = self.spec.sum_format
         products: list[Value] = []
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
             product = multiply(m, x, w, FP16, target, f"mul_{lane}")
@@ -204,10 +237,10 @@ class Fp16PE(ProcessingElement):
 
     def accumulate(self, m: Module, acc: Value, addend: Value, carry: Value | None) -> Value:  # noqa: ARG002  no carry in floating point
         """Add with one rounding."""
-        return add(m, acc, addend, self.spec.target, "acc_sum")
+        return add(m, acc, addend, self.spec.sum_format, "acc_sum")
 
     def _add(self, m: Module, left: Value, right: Value, carry: Value | None, name: str) -> Value:  # noqa: ARG002  no carry in floating point
-        return add(m, left, right, self.spec.target, name)
+        return add(m, left, right, self.spec.sum_format, name)
 
 
 def _check_fp16(what: str, values: AnyArray) -> None:

@@ -1,4 +1,4 @@
-"""Multiplying processing elements: INT8 and INT4, the baselines of the add-only ones."""
+"""Multiplying processing elements, INT8 and INT4: the baselines for the add-only ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import ClassVar
 import numpy as np
 from amaranth import Module, Mux, Shape, Signal, Value, signed
 
-from .integer import IntegerPE, IntegerSpec, NDArrayBool
-from .pe import AnyArray
+from .integer import SIGMAS_TO_ABSMAX, IntegerPE, IntegerSpec, quantized
+from .pe import AnyArray, BoolArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultiplySpec(IntegerSpec):
-    """A processing element with a two's-complement multiplier a lane."""
+    """A processing element with a two's-complement multiplier in each lane."""
 
     multiplies: ClassVar[bool] = True
+    integer_multipliers: ClassVar[bool] = True
+    #: Width of a weight.
     wgt_bits: ClassVar[int]
 
     @property
@@ -24,20 +26,29 @@ class MultiplySpec(IntegerSpec):
         """Two's complement."""
         return signed(self.wgt_bits)
 
-    def bad_weights(self, wgt: AnyArray) -> NDArrayBool:
-        """Return where a weight is out of range."""
+    def bad_weights(self, wgt: AnyArray) -> BoolArray:
+        """Return a mask of the weights out of range."""
         top = 1 << (self.wgt_bits - 1)
         return np.asarray((wgt < -top) | (wgt >= top))
 
-    def random_operands(
-        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    def draw_operands(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw both over their whole range; a share of the weights is set to zero."""
+        """Draw both over their whole range; a share of the weights becomes zero."""
         top = 1 << (self.wgt_bits - 1)
-        magnitudes = rng.integers(1, top + 1, (rows, k), dtype=np.int64)
-        signs = np.where((rng.random((rows, k)) < 0.5) & (magnitudes < top), 1, -1)
-        kept = rng.random((rows, k)) >= zeros
-        return self.random_activations(rng, (rows, k)), magnitudes * signs * kept
+        magnitudes = rng.integers(1, top + 1, shape, dtype=np.int64)
+        signs = np.where((rng.random(shape) < 0.5) & (magnitudes < top), 1, -1)
+        kept = rng.random(shape) >= zeros
+        return self.draw_activations(rng, shape), magnitudes * signs * kept
+
+    def draw_weights(
+        self,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        zeros: float,  # noqa: ARG002  a share for ternary weights
+    ) -> AnyArray:
+        """Draw Gaussian weights, absmax-quantised."""
+        return quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, self.wgt_bits)
 
     def create(self) -> MultiplyPE:
         """Return the hardware."""
@@ -67,13 +78,13 @@ class Int4Spec(MultiplySpec):
 
 
 class MultiplyPE(IntegerPE):
-    """One multiplier and one adder a lane."""
+    """One multiplier and one adder per lane."""
 
     spec: MultiplySpec
-    gates_weights = True
+    gates_weights: ClassVar[bool] = True
 
     def nonzero(self, weight: Value) -> Value:
-        """Any bit set."""
+        """Return whether any bit is set."""
         return weight.any()
 
     def lane(

@@ -1,4 +1,4 @@
-"""Operands from files: ``.npy`` and ``.npz`` arrays, cut into dot products."""
+"""Operands from ``.npy`` and ``.npz`` files, paired into dot products."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..errors import InputError
 from .pe import AnyArray
 
 
-def load_array(path: Path, name: str, check: Callable[[AnyArray], None]) -> AnyArray:
+def load_array(path: Path | str, name: str, check: Callable[[AnyArray], None]) -> AnyArray:
     """Load one array of shape (rows, K) or (K,).
 
     Parameters
     ----------
-    path : pathlib.Path
-        A ``.npy`` file, or a ``.npz`` file that holds one array or one called `name`.
+    path : pathlib.Path or str
+        A ``.npy`` file, or a ``.npz`` file with a single array or one called `name`.
     name : str
         ``weights`` or ``activations``.
     check : callable
-        Raises `InputError` for values that the hardware does not take.
+        Function that raises `InputError` for values that the hardware does not take.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def load_array(path: Path, name: str, check: Callable[[AnyArray], None]) -> AnyA
             if key not in keys:
                 raise InputError(
                     f"{path}: holds {', '.join(sorted(keys)) or 'nothing'}; "
-                    f"expected one array, or one called {name!r}"
+                    f"expected a single array, or one called {name!r}"
                 )
             try:
                 loaded = archive[key]
@@ -78,12 +78,12 @@ def pair_rows(act: AnyArray, wgt: AnyArray, limit: int | None) -> tuple[AnyArray
     wgt : numpy.ndarray
         Shape (N, K).
     limit : int or None
-        Most dot products to return, from the first token on.
+        Largest number of dot products, counted from the first token; None for no limit.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Two arrays of shape (min(T * N, limit), K): product ``t * N + n`` at row ``t * N + n``.
+        Two arrays of shape (min(T * N, limit), K): token t and weight row n at row ``t * N + n``.
 
     Raises
     ------

@@ -1,46 +1,64 @@
-"""What a processing element computes, said once.
+"""The specification of a processing element: its parameters, its software and its hardware.
 
-A specification object holds the parameters; `PESpec.compute` is the software reference and
-`PESpec.create` the hardware.
+`PESpec.compute` is the software reference, `PESpec.create` builds the hardware, and everything
+else that other modules need to know about a kind of processing element is a method or an
+attribute here. Adding a kind is therefore one file, and its entry in `bitnet_hw.rtl.family`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from amaranth import Shape
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, unknown_name
+from .floating import FloatFormat
 from .signature import PESignature
 
 MAX_LANES = 1024
 MAX_K = 1 << 24
+#: Share of zeros among random weights unless the caller gives another: about that of an
+#: absmean-quantised Gaussian matrix (0.31), in two digits.
+DEFAULT_ZEROS = 0.33
 
 CodeArray = NDArray[np.uint64]
+BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
+
+#: How activations are distributed: over the whole range of their format, or Gaussian.
+Distribution = Literal["gaussian", "uniform"]
+#: What a register holds.
+RegisterRole = Literal["weights", "activations", "accumulator", "pipeline", "control"]
+
+EnumT = TypeVar("EnumT", bound=Enum)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PESpec(ABC):
     """Parameters of a processing element, its software reference and its hardware.
 
+    The command line makes an option of every parameter and takes its help text from the field's
+    metadata.
+
     Attributes
     ----------
     lanes : int
-        L, products formed in one cycle.
+        L, products formed per cycle.
     k_max : int
         Longest row. The guard counts whole steps, so the bound that it enforces, and that
         widths are derived from, is `k_bound`.
     pipeline : int
-        Adder-tree levels between registers; 0 for none, which leaves the accumulator alone.
+        Adder-tree levels between registers; with 0, the accumulator is the only register.
     zero_gating : bool
-        Operand registers in front of the lanes, which hold their value where the weight is
-        zero, so that such a lane does not toggle.
+        Operand registers in front of the lanes that hold their value where the weight is zero,
+        so that such a lane does not toggle.
     counters : bool
         Counters of executed adder slots and non-zero terms.
 
@@ -50,25 +68,47 @@ class PESpec(ABC):
         If a parameter is out of range.
     """
 
-    #: As the command line takes it.
+    #: Name on the command line and in reports.
     name: ClassVar[str]
-    #: Whether a lane multiplies, so that a product register pays off.
+    #: Whether a lane multiplies, so that a register after its product pays off.
     multiplies: ClassVar[bool] = False
+    #: Whether the lanes hold integer multipliers, which synthesis may recode (Booth).
+    integer_multipliers: ClassVar[bool] = False
+    #: Whether a weight can be zero.
+    zero_weights: ClassVar[bool] = True
+    #: Prefixes of register names by what the registers hold; all others are control.
+    register_prefixes: ClassVar[Mapping[RegisterRole, tuple[str, ...]]] = {
+        "weights": ("wgt_",),
+        "activations": ("act_",),
+        "accumulator": ("acc", "out_sum"),
+        "pipeline": ("node_", "carry_", "product_", "live_"),
+    }
 
-    lanes: int = 32
-    k_max: int = 4096
-    pipeline: int = 1
-    zero_gating: bool = False
-    counters: bool = False
+    lanes: int = field(default=32, metadata={"help": "Number of lanes: products formed per cycle."})
+    k_max: int = field(default=4096, metadata={"help": "Longest row that the hardware takes."})
+    pipeline: int = field(
+        default=1, metadata={"help": "Adder-tree levels between registers; 0 for no registers."}
+    )
+    zero_gating: bool = field(
+        default=False, metadata={"help": "Hold the operands of a lane while its weight is zero."}
+    )
+    counters: bool = field(
+        default=False,
+        metadata={"help": "Add counters and their ports, tally_slots and tally_nonzero."},
+    )
 
     def __post_init__(self) -> None:
         check_range("lanes", self.lanes, 1, MAX_LANES)
         check_range("k_max", self.k_max, 1, MAX_K)
         check_range("pipeline", self.pipeline, 0, 10)
+        if self.zero_gating and not self.zero_weights:
+            raise InputError(f"zero_gating does not apply to the {self.name} PE: no weight is zero")
+
+    # Rows, steps and cycles.
 
     @property
     def steps_max(self) -> int:
-        """Most steps of a row: ceil(k_max / lanes)."""
+        """Most steps per row: ceil(k_max / lanes)."""
         return -(-self.k_max // self.lanes)
 
     @property
@@ -95,15 +135,31 @@ class PESpec(ABC):
 
     @property
     def latency(self) -> int:
-        """Cycles from the one that takes a row's last step to the one that shows its sum."""
+        """Cycles from accepting a row's last step to offering its sum."""
         return self.depth + 1
 
     def cycles(self, k: int, rows: int = 1) -> int:
-        """Return the cycles of `rows` rows back to back, none of the streams stalled.
+        """Return the cycles of `rows` rows back to back when neither stream stalls.
 
-        ``rows * ceil(k / lanes) + latency``, both ends counted.
+        ``rows * ceil(k / lanes) + latency``, from the cycle of the first step to that of the
+        last sum, both included.
         """
         return rows * self.steps(k) + self.latency
+
+    def adder_slots(self, k: int, rows: int) -> int:
+        """Return the adder slots that `rows` rows execute: ``rows * ceil(k / lanes) * lanes``."""
+        return rows * self.steps(k) * self.lanes
+
+    def nonzero_terms(self, wgt: AnyArray) -> int:
+        """Return the terms that the counter of non-zero weights counts for rows (R, K).
+
+        Where no weight can be zero, the counter counts every lane of every step.
+        """
+        if not self.zero_weights:
+            return self.adder_slots(wgt.shape[1], wgt.shape[0])
+        return int(np.count_nonzero(wgt))
+
+    # Ports and formats.
 
     @property
     @abstractmethod
@@ -125,19 +181,55 @@ class PESpec(ABC):
         """Ports of the hardware."""
         return PESignature(self.lanes, self.act_shape, self.wgt_shape, self.sum_shape)
 
+    @property
+    @abstractmethod
+    def activation_format(self) -> str:
+        """Number format of an activation, as energy tables name it: ``int8``, ``fp16``."""
+
+    @property
+    def weight_format(self) -> str:
+        """Number format of a weight; the processing element is named after it."""
+        return self.name
+
+    @property
+    @abstractmethod
+    def accumulator_format(self) -> str:
+        """Number format of the sum: ``int21``, ``fp32``."""
+
+    @property
+    def sum_format(self) -> FloatFormat | None:
+        """IEEE 754 format of the sum, or None if the sum is an integer."""
+        return None
+
+    def register_role(self, names: Iterable[str]) -> RegisterRole:
+        """Return what a register holds.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Names of the register's output in an export, or in a netlist made from one.
+        """
+        own = [name.removeprefix("pe_") for name in names]
+        for role, prefixes in self.register_prefixes.items():
+            if any(name.startswith(prefixes) for name in own):
+                return role
+        return "control"
+
+    # Operands and sums, in software.
+
     @abstractmethod
     def check_activations(self, act: AnyArray) -> None:
-        """Raise `InputError` unless an array of any shape holds values that the hardware takes."""
+        """Raise `InputError` unless the hardware takes every value of an array of any shape."""
 
     @abstractmethod
     def check_weights(self, wgt: AnyArray) -> None:
-        """Raise `InputError` unless an array of any shape holds values that the hardware takes."""
+        """Raise `InputError` unless the hardware takes every value of an array of any shape."""
 
     def check_operands(self, act: AnyArray, wgt: AnyArray) -> None:
         """Raise `InputError` unless rows (R, K) of both fit the hardware, K up to `k_max`."""
         if act.ndim != 2 or act.shape != wgt.shape or act.size == 0:
             raise InputError(
-                "activations and weights must be two equal shapes (rows, K), "
+                "activations and weights must have the same shape (rows, K), "
                 f"found {act.shape} and {wgt.shape}"
             )
         check_range("K", act.shape[1], 1, self.k_max)
@@ -154,7 +246,7 @@ class PESpec(ABC):
 
     @abstractmethod
     def compute(self, act: AnyArray, wgt: AnyArray) -> AnyArray:
-        """Compute what the hardware computes.
+        """Compute the sums that the hardware must give.
 
         Parameters
         ----------
@@ -176,29 +268,91 @@ class PESpec(ABC):
         """Return the bit pattern of a sum of the reference."""
 
     def agrees(self, got: Any, expected: Any) -> bool:  # noqa: ANN401  a number of any format
-        """Whether a sum of the hardware equals one of the reference."""
+        """Return whether a sum of the hardware equals one of the reference."""
         return bool(got == expected)
 
-    def nonzero_terms(self, wgt: AnyArray) -> int:
-        """Return how many terms the counter of non-zero weights sees for rows (R, K)."""
-        return int(np.count_nonzero(wgt))
+    def random_operands(
+        self, rng: np.random.Generator, rows: int, k: int, zeros: float | None = None
+    ) -> tuple[AnyArray, AnyArray]:
+        """Draw operands over their whole range, as a test of the hardware needs them.
 
-    def adder_slots(self, k: int, rows: int) -> int:
-        """Return the adder slots that `rows` rows execute: ``rows * ceil(k / lanes) * lanes``."""
-        return rows * self.steps(k) * self.lanes
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        rows, k : int
+            Shape of both arrays.
+        zeros : float, optional
+            Share of zeros among the weights, 0 to 1; `DEFAULT_ZEROS` when absent, or 0 where no
+            weight can be zero.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Activations and weights, shape (rows, k) each.
+
+        Raises
+        ------
+        InputError
+            If `zeros` is out of range, or above 0 where no weight can be zero.
+        """
+        if zeros is None:
+            zeros = DEFAULT_ZEROS if self.zero_weights else 0.0
+        if not 0 <= zeros <= 1:
+            raise InputError(f"the share of zero weights must be 0 to 1, found {zeros}")
+        if zeros and not self.zero_weights:
+            raise InputError(f"{self.name} weights have no zeros, found a share of {zeros}")
+        return self.draw_operands(rng, (rows, k), zeros)
 
     @abstractmethod
-    def random_operands(
-        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    def draw_operands(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw operands of shape (rows, k) over the whole range, a share of weights zero."""
+        """Draw activations and weights over their whole range; see `random_operands`."""
+
+    @abstractmethod
+    def draw_activations(
+        self, rng: np.random.Generator, shape: tuple[int, int], distribution: Distribution
+    ) -> AnyArray:
+        """Draw activations of a given distribution, for measuring energy."""
+
+    def draw_weights(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
+    ) -> AnyArray:
+        """Draw weights distributed as in a model, for measuring energy.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        shape : tuple of int
+            Rows and K.
+        zeros : float
+            Share of zeros where weights are ternary; other formats have the share that
+            quantising Gaussian weights gives.
+        """
+        return self.draw_operands(rng, shape, zeros if self.zero_weights else 0.0)[1]
+
+    @abstractmethod
+    def quantize_activations(self, values: AnyArray) -> AnyArray:
+        """Return recorded activations, shape (tokens, K), in the format of the hardware.
+
+        Values that the format does not hold are kept: `check_activations` finds them.
+        """
+
+    # Hardware.
 
     @abstractmethod
     def create(self) -> wiring.Component:
         """Return the hardware, with the ports of `signature`."""
 
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """Return the names of the parameters, sorted."""
+        return sorted(entry.name for entry in fields(cls))
+
     def parameters(self) -> dict[str, object]:
-        """Return name and parameters as they stand in reports and exported headers."""
+        """Return name and parameters as shown in reports and exported headers."""
         own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {"pe": self.name, **own}
 
@@ -207,3 +361,17 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
     """Raise `InputError` unless ``low <= value <= high``."""
     if not low <= value <= high:
         raise InputError(f"{name} must be {low} to {high}, found {value}")
+
+
+def choose(kind: type[EnumT], what: str, value: EnumT | str) -> EnumT:
+    """Return a member of an enumeration, given as itself or by its value.
+
+    Raises
+    ------
+    InputError
+        If no member has that value.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        raise unknown_name(what, str(value), [str(member.value) for member in kind]) from None

@@ -1,6 +1,6 @@
-"""A processing element under plain port names, in a clock domain of its own.
+"""A processing element with plain port names and its own clock domain.
 
-Simulation and export both use this wrapper, so that what is simulated is what is exported.
+Simulation and export both use this wrapper, so that the simulated design is the exported one.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from .signature import COUNTER_BITS
 
 
 class Reset(Enum):
-    """How the control registers are reset."""
+    """Kinds of reset of the control registers."""
 
     #: Synchronous, active high; port ``rst``.
     SYNC = "sync"
-    #: Asynchronous, active low; port ``rst_n``. Releasing it in step with the clock is the
-    #: system's duty.
+    #: Asynchronous, active low; port ``rst_n``. The system must release it synchronously.
     ASYNC_LOW = "async-low"
 
     @property
@@ -35,17 +34,17 @@ class PlainPorts(Elaboratable):
     Parameters
     ----------
     spec : PESpec
-        What to wrap.
+        Element to wrap.
     reset : Reset
         Kind of reset.
     clear_port : bool
-        Whether ``clear`` is a port; otherwise only reset clears the error and the counters.
+        Whether ``clear`` is a port; without it, only reset clears the error and the counters.
 
     Attributes
     ----------
     inputs, outputs : dict of str to amaranth.Signal
-        The ports by name, in the order of export. ``tally_slots`` and ``tally_nonzero`` are
-        there only with counters.
+        The ports by name, in the order of export. ``tally_slots`` and ``tally_nonzero`` exist
+        only with counters.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class PlainPorts(Elaboratable):
             self.outputs["tally_nonzero"] = self.tally_nonzero
 
     def elaborate(self, platform: object) -> Module:  # noqa: ARG002  amaranth's signature
-        """Connect ports to streams."""
+        """Connect the ports to the streams of the element."""
         m = Module()
         m.domains.sync = self._domain
         if self.reset is Reset.ASYNC_LOW:

@@ -1,7 +1,7 @@
-"""The ports that every processing element shares.
+"""The ports of a processing element, which are the same for every kind.
 
 A *row* is one dot product of length K. It arrives as ceil(K / L) *steps* of L lanes; the first
-step carries the mark ``first``, the last one ``last``, and the sum leaves as one beat of the
+step has the mark ``first``, the last one ``last``, and the sum leaves as one beat of the
 output stream.
 """
 
@@ -11,26 +11,26 @@ from amaranth import Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-#: Wide enough for 2.8e14 lanes' worth of work.
+#: Width of the counters, enough for 2.8e14 adder slots.
 COUNTER_BITS = 48
 
 
 class StepLayout(data.StructLayout):
-    """Payload of the operand stream: one step of a row.
+    """Payload of the operand stream, one step of a row.
 
     Parameters
     ----------
     lanes : int
         L.
     act_shape, wgt_shape : amaranth.Shape
-        Of one activation and of one weight.
+        Shape of one activation and of one weight.
 
     Members
     -------
     act, wgt
         Arrays of L operands, lane 0 lowest.
     first, last
-        Marks of a row's first and last step; a row of one step carries both.
+        Marks of a row's first and last step; a row of one step has both.
     """
 
     def __init__(self, lanes: int, act_shape: Shape, wgt_shape: Shape) -> None:
@@ -45,12 +45,12 @@ class StepLayout(data.StructLayout):
 
 
 class TallyLayout(data.StructLayout):
-    """What the hardware counted since reset or the last ``clear``.
+    """Counts since reset or the last ``clear``.
 
     Members
     -------
     slots
-        Executed adder slots: L a step, zeros and padding included.
+        Executed adder slots: L per step, zeros and padding included.
     nonzero
         Terms whose weight was not zero.
     """
@@ -60,28 +60,28 @@ class TallyLayout(data.StructLayout):
 
 
 class PESignature(wiring.Signature):
-    """Ports of every processing element, so that one can stand where another stood.
+    """Ports of a processing element; one kind can replace another.
 
     Parameters
     ----------
     lanes : int
         L.
     act_shape, wgt_shape, sum_shape : amaranth.Shape
-        Of one activation, one weight, and the sum.
+        Shapes of an activation, a weight and the sum.
 
     Members
     -------
     i : In(stream of StepLayout)
-        Operands. A step is taken in a cycle with ``valid`` and ``ready``.
+        Operands. A step is taken in a cycle in which ``valid`` and ``ready`` are both 1.
     o : Out(stream of sum_shape)
-        One sum a row. ``i.ready`` follows ``o.ready`` within the cycle.
+        One sum per row. ``i.ready`` depends combinationally on ``o.ready``.
     clear : In(1)
         Sets ``error`` and ``tally`` to zero.
     error : Out(1)
-        A step came that its row cannot hold: K above K_max, or no ``first`` mark before it.
-        Stays until ``clear`` or reset, and is up before the sum of that row leaves.
+        Set by a step that its row cannot hold: K above K_max, or no ``first`` mark before it.
+        Stays set until ``clear`` or reset, and is set before the sum of that row leaves.
     tally : Out(TallyLayout)
-        Zero where the counters were not asked for.
+        Zero in an element without counters.
     """
 
     def __init__(self, lanes: int, act_shape: Shape, wgt_shape: Shape, sum_shape: Shape) -> None:
@@ -96,7 +96,7 @@ class PESignature(wiring.Signature):
         )
 
     def __eq__(self, other: object) -> bool:
-        # Amaranth compares subclasses of its own class by identity unless they say otherwise.
+        # Amaranth compares subclasses of Signature by identity unless they define equality.
         return isinstance(other, PESignature) and bool(self.members == other.members)
 
     def __hash__(self) -> int:

@@ -1,4 +1,4 @@
-"""Run a processing element against its reference and report what happened."""
+"""Simulation of a processing element, held against its reference."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .backends.trace import PATIENCE, Backend, Progress, Runner, Trace
-from .pe import AnyArray, PESpec
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .backends.interface import PATIENCE, Backend, Progress, Runner, RunRecord
+from .pe import AnyArray, PESpec, choose
 from .stimulus import Stalls, Stimulus
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first thing that is not as it should be.
+    """The first deviation of a run from the reference.
 
     Attributes
     ----------
     what : str
-        ``sum``, ``missing sum``, ``unstable output`` or ``error flag``.
+        ``sum`` for a wrong one; for everything else, a phrase that says it.
     cycle : int
-        When.
+        Cycle in which it was seen.
     row : int or None
-        Which dot product.
+        Dot product that it concerns.
     expected, got : object
-        Values of the sum, None where there is none.
+        Values of the sum; None where there is none.
     """
 
     what: str
@@ -41,36 +44,45 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
-class Count:
-    """A figure counted by the hardware, beside its closed form."""
+class CounterReading:
+    """A figure that the hardware counted, beside its closed form.
+
+    Attributes
+    ----------
+    counted : int or None
+        Reading of the counter; None for a design without counters.
+    closed_form : int
+        Value that it must have.
+    """
 
     counted: int | None
     closed_form: int
 
     @property
     def agrees(self) -> bool:
-        """Whether both are equal; a design without counters has nothing to disagree with."""
+        """Whether both are equal; true for a design without counters."""
         return self.counted is None or self.counted == self.closed_form
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulationReport:
-    """Outcome of one run.
+    """Outcome of one simulation.
 
     Attributes
     ----------
     spec : PESpec
-        What was simulated.
+        Element that was simulated.
     backend : Backend
-        With what.
+        Simulator.
     rows, k : int
-        Dot products and their length.
+        Number of dot products, and their length.
     mismatch : Mismatch or None
         The first deviation from the reference.
-    trace : Trace
-        Cycles and stalls.
-    adder_slots, nonzero_terms : Count
-        From the hardware's counters; ``rows * ceil(k / lanes) * lanes``, and the non-zero weights.
+    run : RunRecord
+        Sums, cycles and stalls.
+    adder_slots, nonzero_terms : CounterReading
+        Readings of the hardware's counters; their closed forms are
+        ``rows * ceil(k / lanes) * lanes`` and the number of non-zero weights.
     """
 
     spec: PESpec
@@ -78,18 +90,26 @@ class SimulationReport:
     rows: int
     k: int
     mismatch: Mismatch | None
-    trace: Trace
-    adder_slots: Count
-    nonzero_terms: Count
+    run: RunRecord
+    adder_slots: CounterReading
+    nonzero_terms: CounterReading
+
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else f"FAILED ({self.mismatch or 'a counter is wrong'})"
+        products = "1 dot product" if self.rows == 1 else f"{self.rows} dot products"
+        return (
+            f"SimulationReport({self.spec.name} PE, {self.spec.lanes} lanes: {products} of length "
+            f"{self.k} in {self.run.cycles} cycles, {verdict})"
+        )
 
     @property
     def bit_exact(self) -> bool:
-        """Whether every sum came, in order, stable while it waited, and equal to the reference."""
+        """Whether every sum arrived, in order, stable while waiting and equal to the reference."""
         return self.mismatch is None
 
     @property
     def passed(self) -> bool:
-        """Bit-exact, and both counters equal to their closed forms."""
+        """Whether the run is bit-exact and both counters equal their closed forms."""
         return self.bit_exact and self.adder_slots.agrees and self.nonzero_terms.agrees
 
     @property
@@ -99,16 +119,16 @@ class SimulationReport:
 
     @property
     def macs_per_cycle(self) -> float:
-        """Average over the run."""
-        return self.macs / self.trace.cycles if self.trace.cycles else 0.0
+        """Mean over the run; 0 for a run without cycles."""
+        return self.macs / self.run.cycles if self.run.cycles else 0.0
 
     @property
     def stalled_cycles(self) -> int:
-        """Cycles, while steps remained, in which none was accepted."""
-        return self.trace.source_stalls + self.trace.sink_stalls
+        """Cycles before the last step was accepted in which no step was."""
+        return self.run.source_stalls + self.run.sink_stalls
 
     def as_dict(self) -> dict[str, object]:
-        """Return what ``--json`` prints."""
+        """Return the JSON form."""
         mismatch = None
         if self.mismatch is not None:
             mismatch = {
@@ -124,10 +144,10 @@ class SimulationReport:
             "rows": self.rows,
             "k": self.k,
             "macs": self.macs,
-            "cycles": self.trace.cycles,
+            "cycles": self.run.cycles,
             "stalled_cycles": self.stalled_cycles,
-            "stalled_by_source": self.trace.source_stalls,
-            "stalled_by_sink": self.trace.sink_stalls,
+            "stalled_by_source": self.run.source_stalls,
+            "stalled_by_sink": self.run.sink_stalls,
             "macs_per_cycle": self.macs_per_cycle,
             "tally": {
                 name: {"counted": count.counted, "closed_form": count.closed_form}
@@ -136,7 +156,7 @@ class SimulationReport:
                     ("non_zero_terms", self.nonzero_terms),
                 )
             },
-            "error": self.trace.error,
+            "error": self.run.error,
             "backend": self.backend.value,
             "parameters": self.spec.parameters(),
         }
@@ -144,75 +164,97 @@ class SimulationReport:
 
 def simulate(
     spec: PESpec,
-    act: AnyArray,
-    wgt: AnyArray,
+    act: ArrayLike,
+    wgt: ArrayLike,
     *,
     stalls: Stalls | None = None,
-    backend: Backend = Backend.PYSIM,
-    vcd: Path | None = None,
+    backend: Backend | str = Backend.PYSIM,
+    vcd: Path | str | None = None,
     progress: Progress | None = None,
 ) -> SimulationReport:
-    """Simulate rows of operands and compare every sum with the reference.
+    """Simulate a processing element cycle by cycle and compare every sum with the reference.
 
     Parameters
     ----------
     spec : PESpec
-        What to simulate.
-    act, wgt : numpy.ndarray
+        Element to simulate.
+    act, wgt : array_like
         Shape (R, K): row r is the dot product of ``act[r]`` with ``wgt[r]``.
     stalls : Stalls, optional
-        When the streams hold back; never by default.
-    backend : Backend
-        Simulator.
-    vcd : pathlib.Path, optional
-        Waveforms, `Backend.PYSIM` only.
+        When the streams stall; never if absent.
+    backend : Backend or str
+        Simulator: ``pysim``, ``cxxrtl`` or ``verilator``.
+    vcd : pathlib.Path or str, optional
+        File for the waveforms, which only ``pysim`` writes.
     progress : callable, optional
-        Called with the sums received so far.
+        Called with the number of sums received so far.
+
+    Returns
+    -------
+    SimulationReport
+        A deviation from the reference is in the report; it raises nothing.
 
     Raises
     ------
     InputError
-        If the hardware does not take the operands, or the backend writes no waveforms.
+        If the hardware does not take the operands, the backend is unknown, or it writes no
+        waveforms.
     ToolMissingError
         If the backend's tools are not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bitnet_hw.rtl.family import make_spec
+    >>> from bitnet_hw.rtl.simulate import simulate
+    >>> spec = make_spec("ternary", lanes=4, k_max=16)
+    >>> act, wgt = spec.random_operands(np.random.default_rng(1), rows=3, k=10)
+    >>> report = simulate(spec, act, wgt)
+    >>> report
+    SimulationReport(ternary PE, 4 lanes: 3 dot products of length 10 in 12 cycles, passed)
+    >>> [spec.decode(code) for code in report.run.sums] == (act * wgt).sum(axis=1).tolist()
+    True
     """
-    stimulus = Stimulus.from_rows(spec, act, wgt, stalls)
-    expected = spec.compute(act, wgt)
-    trace = _runner(backend)(spec, stimulus, vcd=vcd, progress=progress)
-    rows, k = act.shape
+    activations, weights = np.asarray(act), np.asarray(wgt)
+    simulator = choose(Backend, "backend", backend)
+    stimulus = Stimulus.from_rows(spec, activations, weights, stalls)
+    expected = spec.compute(activations, weights)
+    waveform = None if vcd is None else Path(vcd)
+    run = _runner(simulator)(spec, stimulus, vcd=waveform, progress=progress)
+    rows, k = activations.shape
     return SimulationReport(
         spec=spec,
-        backend=backend,
+        backend=simulator,
         rows=rows,
         k=k,
-        mismatch=first_mismatch(spec, trace, expected),
-        trace=trace,
-        adder_slots=Count(trace.slots, spec.adder_slots(k, rows)),
-        nonzero_terms=Count(trace.nonzero, spec.nonzero_terms(wgt)),
+        mismatch=first_mismatch(spec, run, expected),
+        run=run,
+        adder_slots=CounterReading(run.slots, spec.adder_slots(k, rows)),
+        nonzero_terms=CounterReading(run.nonzero, spec.nonzero_terms(weights)),
     )
 
 
-def first_mismatch(spec: PESpec, trace: Trace, expected: AnyArray) -> Mismatch | None:
+def first_mismatch(spec: PESpec, run: RunRecord, expected: AnyArray) -> Mismatch | None:
     """Return the earliest deviation of a run from the reference, or None."""
     found: list[Mismatch] = []
-    if trace.unstable_at is not None:
-        found.append(Mismatch("unstable output", trace.unstable_at))
-    for row, (code, cycle) in enumerate(zip(trace.sums, trace.sum_cycles, strict=True)):
+    if run.unstable_at is not None:
+        found.append(Mismatch("unstable output", run.unstable_at))
+    for row, (code, cycle) in enumerate(zip(run.sums, run.sum_cycles, strict=True)):
         got = spec.decode(code)
         if not spec.agrees(got, expected[row]):
             found.append(Mismatch("sum", cycle, row, expected[row], got))
             break
-    if len(trace.sums) < len(expected):
-        row = len(trace.sums)
+    if len(run.sums) < len(expected):
+        row = len(run.sums)
         what = f"no sum within {PATIENCE} cycles without a transfer"
-        found.append(Mismatch(what, trace.cycles, row, expected[row]))
-    if trace.error:
-        found.append(Mismatch("error flag raised", trace.cycles))
+        found.append(Mismatch(what, run.cycles, row, expected[row]))
+    if run.error:
+        found.append(Mismatch("error flag raised", run.cycles))
     return min(found, key=lambda mismatch: mismatch.cycle, default=None)
 
 
 def _runner(backend: Backend) -> Runner:
-    """Return what runs a stimulus, loading only that backend."""
+    """Return the function that runs a stimulus on a backend; load no other backend."""
     if backend is Backend.PYSIM:
         from .backends import pysim
 

@@ -1,7 +1,6 @@
-"""What a simulation feeds: rows cut into steps, and when each stream stalls.
+"""The stimulus of a simulation: rows cut into steps, and when each stream stalls.
 
-Every backend uses these bits and these stalls, so that one run can be compared with another
-cycle by cycle.
+Every backend uses the same bits and the same stalls, so that runs compare cycle by cycle.
 """
 
 from __future__ import annotations
@@ -20,14 +19,20 @@ Words = NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Stalls:
-    """When the streams hold back: an independent coin for each, tossed every cycle.
+    """Random stalls of both streams: an independent coin for each, tossed every cycle.
 
     Attributes
     ----------
     probability : float
-        That the source offers no new step, and that the sink is not ready; 0 to below 1.
+        Probability per cycle that the source offers no new step, and that the sink is not
+        ready; at least 0 and below 1.
     seed : int
-        Of both coins.
+        Seed of both coins, 0 to 4294967295.
+
+    Raises
+    ------
+    InputError
+        If one of them is out of range.
     """
 
     probability: float = 0.0
@@ -35,24 +40,26 @@ class Stalls:
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability < 1:
-            raise InputError(f"stalls must be at least 0 and below 1, found {self.probability}")
+            raise InputError(
+                f"the stall probability must be at least 0 and below 1, found {self.probability}"
+            )
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"seed must be 0 to 4294967295, found {self.seed}")
 
     @property
     def threshold(self) -> int:
-        """A coin below this stalls."""
+        """Value below which a coin stalls its stream."""
         return int(self.probability * (1 << 32))
 
     @property
     def states(self) -> tuple[int, int]:
-        """First states of the coins of source and sink; never zero."""
+        """Initial states of the coins of source and sink, never zero."""
         mixed = (self.seed * 0x9E3779B9 + 0x7F4A7C15) & 0xFFFFFFFF
         return mixed or 1, (mixed ^ 0x5BD1E995) or 1
 
 
 def coins(state: int) -> Iterator[int]:
-    """Yield Marsaglia's 32-bit xorshift (13, 17, 5), which every backend can repeat."""
+    """Yield Marsaglia's 32-bit xorshift (13, 17, 5), which every backend can reproduce."""
     while True:
         state ^= (state << 13) & 0xFFFFFFFF
         state ^= state >> 17
@@ -62,7 +69,7 @@ def coins(state: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """Rows as the hardware takes them.
+    """Rows as the hardware takes them, step by step.
 
     Attributes
     ----------
@@ -70,11 +77,11 @@ class Stimulus:
         uint32, shape (steps, words): the bits of ``in_act`` and ``in_wgt`` of each step, lane 0
         lowest, word 0 lowest.
     first, last : numpy.ndarray
-        bool, shape (steps,).
+        bool, shape (steps,): the marks of each step.
     rows : int
-        Sums to expect.
+        Number of sums to expect.
     stalls : Stalls
-        When the streams hold back.
+        When the streams stall.
     """
 
     act: Words
@@ -88,16 +95,16 @@ class Stimulus:
     def from_rows(
         cls, spec: PESpec, act: AnyArray, wgt: AnyArray, stalls: Stalls | None = None
     ) -> Stimulus:
-        """Cut rows into steps and pad the last one of each.
+        """Cut rows into steps and pad the last step of each.
 
         Parameters
         ----------
         spec : PESpec
-            Whose lanes and codes to use.
+            Element that takes the steps.
         act, wgt : numpy.ndarray
             Shape (R, K).
         stalls : Stalls, optional
-            None stalls nothing.
+            When the streams stall; never if absent.
 
         Raises
         ------
@@ -133,7 +140,7 @@ def pack_lanes(codes: NDArray[np.uint64], width: int) -> Words:
     codes : numpy.ndarray
         uint64, shape (steps, lanes).
     width : int
-        Bits a code.
+        Bits per code.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from .pe import PESpec
-from .verilog import export, module_name
+from .verilog import export_verilog, module_name
 from .yosys import RESULT, run_full
 
 _SCRIPT = """read_verilog <<verilog
@@ -28,9 +28,9 @@ class Ecp5Resources:
     Attributes
     ----------
     cells : dict of str to int
-        Every cell type and how often it occurs.
+        Number of cells of each type.
     lanes : int
-        Of the design.
+        Lanes of the design.
     """
 
     cells: dict[str, int]
@@ -43,7 +43,7 @@ class Ecp5Resources:
 
     @property
     def ccu2c(self) -> int:
-        """Carry cells; each takes the place of two lookup tables."""
+        """Carry cells; each occupies two lookup tables."""
         return self.cells.get("CCU2C", 0)
 
     @property
@@ -63,18 +63,18 @@ class Ecp5Resources:
 
     @property
     def lut_equivalents(self) -> int:
-        """LUT4 plus two for each CCU2C."""
+        """LUT4 plus two per CCU2C."""
         return self.lut4 + 2 * self.ccu2c
 
     @property
     def lut_equivalents_per_lane(self) -> float:
-        """The figure to compare designs by."""
+        """LUT-equivalents per lane, by which designs compare."""
         return self.lut_equivalents / self.lanes
 
     def __str__(self) -> str:
         return (
             f"{self.lut4} LUT4, {self.ccu2c} CCU2C, {self.flip_flops} FF, {self.dsp} DSP: "
-            f"{self.lut_equivalents} LUT-equivalents, {self.lut_equivalents_per_lane:.2f} a lane"
+            f"{self.lut_equivalents} LUT-equivalents, {self.lut_equivalents_per_lane:.2f} per lane"
         )
 
 
@@ -84,7 +84,7 @@ def synthesise(spec: PESpec, *, dsp: bool = True) -> Ecp5Resources:
     Parameters
     ----------
     spec : PESpec
-        What to build.
+        Element to build.
     dsp : bool
         Whether multipliers may become DSP blocks.
 
@@ -93,7 +93,7 @@ def synthesise(spec: PESpec, *, dsp: bool = True) -> Ecp5Resources:
     ToolMissingError
         If the extra ``fpga`` is not installed.
     """
-    return synthesise_verilog(export(spec), module_name(spec), spec.lanes, dsp=dsp)
+    return synthesise_verilog(export_verilog(spec), module_name(spec), spec.lanes, dsp=dsp)
 
 
 def synthesise_verilog(text: str, top: str, lanes: int, *, dsp: bool = True) -> Ecp5Resources:

@@ -1,7 +1,7 @@
 """Add-only processing elements: ternary weights (b1.58) and binary ones (b1).
 
-A weight chooses the sign of its activation, so a lane is an inverter, not a multiplier. The
-term ``(x AND nz) XOR neg`` and a carry of ``neg`` make x, -x or 0.
+A weight only selects the sign of its activation, so a lane needs an inverter and no multiplier:
+the term ``(x AND nz) XOR neg`` and a carry of ``neg`` make x, -x or 0.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 from amaranth import Const, Module, Shape, Value, unsigned
 from amaranth.lib import data
 
-from ..errors import InputError
-from .integer import IntegerPE, IntegerSpec, NDArrayBool, as_term
-from .pe import AnyArray, CodeArray
+from .integer import IntegerPE, IntegerSpec, as_term
+from .pe import AnyArray, BoolArray, CodeArray
 
 #: A ternary weight in two's complement: 00 is 0, 01 is +1, 11 is -1. The fourth pattern, 10, gives
 #: 0 as well: its term is all ones and its carry makes that zero.
@@ -34,16 +33,23 @@ class TernarySpec(IntegerSpec):
         """Two bits; the layout is `TERNARY_CODE`."""
         return unsigned(2)
 
-    def bad_weights(self, wgt: AnyArray) -> NDArrayBool:
-        """Return where a weight is beyond 1 in magnitude."""
+    def bad_weights(self, wgt: AnyArray) -> BoolArray:
+        """Return a mask of the weights above 1 in magnitude."""
         return np.asarray(np.abs(wgt) > 1)
 
-    def random_operands(
-        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    def draw_operands(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw activations over their whole range and weights with a share of zeros."""
-        signs = rng.choice(np.array([-1, 1], dtype=np.int64), (rows, k))
-        return self.random_activations(rng, (rows, k)), signs * (rng.random((rows, k)) >= zeros)
+        """Draw activations over their whole range, and signs of which a share becomes zero."""
+        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        return self.draw_activations(rng, shape), signs * (rng.random(shape) >= zeros)
+
+    def draw_weights(
+        self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
+    ) -> AnyArray:
+        """Draw signs of which a share becomes zero."""
+        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        return np.asarray(signs * (rng.random(shape) >= zeros))
 
     def create(self) -> TernaryPE:
         """Return the hardware."""
@@ -51,10 +57,10 @@ class TernarySpec(IntegerSpec):
 
 
 class TernaryPE(IntegerPE):
-    """One masked inverter and one adder a lane."""
+    """One masked inverter and one adder per lane."""
 
     def nonzero(self, weight: Value) -> Value:
-        """Bit 0 of the code."""
+        """Return bit 0 of the code."""
         return weight[0]
 
     def lane(
@@ -76,43 +82,36 @@ class TernaryPE(IntegerPE):
 class BinarySpec(IntegerSpec):
     """A processing element for weights -1 and +1.
 
-    A weight is its sign bit: 0 is +1, 1 is -1. No code means zero, so the lanes beyond K are
-    silent by their activations, and the counter of non-zero terms counts them too.
+    A weight is its sign bit: 0 is +1, 1 is -1. No code means zero, so zero activations silence
+    the lanes beyond K, and the counter of non-zero terms counts those lanes too.
     """
 
     name: ClassVar[str] = "binary"
+    zero_weights: ClassVar[bool] = False
     wgt_values: ClassVar[str] = "-1 or 1"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.zero_gating:
-            raise InputError("zero_gating does not apply to the binary PE: no weight is zero")
 
     @property
     def wgt_shape(self) -> Shape:
         """One sign bit."""
         return unsigned(1)
 
-    def bad_weights(self, wgt: AnyArray) -> NDArrayBool:
-        """Return where a weight is not of magnitude 1."""
+    def bad_weights(self, wgt: AnyArray) -> BoolArray:
+        """Return a mask of the weights whose magnitude is not 1."""
         return np.asarray(np.abs(wgt) != 1)
 
     def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
         """Return two's-complement activations and sign bits."""
         return super().encode(act, wgt)[0], (wgt < 0).astype(np.uint64)
 
-    def nonzero_terms(self, wgt: AnyArray) -> int:
-        """Return the lanes of all steps: the hardware knows no zero."""
-        return self.adder_slots(wgt.shape[1], wgt.shape[0])
-
-    def random_operands(
-        self, rng: np.random.Generator, rows: int, k: int, zeros: float
+    def draw_operands(
+        self,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        zeros: float,  # noqa: ARG002  no weight is zero
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw activations over their whole range and signs; `zeros` must be 0."""
-        if zeros:
-            raise InputError(f"binary weights have no zeros, found a share of {zeros}")
-        signs = rng.choice(np.array([-1, 1], dtype=np.int64), (rows, k))
-        return self.random_activations(rng, (rows, k)), signs
+        """Draw activations over their whole range, and signs."""
+        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        return self.draw_activations(rng, shape), signs
 
     def create(self) -> BinaryPE:
         """Return the hardware."""
@@ -120,10 +119,10 @@ class BinarySpec(IntegerSpec):
 
 
 class BinaryPE(IntegerPE):
-    """One inverter and one adder a lane."""
+    """One inverter and one adder per lane."""
 
     def nonzero(self, weight: Value) -> Value:  # noqa: ARG002  no weight is zero
-        """Every lane counts."""
+        """Return 1: every lane counts."""
         return Const(1, 1)
 
     def lane(

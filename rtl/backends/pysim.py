@@ -1,4 +1,4 @@
-"""Amaranth's own simulator: slow, and nothing but pip is needed."""
+"""Amaranth's own simulator: slow, but it needs nothing that pip does not install."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from ..pe import PESpec
 from ..ports import PlainPorts
 from ..stimulus import Stimulus, Words, coins
-from .trace import PATIENCE, Progress, Trace
+from .interface import PATIENCE, Progress, RunRecord
 
 
 def run(
@@ -21,19 +21,19 @@ def run(
     *,
     vcd: Path | None = None,
     progress: Progress | None = None,
-) -> Trace:
+) -> RunRecord:
     """Simulate a processing element.
 
     Parameters
     ----------
     spec : PESpec
-        What to simulate.
+        Element to simulate.
     stimulus : Stimulus
-        What to feed.
+        Steps to feed, and when the streams stall.
     vcd : pathlib.Path, optional
         Where to write waveforms.
     progress : callable, optional
-        Called now and then with the sums received so far.
+        Called with the number of sums received so far.
     """
     return run_top(PlainPorts(spec, clear_port=True), stimulus, vcd=vcd, progress=progress)
 
@@ -44,16 +44,16 @@ def run_top(
     *,
     vcd: Path | None = None,
     progress: Progress | None = None,
-) -> Trace:
-    """Simulate a given top level; `run` builds it from the specification."""
+) -> RunRecord:
+    """Simulate a given top level; `run` builds one from a specification."""
     act, wgt = _integers(stimulus.act), _integers(stimulus.wgt)
     first, last = stimulus.first.tolist(), stimulus.last.tolist()
     threshold = stimulus.stalls.threshold
     source, sink = (coins(state) for state in stimulus.stalls.states)
     steps, rows = len(act), stimulus.rows
-    result: list[Trace] = []
+    result: list[RunRecord] = []
 
-    # Every `set` of a test bench settles the whole design, so all inputs are set at once.
+    # Every `set` in a test bench settles the whole design, so all inputs are set at once.
     inputs = Cat(top.in_act, top.in_wgt, top.in_first, top.in_last, top.in_valid, top.out_ready)
     bundle = Signal(len(inputs))
     m = Module()
@@ -101,11 +101,10 @@ def run_top(
             cycle += 1
             await ctx.tick()
         result.append(
-            Trace(
+            RunRecord(
                 sums=sums,
                 sum_cycles=sum_cycles,
                 cycles=cycle,
-                steps_taken=taken,
                 source_stalls=source_stalls,
                 sink_stalls=sink_stalls,
                 unstable_at=unstable_at,

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from bitnet_hw.cli import main
+from bitnet_hw.cli.simulate import command
+from bitnet_hw.rtl.backends.interface import Backend
+from bitnet_hw.rtl.family import FAMILY
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -62,9 +65,15 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, err) == (0, "")
     assert "bit-exact        yes" in out
     assert "MACs             27" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("pe", ["binary", "int8", "fp16"])
+def test_every_backend_can_be_chosen() -> None:
+    option = next(param for param in command.params if param.name == "backend")
+    assert option.type.choices == tuple(backend.value for backend in Backend)
+
+
+@pytest.mark.parametrize("pe", FAMILY)
 def test_every_kind(capsys: pytest.CaptureFixture[str], pe: str) -> None:
     assert (
         outcome(
@@ -122,7 +131,7 @@ def test_waveforms_are_written_whole_and_never_over_a_file(
         ("--seed -1", 2, "seed must be"),
         ("--acc-bits 12", 2, "overflows at k_max 4096"),
         ("--pe binary --zeros 0.3", 2, "no zeros"),
-        ("--backend cxxrtl --vcd x.vcd", 2, "pysim"),
+        ("--backend cxxrtl --vcd x.vcd", 2, "--vcd needs the backend pysim, found cxxrtl"),
         ("--backend other", 2, "other"),
         ("--weights nowhere.npy", 2, "nowhere.npy"),
     ],

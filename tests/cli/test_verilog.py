@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bitnet_hw.cli import main
+from bitnet_hw.cli.verilog import command
+from bitnet_hw.rtl.ports import Reset
 
 
 def test_file_and_test_bench(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -52,6 +54,11 @@ def test_bad_input_leaves_no_file(
     assert says in captured.err
     assert captured.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_reset_can_be_chosen() -> None:
+    option = next(param for param in command.params if param.name == "reset")
+    assert option.type.choices == tuple(kind.value for kind in Reset)
 
 
 @pytest.mark.tools

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bitnet_hw.rtl.family import make_spec
 
 from bitnet_hw.errors import InputError
 from bitnet_hw.measure.library import read_library
 from bitnet_hw.measure.measurement import Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli
+from bitnet_hw.rtl.family import make_spec
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 

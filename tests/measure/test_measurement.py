@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bitnet_hw.rtl.family import make_spec
 
 from bitnet_hw.errors import InputError, MismatchError
 from bitnet_hw.measure import measurement as module
@@ -18,6 +17,7 @@ from bitnet_hw.measure.library import Library
 from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
 from bitnet_hw.measure.stimuli import Stimuli, draw
 from bitnet_hw.prices.loading import load_table, read_table
+from bitnet_hw.rtl.family import make_spec
 
 from .conftest import DATA
 

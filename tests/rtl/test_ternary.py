@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.back import rtlil
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitnet_hw.reference.bitlinear import BitLinear, integer_gemm
 from bitnet_hw.rtl.backends.pysim import run
 from bitnet_hw.rtl.ports import PlainPorts
 from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus, pack_lanes
 from bitnet_hw.rtl.ternary import BinarySpec, TernarySpec
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from bitnet_hw.reference.bitlinear import BitLinear, integer_gemm
 
 ALL_INT8 = np.arange(-128, 128)
 
@@ -35,7 +35,7 @@ def test_every_weight_times_every_activation_in_every_lane(lane: int) -> None:
         sum(int(a) * int(w) for a, w in zip(*row, strict=True))
         for row in zip(act, wgt, strict=True)
     ]
-    assert [spec.decode(code) for code in report.trace.sums] == expected
+    assert [spec.decode(code) for code in report.run.sums] == expected
 
 
 @pytest.mark.parametrize("zero_gating", [False, True])
@@ -73,7 +73,9 @@ def test_any_shape_any_stalls(data: st.DataObject) -> None:
     )
     seed = data.draw(st.integers(0, 1000), "seed")
     stalls = Stalls(data.draw(st.sampled_from([0.0, 0.3, 0.7]), "stalls"), seed)
-    act, wgt = spec.random_operands(np.random.default_rng(seed), 6, k, 0.0 if binary else 0.4)
+    act, wgt = spec.random_operands(
+        np.random.default_rng(seed), 6, k, None if not kind.zero_weights else 0.4
+    )
     report = simulate(spec, act, wgt, stalls=stalls)
     assert report.passed, report.mismatch
 
@@ -113,7 +115,7 @@ def test_corners(name: str, stalls: float, pipeline: int) -> None:
     spec = TernarySpec(lanes=4, k_max=16, pipeline=pipeline, counters=True)
     report = simulate(spec, act, wgt, stalls=Stalls(stalls, 7))
     assert report.passed, report.mismatch
-    assert [spec.decode(code) for code in report.trace.sums] == (act * wgt).sum(axis=1).tolist()
+    assert [spec.decode(code) for code in report.run.sums] == (act * wgt).sum(axis=1).tolist()
 
 
 def test_a_real_bitlinear_layer_agrees_bit_for_bit() -> None:
@@ -126,7 +128,7 @@ def test_a_real_bitlinear_layer_agrees_bit_for_bit() -> None:
     wgt = np.tile(layer.weights.codes, (2, 1))
     report = simulate(spec, act, wgt, stalls=Stalls(0.3, 1))
     assert report.passed, report.mismatch
-    assert [spec.decode(code) for code in report.trace.sums] == expected.ravel().tolist()
+    assert [spec.decode(code) for code in report.run.sums] == expected.ravel().tolist()
     assert report.nonzero_terms.counted == 2 * np.count_nonzero(layer.weights.codes)
 
 
@@ -137,16 +139,16 @@ def test_a_binary_layer_agrees_bit_for_bit() -> None:
     spec = BinarySpec(lanes=8, k_max=96, counters=True)
     report = simulate(spec, np.repeat(token, 4, axis=0), layer.weights.codes)
     assert report.passed, report.mismatch
-    sums = [spec.decode(code) for code in report.trace.sums]
+    sums = [spec.decode(code) for code in report.run.sums]
     assert sums == integer_gemm(token, layer.weights).ravel().tolist()
 
 
 @pytest.mark.parametrize("make", [TernarySpec, BinarySpec])
-def test_no_multiplier_and_one_adder_a_lane(make: Callable[..., Any]) -> None:
+def test_no_multiplier_and_one_adder_per_lane(make: Callable[..., Any]) -> None:
     top = PlainPorts(make(lanes=32))
     text = rtlil.convert(top, ports=[*top.inputs.values(), *top.outputs.values()], emit_src=False)
     cells = [line.split()[1] for line in text.splitlines() if line.split()[:1] == ["cell"]]
     assert not [cell for cell in cells if cell in ("$mul", "$macc", "$div", "$mod")]
-    # L - 1 in the tree and the accumulator; the one besides counts steps for the guard on K.
+    # L - 1 in the tree and the accumulator; the additional one counts steps for the guard on K.
     assert cells.count("$add") == 32 + 1
     assert not [cell for cell in cells if cell in ("$sub", "$neg")]

@@ -1,4 +1,4 @@
-"""What every simulator takes and gives: a stimulus in, a trace out."""
+"""The interface of the simulators: each takes a stimulus and returns a record of the run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Protocol
 from ..pe import PESpec
 from ..stimulus import Stimulus
 
-#: Cycles without any transfer after which a run is given up. With a stall probability of 0.99
-#: on both streams the chance of waiting this long is below 1e-80.
+#: Cycles without a transfer after which a run is abandoned. With a stall probability of 0.99 on
+#: both streams, the chance of waiting this long is below 1e-80.
 PATIENCE = 20_000
 
 #: Called with the number of sums received so far.
@@ -28,34 +28,31 @@ class Backend(Enum):
 
 
 @dataclass(frozen=True)
-class Trace:
-    """What came out of a run. Cycle 0 is the first in which a step may be taken.
+class RunRecord:
+    """Sums, cycles and stalls of one run. Cycle 0 is the first in which a step may be taken.
 
     Attributes
     ----------
     sums : list of int
-        Bit patterns, in the order of their leaving.
+        Bit patterns, in the order in which they left.
     sum_cycles : list of int
-        The cycle in which each was taken.
+        The cycle in which each sum was taken.
     cycles : int
-        Cycles until the last sum was taken, that one included.
-    steps_taken : int
-        Steps accepted.
+        Cycles up to and including the one in which the last sum was taken.
     source_stalls, sink_stalls : int
-        Cycles before the last step was accepted that accepted none, because none was offered,
-        or because the element was not ready.
+        Cycles before the last step was accepted in which no step was: none was offered, or the
+        element was not ready.
     unstable_at : int or None
         First cycle in which a waiting sum was withdrawn or changed.
     error : bool
         ``out_error`` at the end.
     slots, nonzero : int or None
-        The hardware's counters at the end, if it has any.
+        The hardware's counters at the end; None without counters.
     """
 
     sums: list[int]
     sum_cycles: list[int]
     cycles: int
-    steps_taken: int
     source_stalls: int
     sink_stalls: int
     unstable_at: int | None
@@ -65,7 +62,7 @@ class Trace:
 
 
 class Runner(Protocol):
-    """Runs one stimulus."""
+    """Function that runs one stimulus."""
 
     def __call__(
         self,
@@ -74,6 +71,6 @@ class Runner(Protocol):
         *,
         vcd: Path | None = None,
         progress: Progress | None = None,
-    ) -> Trace:
-        """Run and return the trace."""
+    ) -> RunRecord:
+        """Run and return the record."""
         ...
