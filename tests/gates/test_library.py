@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.measure.library import Library, read_library
+from bitnet_hw.gates.library import Library, read_library
 
 
 def near(value: Any) -> Any:

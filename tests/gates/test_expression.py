@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitnet_hw.measure.expression import parse_expression
+from bitnet_hw.gates.expression import parse_expression
 
 
 @pytest.mark.parametrize(
