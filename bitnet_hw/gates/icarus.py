@@ -226,8 +226,8 @@ def _gate(gate: Gate, timed: TimedCircuit, names: dict[str, str]) -> list[str]:
             round(sum(times) / max(1, len(times)) / _FEMTOSECOND)
             for times in ([arc.rise for arc in arcs], [arc.fall for arc in arcs])
         )
-        function = pin.function.renamed(own)
-        lines.append(f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {function};")
+        logic = pin.function.renamed(own)
+        lines.append(f"  assign #({max(0, rise)}, {max(0, fall)}) {names[net]} = {logic};")
     return lines
 
 

