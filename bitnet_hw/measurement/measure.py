@@ -76,7 +76,7 @@ def measure(
 
     Examples
     --------
-    Both figures are those of `bitnet-hw measure` with its default options::
+    The figures of the ternary element in the shipped ASAP7 table::
 
         >>> measure("asap7.lib.gz", ["ternary"], Settings(period_ps=3200))
         [<Measurement: ternary, int21 sum on asap7..., 96.2 fJ/op, 20.45 um2/lane>]

@@ -40,6 +40,6 @@ def test_probability_and_sensitivity_of_a_gate() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "A +", "(A", "A $ B", "A)", "* B"])
-def test_what_is_no_function_is_refused(text: str) -> None:
+def test_text_that_is_not_a_function_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="function"):
         parse_expression(text)

@@ -44,7 +44,7 @@ def test_two_inverters(tiny: Library) -> None:
     assert found.path == ["i0", "i1"]
 
 
-def test_wire_load_counts_a_fan_out(tiny: Library) -> None:
+def test_wire_load_counts_per_fan_out(tiny: Library) -> None:
     circuit = build(
         tiny,
         "wire m; INV_X1 i0 (.A(a), .Y(m)); INV_X1 i1 (.A(m), .Y(y));"
@@ -86,13 +86,13 @@ def test_setup_belongs_to_the_critical_path(tiny: Library) -> None:
     assert found / PS == pytest.approx(11 + 7.9 + 10 + 2 * 4.8 / 38)
 
 
-def test_a_tied_input_rests(tiny: Library) -> None:
+def test_a_tied_input_has_no_activity(tiny: Library) -> None:
     circuit = build(tiny, "XOR2_X1 g (.A(a), .B(1'b1), .Y(y));")
     power = gate_powers(timed(circuit), Activity({"a": 0.5, "y": 0.5}, {}))["g"]
     assert power.internal / FJ == pytest.approx(1.1 * 0.5)
 
 
-def test_a_group_without_condition_prices_what_the_others_leave(
+def test_a_group_without_condition_prices_the_remaining_states(
     tiny_text: str, tmp_path: Path
 ) -> None:
     """The clock pin costs 1.8 fJ while D is 1, and 0.8 fJ by default."""
@@ -108,7 +108,7 @@ def test_a_group_without_condition_prices_what_the_others_leave(
     assert added / FJ == pytest.approx(2 * (0.25 * 1.8 + 0.8))
 
 
-def test_verilog_and_json_say_the_same(tiny: Library) -> None:
+def test_verilog_and_json_give_the_same_netlist(tiny: Library) -> None:
     verilog = read_verilog(
         "module top(a, y); input [1:0] a; wire [1:0] a; output y; wire \\m[0] ;\n"
         "assign \\m[0] = a[1];\nNAND2_X1 \\u/1 (.A(a[0]), .B(\\m[0] ), .Y(y));\nendmodule",
@@ -155,3 +155,11 @@ def test_a_broken_netlist_is_refused(text: str) -> None:
         read_verilog(text, "t.v")
     with pytest.raises(InputError, match=r"t\.json"):
         read_json(text, "t.json")
+
+
+@pytest.mark.parametrize(
+    ("modules", "named"), [("", "none"), ('"one": {"ports": {}}, "two": {"ports": {}}', "one, two")]
+)
+def test_a_netlist_is_one_module(modules: str, named: str) -> None:
+    with pytest.raises(InputError, match=rf"^t\.json: expected one flat module, found {named}$"):
+        read_json(f'{{"modules": {{{modules}}}}}', "t.json")

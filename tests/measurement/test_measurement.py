@@ -60,7 +60,7 @@ def test_components_add_up_and_words_are_right(
     assert data["words_checked"] == 6
     assert data["words_wrong"] == 0
     assert data["glitches"] is True
-    # Every flip-flop's clock pin costs 2 x 0.8 fJ a cycle and the charge of 0.8 fF at 1 V.
+    # Every flip-flop's clock pin costs 2 x 0.8 fJ per cycle and the charge of 0.8 fF at 1 V.
     assert data["clock_pin_fj"] == pytest.approx(data["flip_flops"] * (1.6 + 0.8) / 2, rel=1e-4)
     assert data["um2_per_op"] == pytest.approx(found.area / 2)
     # Glitches only add: the same operands without delays move each net less.
