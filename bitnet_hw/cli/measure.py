@@ -159,13 +159,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--node",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="NM",
-    help="Process node in nm, for the energy table.",
+    help="Process node of the energy table in nm.",
 )
 @click.option(
     "--base",
     default="jouppi-2021-7nm",
     show_default=True,
-    help="Energy table that prices everything but MACs, for the energy table.",
+    help="Base of the energy table: a table that prices everything but MACs.",
 )
 @click.option("--force", is_flag=True, help="Replace the energy table if the file exists.")
 @output_options
