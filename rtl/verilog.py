@@ -130,7 +130,3 @@ def export_verilog(
 
 def _shown(value: object) -> str:
     return "derived" if value is None else str(value)
-
-
-#: Former name, which `bitnet_hw.measure.wrapper` imports.
-export = export_verilog

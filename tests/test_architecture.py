@@ -21,9 +21,9 @@ LAYERS = (
     ("errors", "units", "files", "energy_tables", "compiled"),
     ("tally",),
     ("inputs",),
-    ("prices", "reference", "census", "tracing", "rtl"),
+    ("prices", "reference", "census", "tracing", "rtl", "gates"),
     ("cost",),
-    ("measure", "report", "zigzag"),
+    ("measurement", "report", "zigzag"),
     ("cli",),
     ("",),  # bitnet_hw/__init__.py: the public names
 )
@@ -33,6 +33,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 ONLY = {
     "reference": {"errors", "inputs"},
     "rtl": {"errors", "inputs", "reference", "tally"},
+    "gates": {"errors", "units", "files"},
     "units": {"errors"},
     "compiled": set(),
     "energy_tables": set(),

@@ -1,9 +1,9 @@
-"""Energy and area of the ternary element against lanes, accumulator, zeros and zero gating.
+"""Energy and area of the ternary element over lanes, accumulator width, zeros and zero gating.
 
-One CSV file and one figure for each, measured on the Liberty library that is given, with the
-settings of ``bitnet-hw measure``. Each sweep runs at one clock period of its own.
+Writes one CSV file and one figure per sweep, measured on a Liberty library with the default
+settings of ``bitnet-hw measure``. Each sweep runs at one clock period.
 
-Exit codes are those of ``bitnet-hw``: 4 if one output word is wrong, 2 for a library that cannot be
+Exit codes are those of ``bitnet-hw``: 4 if an output word is wrong, 2 for a library that cannot be
 used, 3 if Yosys is missing.
 """
 
@@ -21,9 +21,11 @@ from matplotlib.figure import Figure
 
 from bitnet_hw.errors import BitnetHwError
 from bitnet_hw.files.writing import whole_file
-from bitnet_hw.measure.library import Library, read_library
-from bitnet_hw.measure.measurement import Measurement, Settings, Variant, measure
-from bitnet_hw.measure.stimuli import Stimuli
+from bitnet_hw.gates.library import Library, read_library
+from bitnet_hw.measurement.measure import measure
+from bitnet_hw.measurement.operands import Operands
+from bitnet_hw.measurement.record import Measurement
+from bitnet_hw.measurement.settings import Settings
 from bitnet_hw.rtl.family import make_spec
 
 ZEROS = (0.0, 0.17, 0.33, 0.5, 0.66)
@@ -34,7 +36,7 @@ Point = tuple[str, float, Measurement]
 
 
 class Sweep(NamedTuple):
-    """One figure: what varies, and its points as (series, x, measurement)."""
+    """One figure: title, label of the x axis, and its points as (series, x, measurement)."""
 
     name: str
     title: str
@@ -43,32 +45,29 @@ class Sweep(NamedTuple):
 
 
 def _lanes(library: Library) -> list[Point]:
-    found = measure([Variant(make_spec("ternary", lanes=n)) for n in LANES], library, Settings())
+    found = measure(library, [make_spec("ternary", lanes=n) for n in LANES])
     return [("ternary", n, one) for n, one in zip(LANES, found, strict=True)]
 
 
 def _accumulators(library: Library) -> list[Point]:
-    variants = [Variant(make_spec("ternary", lanes=8, acc_bits=n)) for n in ACCUMULATORS]
-    found = measure(variants, library, Settings())
+    found = measure(library, [make_spec("ternary", lanes=8, acc_bits=n) for n in ACCUMULATORS])
     return [("ternary, 8 lanes", n, one) for n, one in zip(ACCUMULATORS, found, strict=True)]
 
 
 def _gating(library: Library) -> list[Point]:
     points: list[Point] = []
     for lanes in (8, 32):
-        variants = [
-            Variant(make_spec("ternary", lanes=lanes, zero_gating=g)) for g in (False, True)
-        ]
-        found = measure(variants, library, Settings())
+        specs = [make_spec("ternary", lanes=lanes, zero_gating=g) for g in (False, True)]
+        found = measure(library, specs)
         points += [(f"{lanes} lanes", on, one) for on, one in enumerate(found)]
     return points
 
 
 def _zeros(library: Library) -> list[Point]:
     points: list[Point] = []
-    variants = [Variant(make_spec("ternary", lanes=8, zero_gating=g)) for g in (False, True)]
+    specs = [make_spec("ternary", lanes=8, zero_gating=g) for g in (False, True)]
     for zeros in ZEROS:
-        plain, gated = measure(variants, library, Settings(stimuli=Stimuli(zeros=zeros)))
+        plain, gated = measure(library, specs, Settings(operands=Operands(zeros=zeros)))
         points += [("no gating", zeros, plain), ("zero gating", zeros, gated)]
     return sorted(points, key=lambda point: point[0])
 
@@ -82,7 +81,7 @@ SWEEPS = (
 
 
 def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> None:
-    """Draw energy above and area below."""
+    """Draw energy over area."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     energy, area = figure.subplots(2, 1, sharex=True)
     for series in dict.fromkeys(name for name, _, _ in points):
@@ -101,8 +100,8 @@ def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> Non
         area.set_xticks([0, 1], ["off", "on"])
     if sweep.name == "lanes":
         area.set_xscale("log", base=2)
-    energy.set(ylabel="fJ an operation", title=f"{sweep.title}\n{library.name}, pre-layout")
-    area.set(ylabel="um2 a lane", xlabel=sweep.label)
+    energy.set(ylabel="fJ per operation", title=f"{sweep.title}\n{library.name}, pre-layout")
+    area.set(ylabel="um2 per lane", xlabel=sweep.label)
     for axes in (energy, area):
         axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     energy.legend()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
-from ..files.writing import write_text
-from ..prices.loading import load_table
+from ..files.writing import whole_file
+from ..prices.loading import load_table, read_table
 from ..units import percent, times
 from .options import output_form, output_options, split_names
 from .output import numbers, print_csv, print_json, print_table
 from .progress import stages
 
 if TYPE_CHECKING:
-    from ..measure.measurement import Measurement, Settings, Variant
+    from ..measurement.record import Measurement
+    from ..measurement.settings import Settings
+    from ..measurement.variant import Variant
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -27,7 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--pe",
     default="ternary,binary,int8,fp16",
     show_default=True,
-    help="Elements, separated by commas: ternary, binary, int8, int4, fp16.",
+    help="Processing elements, separated by commas: ternary, binary, int8, int4, fp16.",
 )
 @click.option(
     "--liberty",
@@ -35,40 +37,48 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     required=True,
-    help="A .lib or .lib.gz file; may be given again for another library.",
+    help="Liberty file, .lib or .lib.gz. Repeat the option for further libraries.",
 )
-@click.option("--lanes", type=int, default=8, show_default=True, help="Products a cycle.")
+@click.option("--lanes", type=int, default=8, show_default=True, help="Products per cycle.")
 @click.option(
     "--pipeline",
     type=int,
     default=1,
     show_default=True,
-    help="Adder-tree levels between registers; 0 for none.",
+    help="Adder-tree levels between registers; 0 for no registers in the tree.",
 )
 @click.option(
     "--k-max",
     type=int,
     default=4096,
     show_default=True,
-    help="Longest row, which sets the integer accumulators' width.",
+    help="Length of the longest row, which determines the width of integer accumulators.",
 )
-@click.option("--act-bits", type=int, help="Width of an integer activation: 8, or 4 for int4.")
-@click.option("--acc-bits", type=int, help="Width of the integer accumulators; derived if absent.")
+@click.option(
+    "--act-bits", type=int, help="Width of integer activations. Default: 8, or 4 for int4."
+)
+@click.option(
+    "--acc-bits",
+    type=int,
+    help="Width of integer accumulators. Default: the least that cannot overflow.",
+)
 @click.option(
     "--accumulate",
     type=click.Choice(["fp16", "fp32", "both"]),
     default="both",
     show_default=True,
-    help="Accumulator of FP16.",
+    help="Accumulator format of the fp16 element.",
 )
 @click.option(
     "--booth",
     type=click.Choice(["no", "yes", "both"]),
     default="both",
     show_default=True,
-    help="Booth recoding of the integer multipliers.",
+    help="Whether integer multipliers use Booth recoding.",
 )
-@click.option("--zero-gating", is_flag=True, help="Hold the operands of a lane with zero weight.")
+@click.option(
+    "--zero-gating", is_flag=True, help="Hold the operands of a lane while its weight is zero."
+)
 @click.option(
     "--activations",
     type=click.Choice(["gaussian", "uniform"]),
@@ -76,13 +86,15 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="Distribution of the activations.",
 )
-@click.option("--recorded", type=_FILE, help="A .npy array of activations in place of drawn ones.")
+@click.option(
+    "--recorded", type=_FILE, help="Activations to use in place of random ones: a .npy file."
+)
 @click.option(
     "--zeros",
     type=float,
     default=round(1 / 3, 4),
     show_default=True,
-    help="Share of zeros among ternary weights, 0 to 0.66 in practice.",
+    help="Share of zeros among ternary weights; 0 to 0.66 in practice.",
 )
 @click.option(
     "--hold",
@@ -90,16 +102,18 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=int,
     default=1,
     show_default=True,
-    help="Tokens B that a weight stays for; 1 is a new one each cycle.",
+    help="Cycles, one per token, that a weight is held for.",
 )
-@click.option("--rows", type=int, default=16, show_default=True, help="Dot products a seed.")
-@click.option("--steps", type=int, default=8, show_default=True, help="Cycles a dot product.")
-@click.option("--seeds", type=int, default=3, show_default=True, help="Runs with other operands.")
+@click.option("--rows", type=int, default=16, show_default=True, help="Dot products per seed.")
+@click.option("--steps", type=int, default=8, show_default=True, help="Cycles per dot product.")
+@click.option(
+    "--seeds", type=int, default=3, show_default=True, help="Runs, each with other operands."
+)
 @click.option(
     "--period",
     type=float,
     metavar="PS",
-    help="Of the clock; the longest critical path and 5 % if absent.",
+    help="Clock period in ps. Default: the longest critical path plus 5 %.",
 )
 @click.option(
     "--input-transition",
@@ -107,7 +121,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     default=20.0,
     show_default=True,
     metavar="PS",
-    help="Transition of inputs and clock.",
+    help="Transition time of inputs and clock in ps.",
 )
 @click.option(
     "--wire-load",
@@ -115,7 +129,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     default=0.0,
     show_default=True,
     metavar="FF",
-    help="Wire capacitance of each fan-out.",
+    help="Wire capacitance per fan-out in fF.",
 )
 @click.option(
     "--clock-tree",
@@ -123,27 +137,37 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     default=1.0,
     show_default=True,
     metavar="FACTOR",
-    help="Multiplier on clock-pin energy, for the tree that is not there.",
+    help="Factor on the energy of clock pins, to account for a clock tree.",
 )
 @click.option(
     "--default-power",
     type=click.Choice(["remaining", "added"]),
     default="remaining",
     show_default=True,
-    help="Power groups without condition: for the states that the "
-    "others leave, or on top of them as in OpenSTA.",
+    help="Meaning of power groups without condition: the states that the other groups leave, or "
+    "an addition to every state, as in OpenSTA.",
 )
-@click.option("--zero-delay", is_flag=True, help="Simulate without delays: glitches are missing.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Simulations at once.")
-@click.option("--table", "table_path", type=_FILE, help="Also write an energy table (YAML).")
-@click.option("--node", type=float, metavar="NM", help="Of the table: process node.")
+@click.option("--zero-delay", is_flag=True, help="Simulate without delays, hence without glitches.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Simulations at a time.")
+@click.option(
+    "--table",
+    "table_path",
+    type=_FILE,
+    help="Also write the results as an energy table (YAML) to this file.",
+)
+@click.option(
+    "--node",
+    type=click.FloatRange(0, 1000, min_open=True),
+    metavar="NM",
+    help="Process node of the energy table in nm.",
+)
 @click.option(
     "--base",
     default="jouppi-2021-7nm",
     show_default=True,
-    help="Of the table: the table that prices everything but MACs.",
+    help="Base of the energy table: a table that prices everything but MACs.",
 )
-@click.option("--force", is_flag=True, help="Replace the table if it exists.")
+@click.option("--force", is_flag=True, help="Replace the energy table if the file exists.")
 @output_options
 def command(
     pe: str, liberties: tuple[Path, ...], lanes: int, pipeline: int, k_max: int,
@@ -151,15 +175,16 @@ def command(
     zero_delay: bool, table_path: Path | None, node: float | None, base: str, force: bool,
     as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  what `_settings` takes
 ) -> None:  # fmt: skip
-    """Measure what one operation of each processing element costs on standard cells.
+    """Measure energy and area per operation of processing elements on standard cells.
 
-    Each element is synthesised to the cells of a Liberty library, simulated with the library's
-    delays on realistic operands, and checked against the reference in every output word. Energies
-    are pre-layout: no wires but --wire-load, no clock tree but --clock-tree. They exclude leakage,
-    which stands beside them. The first run compiles Yosys, which takes a few minutes.
+    Each element is synthesised to the cells of a Liberty library and simulated with the library's
+    delays on realistic operands; every output word is compared with the reference. Energies are
+    pre-layout: wires count only as --wire-load, and the clock tree only as --clock-tree. They
+    exclude leakage, which is listed separately. The first run compiles Yosys, which takes a few
+    minutes.
     """
-    from ..measure.library import read_library
-    from ..measure.measurement import measure
+    from ..gates.library import read_library
+    from ..measurement.measure import measure
 
     form = output_form(as_json, as_csv)
     if table_path is not None:
@@ -174,14 +199,18 @@ def command(
     )  # fmt: skip
     settings = _settings(timed=False if zero_delay else None, **given)
     libraries = [read_library(path) for path in liberties]
+    today = date.today()
     with stages("measuring") as say:
-        found = [measure(variants, library, settings, say=say) for library in libraries]
+        found = [measure(library, variants, settings, progress=say) for library in libraries]
     if table_path is not None and node is not None:
-        from ..measure.energy_table import build_table, to_yaml
+        from ..measurement.energy_table import build_table, to_yaml
 
         name = table_path.name.removesuffix(table_path.suffix)
         rows = [each.as_dict() for each in found[0]]
-        write_text(table_path, to_yaml(build_table(name, node, base, rows)), force=force)
+        table = build_table(name, node, base, rows, measured_on=today)
+        with whole_file(table_path, force=force) as temporary:
+            temporary.write_text(to_yaml(table), encoding="utf-8")
+            read_table(temporary)  # a table that does not load is not written
     if form == "json":
         print_json([each.as_dict() for group in found for each in group])
     elif form == "csv":
@@ -192,7 +221,7 @@ def command(
 
 
 def _variants(pe: str, accumulate: str, booth: str, **parameters: int | None) -> list[Variant]:
-    from ..measure.measurement import Variant
+    from ..measurement.variant import Variant
     from ..rtl.family import make_spec
     from ..rtl.multiply import MultiplySpec
 
@@ -220,26 +249,16 @@ def _settings(
     rows: int, steps: int, seeds: int, period: float | None, input_transition: float,
     wire_load: float, clock_tree: float, default_power: str, jobs: int,
 ) -> Settings:  # fmt: skip
-    from ..measure.measurement import Settings
-    from ..measure.stimuli import Stimuli
+    from ..measurement.operands import Operands
+    from ..measurement.settings import Settings
 
-    for name, value, low, high in (
-        ("--seeds", seeds, 1, 1000),
-        ("--jobs", jobs, 1, 256),
-        ("--period", 1e3 if period is None else period, 1, 1e9),
-        ("--input-transition", input_transition, 0, 1e6),
-        ("--wire-load", wire_load, 0, 1e4),
-        ("--clock-tree", clock_tree, 1, 100),
-    ):
-        if not (math.isfinite(value) and low <= value <= high):
-            raise InputError(f"{name} must be {low:g} to {high:g}, found {value:g}")
-    stimuli = Stimuli(
+    operands = Operands(
         activations="uniform" if activations == "uniform" else "gaussian",
         recorded=recorded, zeros=zeros, held=held, rows=rows, steps=steps,
     )  # fmt: skip
     return Settings(
-        stimuli=stimuli, seeds=seeds, period=None if period is None else period * 1e-12,
-        input_transition=input_transition * 1e-12, wire=wire_load * 1e-15, clock_tree=clock_tree,
+        operands=operands, seeds=seeds, period_ps=period, input_transition_ps=input_transition,
+        wire_load_ff=wire_load, clock_tree=clock_tree,
         default_groups="added" if default_power == "added" else "remaining",
         timed=timed, jobs=jobs,
     )  # fmt: skip
@@ -247,8 +266,8 @@ def _settings(
 
 def _flat(of: Measurement) -> dict[str, Any]:
     row = of.as_dict()
-    registers, stimuli = row.pop("registers_fj"), row.pop("stimuli")
-    return {**row, **{f"{part}_fj": value for part, value in registers.items()}, **stimuli}
+    registers, operands = row.pop("registers_fj"), row.pop("stimuli")
+    return {**row, **{f"{part}_fj": value for part, value in registers.items()}, **operands}
 
 
 def _print(group: list[Measurement]) -> None:
@@ -282,11 +301,13 @@ def _print(group: list[Measurement]) -> None:
         title=f"{library.name}, {library.voltage:g} V, {library.temperature:g} C, "
         f"{first.lanes} lanes, one period of {first.period * 1e12:.0f} ps; pre-layout",
     )
-    stimuli = settings.stimuli.as_dict()
+    operands = settings.operands
+    activations = operands.recorded.name if operands.recorded else operands.activations
     click.echo(
-        f"wire load {settings.wire * 1e15:g} fF a fan-out, clock tree × {settings.clock_tree:g}; "
-        f"{stimuli['activations']} activations, ternary zeros {percent(settings.stimuli.zeros)}, "
-        f"weights held for {settings.stimuli.held}; {settings.seeds} seeds; every word checked"
+        f"wire load {settings.wire_load_ff:g} fF per fan-out, clock tree × "
+        f"{settings.clock_tree:g}; {activations} activations, ternary zeros "
+        f"{percent(operands.zeros)}, weights held for {operands.held}; {settings.seeds} seeds; "
+        "every word checked"
     )
     if first.simulator is None:
         click.echo("simulated without delays: glitches are missing, so logic is understated")

@@ -1,4 +1,4 @@
-"""Boolean functions as Liberty writes them."""
+"""Boolean functions in Liberty's notation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-# In Liberty a blank between two operands is an AND, and a quote after one is a NOT.
+# In Liberty, a blank between two operands is an AND, and a quote after one is a NOT.
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].]*)|([01](?![\w]))|([!'&*|+^()]))")
 _NAME = re.compile(r"(?<!')\b[A-Za-z_][\w\[\].]*")
 MAX_INPUTS = 16
@@ -22,9 +22,9 @@ class Expression:
     verilog : str
         The function as a Verilog expression, fully parenthesised.
     inputs : tuple of str
-        Names, in order of first appearance.
+        Names in order of first appearance.
     table : int
-        Bit i is the value where input k has bit k of i.
+        Truth table: bit i is the value at which input k equals bit k of i.
     """
 
     verilog: str
@@ -33,7 +33,7 @@ class Expression:
 
     @property
     def rows(self) -> int:
-        """Rows of the truth table."""
+        """Number of rows of the truth table."""
         return 1 << len(self.inputs)
 
     def renamed(self, names: Mapping[str, str]) -> str:
@@ -41,16 +41,16 @@ class Expression:
         return _NAME.sub(lambda found: names[found[0]], self.verilog)
 
     def python(self, names: Mapping[str, str]) -> str:
-        """Return a Python expression over integers whose bits are independent; ``full`` is ones."""
+        """Return a bitwise Python expression; ``full`` in it is an integer of all ones."""
         text = self.verilog.replace("1'b0", "0").replace("1'b1", "full").replace("~", "full ^ ")
         return _NAME.sub(lambda found: names.get(found[0], found[0]), text)
 
     def probability(self, ones: Mapping[str, float]) -> float:
-        """Return the chance of a 1 where each input is 1 with its own chance, independently."""
+        """Return the probability of a 1, given each input's, which are taken as independent."""
         return self._weigh(self.table, ones)
 
     def sensitivity(self, name: str, ones: Mapping[str, float]) -> float:
-        """Return the chance that a change of one input changes the result."""
+        """Return the probability that a change of one input changes the result."""
         if name not in self.inputs:
             return 0.0
         return self._weigh(self._difference[name], ones)
@@ -84,7 +84,7 @@ def parse_expression(text: str) -> Expression:
     Raises
     ------
     ValueError
-        If it is not one; the message says what is wrong.
+        If the text is not a function; the message says why.
     """
     tokens: list[str] = []
     at = 0
@@ -92,14 +92,16 @@ def parse_expression(text: str) -> Expression:
     while at < len(body):
         found = _TOKEN.match(body, at)
         if found is None:
-            raise ValueError(f"{body[at:].strip()[:20]!r} in the function {text!r} is no operator")
+            raise ValueError(
+                f"{body[at:].strip()[:20]!r} in the function {text!r} is not an operator"
+            )
         tokens.append(found[1] or found[2] or found[3])
         at = found.end()
     if not tokens:
         raise ValueError("the function is empty")
     names = tuple(dict.fromkeys(t for t in tokens if t[0].isalpha() or t[0] == "_"))
     if len(names) > MAX_INPUTS:
-        raise ValueError(f"a function of {len(names)} inputs; at most {MAX_INPUTS} are read")
+        raise ValueError(f"the function has {len(names)} inputs; at most {MAX_INPUTS} are read")
     reader = _Reader(tokens, names, text)
     verilog, table = reader.disjunction()
     if reader.at != len(tokens):
@@ -108,7 +110,7 @@ def parse_expression(text: str) -> Expression:
 
 
 class _Reader:
-    """Recursive descent; every node is its Verilog and its truth table."""
+    """Recursive descent; every node is a pair of Verilog text and truth table."""
 
     def __init__(self, tokens: list[str], names: tuple[str, ...], text: str) -> None:
         self.tokens, self.names, self.text, self.at = tokens, names, text, 0

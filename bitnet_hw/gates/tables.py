@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 from .liberty import Group, numbers
 
-#: What a template's ``variable_n`` may be called: the first or the second argument of `Table.at`.
-_FIRST = {"input_net_transition", "input_transition_time", "related_pin_transition"}
-_SECOND = {"total_output_net_capacitance", "constrained_pin_transition"}
+#: Values of a template's ``variable_n`` that are the first argument of `Table.at`.
+_INPUT_TRANSITIONS = {"input_net_transition", "input_transition_time", "related_pin_transition"}
+#: Values of a template's ``variable_n`` that are the second argument of `Table.at`.
+_LOADS = {"total_output_net_capacitance", "constrained_pin_transition"}
 
 Templates = Mapping[str, Group]
 
 
 class Units(NamedTuple):
-    """What one unit of the library is in SI units."""
+    """SI values of one unit of each quantity in a library."""
 
     second: float
     farad: float
@@ -26,7 +27,7 @@ class Units(NamedTuple):
 
     @property
     def joule(self) -> float:
-        """Energy has no unit of its own: capacitance times voltage squared."""
+        """Unit of energy, which Liberty derives: capacitance times voltage squared."""
         return self.farad * self.volt * self.volt
 
 
@@ -36,7 +37,7 @@ class Table(NamedTuple):
     Attributes
     ----------
     first, second : tuple of float
-        Increasing values of the variables in SI units; one value where there is no such variable.
+        Increasing values of the two variables in SI units; one value for an absent variable.
     values : tuple of float
         ``values[i * len(second) + j]`` belongs to ``first[i], second[j]``; J or s.
     """
@@ -46,14 +47,14 @@ class Table(NamedTuple):
     values: tuple[float, ...]
 
     def at(self, x: float, y: float) -> float:
-        """Return the bilinear value, extended along the outermost segments beyond the table.
+        """Interpolate bilinearly, and extrapolate along the outermost segments.
 
         Parameters
         ----------
         x : float
             Input transition, s.
         y : float
-            Output load, F; in a constraint the constrained pin's transition, s.
+            Output load, F; in a constraint, the transition of the constrained pin, s.
         """
         i, u = _place(self.first, x)
         j, v = _place(self.second, y)
@@ -75,7 +76,7 @@ def _place(axis: tuple[float, ...], value: float) -> tuple[int, float]:
 
 
 def read_table(group: Group, templates: Templates, units: Units, value_unit: float) -> Table:
-    """Read ``rise_power``, ``cell_fall``, ``rise_constraint`` and the like.
+    """Read a table group, such as ``rise_power``, ``cell_fall`` or ``rise_constraint``.
 
     Parameters
     ----------
@@ -84,16 +85,16 @@ def read_table(group: Group, templates: Templates, units: Units, value_unit: flo
     templates : mapping
         Name -> ``lu_table_template`` or ``power_lut_template``.
     units : Units
-        Of the library.
+        Units of the library.
     value_unit : float
-        What one unit of a value is, J or s.
+        SI value of one unit of the table's values, J or s.
 
     Raises
     ------
     InputError
-        If the template is unknown, or axes and values do not fit each other.
+        If the template is unknown, or axes and values do not match.
     """
-    listed = group.lists.get("values")
+    listed = group.complex.get("values")
     if not listed:
         raise group.error(f"{group.kind} has no values")
     values = numbers(group, *listed[0])
@@ -112,7 +113,7 @@ def read_table(group: Group, templates: Templates, units: Units, value_unit: flo
     if size != len(values):
         raise group.error(f"{group.kind}: {len(values)} values, but its axes make {size}")
     scaled = [value * value_unit for value in values]
-    if len(axes) == 2 and axes[0][0]:  # load first: turn it round
+    if len(axes) == 2 and axes[0][0]:  # load first: transpose
         rows, columns = len(axes[0][1]), len(axes[1][1])
         scaled = [scaled[i * columns + j] for j in range(columns) for i in range(rows)]
         axes.reverse()
@@ -126,21 +127,22 @@ def read_table(group: Group, templates: Templates, units: Units, value_unit: flo
 
 
 def _axes(group: Group, template: Group, units: Units) -> list[tuple[bool, list[float]]]:
+    """Return each axis of a table, marked by whether it is the second argument of `Table.at`."""
     axes: list[tuple[bool, list[float]]] = []
     for n in (1, 2, 3):
         variable = template.get(f"variable_{n}")
         if not variable:
             break
-        if variable not in _FIRST | _SECOND:
+        if variable not in _INPUT_TRANSITIONS | _LOADS:
             raise group.error(f"{group.kind}: tables over {variable} are not read")
-        index = group.lists.get(f"index_{n}") or template.lists.get(f"index_{n}")
+        index = group.complex.get(f"index_{n}") or template.complex.get(f"index_{n}")
         if not index:
-            raise group.error(f"{group.kind}: index_{n} is missing, in the template too")
+            raise group.error(f"{group.kind}: index_{n} is missing, both here and in the template")
         unit = units.farad if variable.endswith("capacitance") else units.second
         axis = [value * unit for value in numbers(group, *index[0])]
         if any(b <= a for a, b in pairwise(axis)) or not axis:
             raise group.error(f"{group.kind}: index_{n} does not increase")
-        axes.append((variable in _SECOND, axis))
+        axes.append((variable in _LOADS, axis))
     if len({second for second, _ in axes}) != len(axes):
         raise group.error(f"{group.kind}: two axes of the same kind")
     return axes

@@ -1,4 +1,4 @@
-"""Operands that a measurement feeds, and the sums that must come out."""
+"""Operands of a measurement, and the sums that the hardware must give."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..rtl.fp16 import Fp16Spec
 from ..rtl.integer import IntegerSpec
 from ..rtl.multiply import MultiplySpec
 from ..rtl.operands import load_array
-from ..rtl.pe import AnyArray, PESpec
+from ..rtl.pe import AnyArray, PESpec, check_range
 from ..rtl.stimulus import Stimulus
 
 Distribution = Literal["gaussian", "uniform"]
 
-#: Absmax quantization scales a row so that its largest value is the top of the range. Among 2560
-#: Gaussian values, the width of a small model, that is on average at 3.5 standard deviations.
+#: Absmax quantization maps a row's largest magnitude to the end of the range. Among 2560 Gaussian
+#: values, the width of a small model, it is 3.5 standard deviations on average.
 SIGMAS_TO_ABSMAX = 3.5
 
 
 @dataclass(frozen=True)
-class Stimuli:
-    """What the operands look like.
+class Operands:
+    """Distribution and number of the operands.
 
     Attributes
     ----------
@@ -34,14 +34,19 @@ class Stimuli:
         the whole integer range, or -1 to 1.
     recorded : pathlib.Path or None
         A ``.npy`` file of activations, shape (tokens, K), in place of drawn ones. Floats are
-        absmax-quantized a token for integer elements; integers are taken as they are.
+        absmax-quantized per token for integer elements; integers are taken as they are.
     zeros : float
-        Share of zeros among ternary weights. Other weights are Gaussian, quantized like the
-        activations; a binary one is never zero.
+        Share of zeros among ternary weights. Binary weights have none, and other weights are
+        Gaussian, quantized like the activations.
     held : int
-        Tokens B that a weight stays for: it changes every B cycles.
+        Number of tokens B that share a weight, which changes every B cycles.
     rows, steps : int
-        Dot products, and cycles of each.
+        Number of dot products, and cycles of each.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
     """
 
     activations: Distribution = "gaussian"
@@ -54,9 +59,9 @@ class Stimuli:
     def __post_init__(self) -> None:
         if not 0 <= self.zeros < 1:
             raise InputError(f"zeros must be at least 0 and below 1, found {self.zeros}")
-        for name, low, high in (("held", 1, 1 << 16), ("rows", 2, 1 << 16), ("steps", 1, 1 << 12)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} must be {low} to {high}, found {getattr(self, name)}")
+        check_range("held", self.held, 1, 1 << 16)
+        check_range("rows", self.rows, 2, 1 << 16)
+        check_range("steps", self.steps, 1, 1 << 12)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -70,55 +75,52 @@ class Stimuli:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One seed's operands.
+class OperandStream:
+    """Operands of one seed, as the ports take them, one word per cycle.
 
     Attributes
     ----------
-    steps : list of int
-        The bits of each step: last, first, weights, activations, lowest first.
-    widths : tuple of int
-        Bits of all weights and of all activations of a step.
+    first, last : list of bool
+        Marks of a row's first and last step.
+    act, wgt : list of int
+        Bits of the activations and of the weights of each step, lane 0 lowest.
     sums : list of int
-        The reference's bit pattern of each row.
+        Bit pattern of each row's sum, from the software reference.
     """
 
-    steps: list[int]
-    widths: tuple[int, int]
+    first: list[bool]
+    last: list[bool]
+    act: list[int]
+    wgt: list[int]
     sums: list[int]
 
-    def fields(self, step: int) -> dict[str, int]:
-        """Return the port values of one step."""
-        wgt, act = self.widths
-        return {
-            "in_last": step & 1,
-            "in_first": step >> 1 & 1,
-            "in_wgt": step >> 2 & ((1 << wgt) - 1),
-            "in_act": step >> (2 + wgt) & ((1 << act) - 1),
-        }
 
+def draw(spec: PESpec, operands: Operands, seed: int) -> OperandStream:
+    """Draw operands and compute the sums that the hardware must give.
 
-def draw(spec: PESpec, stimuli: Stimuli, seed: int) -> Run:
-    """Draw operands and compute the sums that the hardware must give."""
+    Raises
+    ------
+    InputError
+        If recorded activations cannot be read or do not fit the element.
+    """
     rng = np.random.default_rng(seed)
-    shape = (stimuli.rows, stimuli.steps * spec.lanes)
-    if stimuli.recorded is None:
-        act = _activations(spec, stimuli.activations, rng, shape)
+    shape = (operands.rows, operands.steps * spec.lanes)
+    if operands.recorded is None:
+        act = _activations(spec, operands.activations, rng, shape)
     else:
-        act = _recorded(spec, stimuli.recorded, rng, shape)
-    wgt = _weights(spec, stimuli.zeros, rng, shape)
-    if stimuli.held > 1:
-        step = np.arange(stimuli.rows * stimuli.steps) // stimuli.held
+        act = _recorded(spec, operands.recorded, rng, shape)
+    wgt = _weights(spec, operands.zeros, rng, shape)
+    if operands.held > 1:
+        step = np.arange(operands.rows * operands.steps) // operands.held
         wgt = wgt.reshape(-1, spec.lanes)[step].reshape(shape)
     fed = Stimulus.from_rows(spec, act, wgt)
-    widths = (spec.lanes * spec.wgt_shape.width, spec.lanes * spec.act_shape.width)
-    steps = [
-        int(last) | int(first) << 1 | w << 2 | a << (2 + widths[0])
-        for last, first, w, a in zip(
-            fed.last, fed.first, _integers(fed.wgt), _integers(fed.act), strict=True
-        )
-    ]
-    return Run(steps, widths, [spec.encode_sum(value) for value in spec.compute(act, wgt)])
+    return OperandStream(
+        first=fed.first.tolist(),
+        last=fed.last.tolist(),
+        act=_integers(fed.act),
+        wgt=_integers(fed.wgt),
+        sums=[spec.encode_sum(value) for value in spec.compute(act, wgt)],
+    )
 
 
 def _integers(packed: AnyArray) -> list[int]:
@@ -174,7 +176,7 @@ def _recorded(
         spec.check_activations(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    # Whole stretches from random places, so that neighbours stay neighbours.
+    # Contiguous stretches from random positions, so that neighbours stay neighbours.
     flat = values.reshape(-1)
     if flat.size < shape[1]:
         raise InputError(f"{path}: {flat.size} activations, but a row takes {shape[1]}")

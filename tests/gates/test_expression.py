@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitnet_hw.measure.expression import parse_expression
+from bitnet_hw.gates.expression import parse_expression
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_probability_and_sensitivity_of_a_gate() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "A +", "(A", "A $ B", "A)", "* B"])
-def test_what_is_no_function_is_refused(text: str) -> None:
+def test_text_that_is_not_a_function_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="function"):
         parse_expression(text)

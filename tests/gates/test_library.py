@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.measure.library import Library, read_library
+from bitnet_hw.gates.library import Library, read_library
 
 
 def near(value: Any) -> Any:
@@ -36,7 +36,7 @@ def test_numbers_of_the_tiny_library(tiny: Library) -> None:
     arc = nand.pins["Y"].arcs[0]
     assert arc.delay[0] is not None
     assert arc.delay[0].at(20e-12, 5e-15) == near((5 + 0.25 * 20 + 2.2 * 5) * 1e-12)
-    # Beyond the axes the outermost segment goes on: load 40 fF, transition 100 ps.
+    # Beyond the axes the outermost segment is extended: load 40 fF, transition 100 ps.
     assert arc.delay[0].at(100e-12, 40e-15) == near((5 + 25 + 88) * 1e-12)
     dff = tiny.cell("DFF_X1")
     assert dff.flip_flop is not None
@@ -72,7 +72,7 @@ def test_a_compressed_file_is_the_same_library(
     assert read_library(path).sha256 == tiny.sha256
 
 
-def test_unknown_attributes_comments_and_continuations_are_passed_over(
+def test_unknown_attributes_comments_and_continuations_are_ignored(
     tiny: Library, tiny_text: str, tmp_path: Path
 ) -> None:
     text = tiny_text.replace(
@@ -86,7 +86,7 @@ def test_unknown_attributes_comments_and_continuations_are_passed_over(
     assert other.cell("INV_X1").pins == tiny.cell("INV_X1").pins
 
 
-def test_a_power_group_that_is_one_sided_joins_its_other_half(
+def test_two_one_sided_power_groups_are_joined(
     tiny: Library, tiny_text: str, tmp_path: Path
 ) -> None:
     inverter = tiny_text[tiny_text.index("  cell (INV_X1)") : tiny_text.index("  cell (BUF_X1)")]
@@ -167,7 +167,7 @@ def test_a_fault_names_file_and_line(
     assert re.match(rf"{re.escape(str(path))}:\d+: ", str(caught.value))
 
 
-def test_a_clock_pin_without_energy_is_no_silent_zero(tiny_text: str, tmp_path: Path) -> None:
+def test_a_clock_pin_without_energy_is_refused(tiny_text: str, tmp_path: Path) -> None:
     clock = tiny_text.index("pin (CK)")
     text = tiny_text[:clock] + re.sub(_POWER, "", tiny_text[clock:], count=1)
     library = read_library(write(tmp_path, text))
@@ -176,7 +176,7 @@ def test_a_clock_pin_without_energy_is_no_silent_zero(tiny_text: str, tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["", "hello", "cell (A) { }", "library (x) { } }", "\x00\x01"])
-def test_what_is_no_library_is_refused(tmp_path: Path, content: str) -> None:
+def test_text_that_is_not_a_library_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError, match=r"lib\.lib"):
         read_library(write(tmp_path, content))
 

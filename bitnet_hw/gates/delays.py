@@ -1,7 +1,7 @@
-"""Loads, transitions, delays and the critical path of a design, from its library's tables.
+"""Static timing: loads, transitions, delays and the critical path, from the library's tables.
 
-Lumped loads, no wires but a capacitance a fan-out, an ideal clock. Of several arcs into one net the
-slowest transition counts, as static timing analysis does.
+Loads are lumped, wires are a capacitance per fan-out, and the clock is ideal. Of several arcs into
+one net the slowest transition counts, as is usual in static timing analysis.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .design import Design, Gate
-from .library import Arc
+from .cells import Arc
+from .circuit import Circuit, Gate
 from .tables import Table
 
 #: Which input edges (0 rise, 1 fall) lead to an output edge.
@@ -32,16 +32,16 @@ class ArcDelay(NamedTuple):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a library does not know.
+    """Conditions outside the library.
 
     Attributes
     ----------
     input_transition : float
-        Of every input but the clock, s.
+        Transition of every input but the clock, s.
     clock_transition : float
-        s.
+        Transition of the clock, s.
     wire : float
-        Capacitance of the wire to each pin on a net, F.
+        Wire capacitance per fan-out, F.
     """
 
     input_transition: float
@@ -50,11 +50,15 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A design with its timing.
+class TimedCircuit:
+    """A circuit with its timing.
 
     Attributes
     ----------
+    circuit : Circuit
+        The circuit.
+    conditions : Conditions
+        Transitions and wire load that the timing holds for.
     loads : dict of str to (float, float)
         Net -> capacitance for a rising and a falling signal, F.
     slews : dict of str to (float, float)
@@ -62,12 +66,12 @@ class Timed:
     delays : dict of str to list of ArcDelay
         Instance -> delay of each pair of input and output.
     critical_path : float
-        Shortest period that no flip-flop notices, set-up included, s.
+        Shortest clock period that meets every setup time, s.
     path : list of str
-        Instances along it, first to last.
+        Instances along the critical path, first to last.
     """
 
-    design: Design
+    circuit: Circuit
     conditions: Conditions
     loads: dict[str, Pair]
     slews: dict[str, Pair]
@@ -76,41 +80,41 @@ class Timed:
     path: list[str]
 
 
-def analyse(design: Design, conditions: Conditions) -> Timed:
+def analyse(circuit: Circuit, conditions: Conditions) -> TimedCircuit:
     """Find loads, transitions, delays and the critical path.
 
-    Inputs arrive with the clock edge; an output must be there before the next one.
+    Inputs arrive at the clock edge; outputs must settle before the next one.
     """
-    run = _Run(design, conditions)
-    for gate in design.gates:
+    timing = _Timing(circuit, conditions)
+    for gate in circuit.gates:
         if gate.cell.flip_flop is not None:
-            run.flip_flop(gate)
-    for gate in design.gates:
+            timing.flip_flop(gate)
+    for gate in circuit.gates:
         if gate.cell.flip_flop is None:
-            run.gate(gate)
-    worst, end = run.worst()
+            timing.gate(gate)
+    worst, end = timing.worst()
     path: list[str] = []
     while end is not None:
         name, edge = end
-        driver = design.drivers.get(name)
+        driver = circuit.drivers.get(name)
         if driver is None:
             break
         path.append(driver.gate.instance.name)
-        end = run.cause.get((name, edge))
-    loads = run.loads
-    return Timed(design, conditions, loads, run.slews, run.delays, worst, path[::-1])
+        end = timing.cause.get((name, edge))
+    loads = timing.loads
+    return TimedCircuit(circuit, conditions, loads, timing.slews, timing.delays, worst, path[::-1])
 
 
-class _Run:
-    def __init__(self, design: Design, conditions: Conditions) -> None:
-        self.design, self.conditions = design, conditions
-        nets = {net for bits in design.netlist.inputs.values() for net in bits}
+class _Timing:
+    def __init__(self, circuit: Circuit, conditions: Conditions) -> None:
+        self.circuit, self.conditions = circuit, conditions
+        nets = {net for bits in circuit.netlist.inputs.values() for net in bits}
         self.loads = {
-            net: design.load(net, conditions.wire) for net in (nets | set(design.drivers))
+            net: circuit.load(net, conditions.wire) for net in (nets | set(circuit.drivers))
         }
         slow, clock = conditions.input_transition, conditions.clock_transition
         self.slews: dict[str, Pair] = {
-            net: (clock, clock) if net in design.clock_nets else (slow, slow) for net in nets
+            net: (clock, clock) if net in circuit.clock_nets else (slow, slow) for net in nets
         }
         self.arrivals: dict[str, Pair] = dict.fromkeys(nets, (0.0, 0.0))
         self.cause: dict[tuple[str, int], tuple[str, int]] = {}
@@ -174,8 +178,8 @@ class _Run:
 
     def worst(self) -> tuple[float, tuple[str, int] | None]:
         worst, end = 0.0, None
-        ends = [(net, 0.0, 0.0) for bits in self.design.netlist.outputs.values() for net in bits]
-        for gate in self.design.gates:
+        ends = [(net, 0.0, 0.0) for bits in self.circuit.netlist.outputs.values() for net in bits]
+        for gate in self.circuit.gates:
             if gate.cell.flip_flop is None:
                 continue
             for pin in gate.cell.inputs:
@@ -199,6 +203,6 @@ def _at(table: Table | None, x: float, y: float) -> float:
 
 
 def sense_of(gate: Gate, source: str, output: str) -> str:
-    """Return the sense of the first arc between two pins, or nothing where there is none."""
+    """Return the sense of the first arc between two pins; empty where there is no arc."""
     arcs: tuple[Arc, ...] = gate.cell.pins[output].arcs
     return next((arc.sense for arc in arcs if arc.source == source), "")

@@ -1,19 +1,14 @@
-"""A standard-cell library: cells with functions, capacitances, delays, energies and leakage."""
+"""Standard cells: functions, capacitances, delays, energies and leakage."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import InputError
 from .expression import Expression, parse_expression
-from .liberty import Group, load
+from .liberty import Group
 from .tables import Table, Templates, Units, read_table
-
-_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
 
 
 class Arc(NamedTuple):
@@ -44,13 +39,14 @@ class InternalPower(NamedTuple):
     Attributes
     ----------
     source : str
-        ``related_pin`` of an output's group, empty in an input's own.
+        ``related_pin`` of an output's group; empty in a group of an input.
     when : Expression or None
-        Condition.
+        Condition under which the group applies.
     supply : str
-        ``related_pg_pin``: groups of different supplies add up.
+        ``related_pg_pin``. Groups of different supplies add up.
     rise, fall : Table or None
-        Energy of a transition of the pin that holds the group, J. A one-sided group has one.
+        Energy of one transition of the pin that holds the group, J. A one-sided group has one
+        of the two.
     """
 
     source: str
@@ -61,7 +57,7 @@ class InternalPower(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """Set-up time of a data pin against the clock's active edge, s, rising and falling data."""
+    """Setup time of a data pin before the clock's active edge, s, for rising and falling data."""
 
     rise: Table | None
     fall: Table | None
@@ -69,12 +65,11 @@ class Setup(NamedTuple):
 
 @dataclass(frozen=True)
 class Pin:
-    """One pin of a cell. Capacitances in F, for a rising and a falling signal."""
+    """One pin of a cell, with its capacitance in F for a rising and a falling signal."""
 
     name: str
     direction: str
     capacitance: tuple[float, float]
-    clock: bool
     function: Expression | None
     arcs: tuple[Arc, ...]
     powers: tuple[InternalPower, ...]
@@ -82,7 +77,7 @@ class Pin:
 
 
 class FlipFlop(NamedTuple):
-    """The ``ff`` group: names of its two states, and its four functions."""
+    """The ``ff`` group: the names of its two states, and its four functions."""
 
     state: str
     inverse: str
@@ -94,18 +89,25 @@ class FlipFlop(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. Area in the library's unit, um2 by custom; leakage in W.
+    """One cell.
 
     Attributes
     ----------
+    name : str
+        Name in the library.
+    area : float
+        Area in the library's unit, um2 by convention.
+    pins : dict of str to Pin
+        Pins by name.
+    flip_flop : FlipFlop or None
+        Sequential behaviour; None for combinational cells.
     leakages : tuple of (Expression or None, float)
-        ``leakage_power`` groups, summed over the supplies of one condition.
+        ``leakage_power`` groups, each with its condition, summed over supplies, W.
     cell_leakage : float or None
-        ``cell_leakage_power``.
+        ``cell_leakage_power``, W.
     """
 
     name: str
-    place: str
     area: float
     pins: dict[str, Pin]
     flip_flop: FlipFlop | None
@@ -123,159 +125,31 @@ class Cell:
         return tuple(pin for pin in self.pins.values() if pin.direction == "output")
 
     def is_clock(self, pin: Pin) -> bool:
-        """Whether an input clocks the cell's flip-flop."""
+        """Return whether an input clocks the cell's flip-flop."""
         return self.flip_flop is not None and pin.name in self.flip_flop.clock.inputs
 
 
-@dataclass(frozen=True)
-class Library:
-    """A standard-cell library at one corner.
+class LibraryContext(NamedTuple):
+    """The parts of a library that its cells refer to.
 
     Attributes
     ----------
-    name, path, sha256 : str
-        What it calls itself, where it was read, and the hash of its uncompressed text.
-    corner : str
-        Name of its operating conditions.
-    voltage, temperature : float
-        V, degrees Celsius.
-    groups : dict of str to Group
-        Cells as they stand in the file; `cell` reads one.
+    units : Units
+        SI values of the library's units.
+    timing_templates, power_templates : mapping
+        ``lu_table_template`` and ``power_lut_template`` groups by name.
+    default_input_capacitance : float
+        Capacitance of an input pin that states none, F; 0 where the library has no default.
     """
 
-    name: str
-    path: Path
-    sha256: str
-    corner: str
-    voltage: float
-    temperature: float
     units: Units
-    groups: dict[str, Group]
-    templates: Templates
+    timing_templates: Templates
     power_templates: Templates
     default_input_capacitance: float
-    _read: dict[str, Cell] = field(default_factory=dict, repr=False)
-
-    @property
-    def dont_use(self) -> list[str]:
-        """Cells that the library asks synthesis to leave alone."""
-        return [name for name, cell in self.groups.items() if cell.get("dont_use") == "true"]
-
-    def cell(self, name: str) -> Cell:
-        """Return a cell.
-
-        Raises
-        ------
-        InputError
-            If the library has none of that name, or what simulation and power need is missing:
-            a function, the energy of an output or of a clock pin.
-        """
-        if name not in self._read:
-            group = self.groups.get(name)
-            if group is None:
-                raise InputError(f"{self.path}: library {self.name} has no cell {name!r}")
-            self._read[name] = _read_cell(group, self)
-        return self._read[name]
-
-
-def read_library(path: str | Path) -> Library:
-    """Read a Liberty file, compressed or not.
-
-    Cells are looked into when they are asked for, so that a cell that no netlist uses may be
-    of any kind.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, has unknown units, no flip-flop, or no internal power.
-    """
-    path = Path(path)
-    root, sha256 = load(path)
-    units = _units(root)
-    cells = {group.name: group for group in root.of("cell")}
-    if not cells:
-        raise root.error(f"library {root.name} has no cells")
-    if not any(group.of("ff") for group in cells.values()):
-        raise root.error(
-            f"library {root.name} has no flip-flop (a cell with an ff group); "
-            "a processing element cannot be mapped to it"
-        )
-    pins = (pin for cell in cells.values() for pin in cell.of("pin"))
-    if not any(pin.of("internal_power") for pin in pins):
-        raise root.error(
-            f"library {root.name} has no internal power; without it the energy would be "
-            "switching only, about half"
-        )
-    corner = root.get("default_operating_conditions")
-    conditions = {group.name: group for group in root.of("operating_conditions")}
-    at = conditions.get(corner) or next(iter(conditions.values()), root)
-    voltage = at.number("voltage") or root.number("nom_voltage")
-    temperature = at.number("temperature")
-    if temperature is None:
-        temperature = root.number("nom_temperature")
-    if voltage is None or temperature is None:
-        raise root.error(f"library {root.name} gives no voltage or no temperature")
-    return Library(
-        name=root.name,
-        path=path,
-        sha256=sha256,
-        corner=at.name if at is not root else "nominal",
-        voltage=voltage * units.volt,
-        temperature=temperature,
-        units=units,
-        groups=cells,
-        templates={group.name: group for group in root.of("lu_table_template")},
-        power_templates={group.name: group for group in root.of("power_lut_template")},
-        default_input_capacitance=(root.number("default_input_pin_cap") or 0.0) * units.farad,
-    )
-
-
-def _units(root: Group) -> Units:
-    load_unit = root.lists.get("capacitive_load_unit")
-    if not load_unit:
-        raise root.error("capacitive_load_unit is missing")
-    arguments, at = load_unit[0]
-    parts = arguments.replace('"', "").replace(" ", "").split(",")
-    farad = _quantity("".join(parts), "f")
-    if farad is None or len(parts) != 2:
-        raise root.text.error(
-            at, f"capacitive_load_unit ({arguments.strip()}) is not a capacitance"
-        )
-    return Units(
-        second=_unit(root, "time_unit", "s", "1ns"),
-        farad=farad,
-        volt=_unit(root, "voltage_unit", "V", "1V"),
-        watt=_unit(root, "leakage_power_unit", "W", None),
-    )
-
-
-def _unit(root: Group, key: str, unit: str, default: str | None) -> float:
-    text, at = root.values.get(key, (default, root.at))
-    if text is None:
-        raise root.error(f"{key} is missing")
-    value = _quantity(text, unit)
-    if value is None:
-        raise root.text.error(at, f"{key} {text!r} is not one of 1{unit}, 10m{unit}, 1n{unit} ...")
-    return value
-
-
-def _quantity(text: str, unit: str) -> float | None:
-    plain = text.strip().replace(" ", "")
-    number = plain.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    suffix = plain[len(number) :]
-    if not suffix or suffix[-1].lower() != unit.lower():
-        return None
-    scale = _PREFIX.get(suffix[:-1].lower())
-    try:
-        value = float(number or "1")
-    except ValueError:
-        return None
-    good = scale is not None and math.isfinite(value) and value > 0
-    return value * scale if good and scale is not None else None
 
 
 def _function(group: Group, key: str) -> Expression | None:
-    found = group.values.get(key)
+    found = group.simple.get(key)
     if found is None or not found[0]:
         return None
     try:
@@ -284,7 +158,15 @@ def _function(group: Group, key: str) -> Expression | None:
         raise group.text.error(found[1], f"{key}: {error}") from None
 
 
-def _read_cell(group: Group, library: Library) -> Cell:
+def read_cell(group: Group, context: LibraryContext) -> Cell:
+    """Read a ``cell`` group.
+
+    Raises
+    ------
+    InputError
+        If the cell is of a kind that is not simulated, or lacks something that simulation or
+        power analysis needs: a function, or the energy of an output or of a clock pin.
+    """
     name = group.name
     for kind in ("latch", "statetable", "ff_bank", "latch_bank", "bus", "bundle"):
         for part in group.of(kind):
@@ -296,12 +178,11 @@ def _read_cell(group: Group, library: Library) -> Cell:
     pins = {}
     for pin_group in group.of("pin"):
         for pin_name in pin_group.names:
-            pins[pin_name] = _pin(pin_group, pin_name, library)
-    watt = library.units.watt
+            pins[pin_name] = _pin(pin_group, pin_name, context)
+    watt = context.units.watt
     cell_leakage = group.number("cell_leakage_power")
     cell = Cell(
         name=name,
-        place=str(group.error("")).removesuffix(": "),
         area=area,
         pins=pins,
         flip_flop=flip_flop,
@@ -356,26 +237,27 @@ def _leakages(group: Group, watt: float) -> tuple[tuple[Expression | None, float
     return tuple(sums.values())
 
 
-def _pin(group: Group, name: str, library: Library) -> Pin:
+def _pin(group: Group, name: str, context: LibraryContext) -> Pin:
     direction = group.get("direction")
     if direction not in ("input", "output", "internal"):
         raise group.error(f"pin {name}: direction {direction!r} is neither input nor output")
-    if direction == "output" and "three_state" in group.values:
+    if direction == "output" and "three_state" in group.simple:
         raise group.error(f"pin {name} is three-state; such cells are not simulated")
-    farad = library.units.farad
+    farad = context.units.farad
     plain = group.number("capacitance")
-    default = library.default_input_capacitance if direction == "input" else 0.0
+    default = context.default_input_capacitance if direction == "input" else 0.0
     both = default if plain is None else plain * farad
     sides = [group.number(f"{side}_capacitance") for side in ("rise", "fall")]
     if direction == "input" and plain is None and None in sides and not default:
         raise group.error(f"pin {name} has no capacitance")
     rise, fall = (both if side is None else side * farad for side in sides)
-    second, joule = library.units.second, library.units.joule
+    second, joule = context.units.second, context.units.joule
 
     def table(part: Group, kind: str, unit: float) -> Table | None:
         found = part.of(kind)
-        templates = library.power_templates if kind.endswith("power") else library.templates
-        return read_table(found[0], templates, library.units, unit) if found else None
+        power = kind.endswith("power")
+        templates = context.power_templates if power else context.timing_templates
+        return read_table(found[0], templates, context.units, unit) if found else None
 
     arcs, setup = [], []
     for part in group.of("timing"):
@@ -409,7 +291,6 @@ def _pin(group: Group, name: str, library: Library) -> Pin:
         name=name,
         direction=direction,
         capacitance=(rise, fall),
-        clock=group.get("clock") == "true",
         function=function,
         arcs=tuple(arcs),
         powers=tuple(_paired(powers)),
@@ -418,9 +299,10 @@ def _pin(group: Group, name: str, library: Library) -> Pin:
 
 
 def _paired(powers: list[InternalPower]) -> list[InternalPower]:
-    """Join one-sided groups: a rising and a falling one of the same input, condition and supply.
+    """Join one-sided groups: a rising and a falling one of one input, condition and supply.
 
-    Left apart, each would take half of the transitions for half of the mean, a quarter in all.
+    Kept separate, each would get half of the transitions at half of the mean energy, and a
+    quarter of the energy in total.
     """
     joined: dict[tuple[str, str, str], InternalPower] = {}
     found: list[InternalPower] = []

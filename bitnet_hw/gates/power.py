@@ -1,23 +1,22 @@
-"""Power of a design from the activity of its nets: switching, internal and leakage.
+"""Power of a circuit from the activity of its nets: switching, internal and leakage.
 
-The method is that of gate-level power analysis on average activities. An output's internal energy
-is the mean of its rising and its falling table at the slew of the related input and the load of the
-output. Groups share the output's transitions in proportion to the activity of their input times the
-chance that it decides the output, separately for every supply pin (``related_pg_pin``), whose
+This is gate-level power analysis on average activities. An output's internal energy is the mean of
+its rising and its falling table at the slew of the related input and the load of the output. Groups
+share the output's transitions in proportion to the activity of their input times the probability
+that it decides the output. Supply pins (``related_pg_pin``) are treated separately, and their
 contributions add up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .delays import Timed, sense_of
-from .design import Gate
+from .cells import InternalPower, Pin
+from .circuit import Gate
+from .delays import TimedCircuit, sense_of
 from .expression import Expression
-from .library import InternalPower, Pin
-from .netlist import ONE, ZERO
+from .vectors import Activity
 
 
 class Power(NamedTuple):
@@ -26,13 +25,13 @@ class Power(NamedTuple):
     Attributes
     ----------
     switching : float
-        Half C V^2 a transition of the nets it drives, J a clock cycle.
+        Half C V^2 per transition of the nets that it drives, J per clock cycle.
     internal : float
-        Inside the cells, clock pins apart, J a clock cycle.
+        Energy inside the cells without that of clock pins, J per clock cycle.
     clock_pin : float
-        Inside flip-flops for the transitions of their clock pin, J a clock cycle.
+        Energy inside flip-flops for the transitions of their clock pin, J per clock cycle.
     leakage : float
-        W.
+        Leakage power, W.
     """
 
     switching: float = 0.0
@@ -41,82 +40,56 @@ class Power(NamedTuple):
     leakage: float = 0.0
 
     def plus(self, other: Power) -> Power:
-        """Return the sums."""
+        """Return the sum with another energy, component by component."""
         return Power(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property
     def dynamic(self) -> float:
-        """All but leakage, J a clock cycle."""
+        """Energy without leakage, J per clock cycle."""
         return self.switching + self.internal + self.clock_pin
 
 
-@dataclass(frozen=True)
-class Activity:
-    """How the nets move.
-
-    Attributes
-    ----------
-    transitions : mapping of str to float
-        Net -> changes a clock cycle; a net that is absent rests.
-    ones : mapping of str to float
-        Net -> share of time at 1; 0.5 where absent.
-    """
-
-    transitions: Mapping[str, float]
-    ones: Mapping[str, float]
-
-    def density(self, net: str | None) -> float:
-        """Return the changes a clock cycle."""
-        return 0.0 if net is None else self.transitions.get(net, 0.0)
-
-    def one(self, net: str | None) -> float:
-        """Return the share of time at 1."""
-        if net == ZERO:
-            return 0.0
-        if net == ONE:
-            return 1.0
-        return 0.5 if net is None else self.ones.get(net, 0.5)
-
-
-#: What a pin's group without condition stands for beside groups that have one. Liberty makes it the
-#: default for the states that they leave; some power tools add it to them.
+#: Meaning of a power group without condition beside groups that have one. In Liberty it covers
+#: the remaining states; some power tools add it to the other groups.
 DefaultGroups = Literal["remaining", "added"]
 
 
 def gate_powers(
-    timed: Timed, activity: Activity, default_groups: DefaultGroups = "remaining"
+    timed: TimedCircuit, activity: Activity, default_groups: DefaultGroups = "remaining"
 ) -> dict[str, Power]:
     """Return the energy of every instance.
 
     Parameters
     ----------
-    timed : Timed
-        The design with loads and transitions.
+    timed : TimedCircuit
+        The circuit with its loads and transitions.
     activity : Activity
-        How its nets move.
+        Switching activity of its nets.
     default_groups : str
-        ``remaining``: an input's group without condition prices the states that the groups with
-        one leave. ``added``: it comes on top of them, as in OpenSTA.
+        ``remaining``: an input's power group without condition covers the states that the other
+        groups leave. ``added``: it is added to the other groups, as in OpenSTA.
     """
-    find = _Finder(timed, activity, default_groups)
-    return {gate.instance.name: find.gate(gate) for gate in timed.design.gates}
+    analysis = _Analysis(timed, activity, default_groups)
+    return {gate.instance.name: analysis.gate(gate) for gate in timed.circuit.gates}
 
 
 def summed(
-    timed: Timed, powers: Mapping[str, Power], where: Callable[[Gate], bool] = lambda _: True
+    timed: TimedCircuit, powers: Mapping[str, Power], where: Callable[[Gate], bool] = lambda _: True
 ) -> Power:
-    """Return the sum over the gates that a condition picks."""
+    """Return the sum over the gates that meet a condition."""
     total = Power()
-    for gate in timed.design.gates:
+    for gate in timed.circuit.gates:
         if where(gate):
             total = total.plus(powers[gate.instance.name])
     return total
 
 
-class _Finder:
-    def __init__(self, timed: Timed, activity: Activity, default_groups: DefaultGroups) -> None:
+class _Analysis:
+    def __init__(
+        self, timed: TimedCircuit, activity: Activity, default_groups: DefaultGroups
+    ) -> None:
         self.timed, self.activity, self.default_groups = timed, activity, default_groups
-        self.squared = timed.design.library.voltage**2
+        self.squared = timed.circuit.library.voltage**2
 
     def gate(self, gate: Gate) -> Power:
         ones = {pin.name: self.activity.one(gate.net(pin.name)) for pin in gate.cell.pins.values()}
@@ -144,7 +117,7 @@ class _Finder:
         return (0.0, 0.0) if net is None else self.timed.slews.get(net, (0.0, 0.0))
 
     def output_energy(self, gate: Gate, pin: Pin, load: float, ones: Mapping[str, float]) -> float:
-        """Energy inside the cell for one transition of an output, J."""
+        """Return the energy inside the cell for one transition of an output, J."""
         shares = [
             self.activity.density(gate.net(group.source)) * self.share(pin, group, ones)
             for group in pin.powers
@@ -162,7 +135,7 @@ class _Finder:
         return energy
 
     def share(self, pin: Pin, group: InternalPower, ones: Mapping[str, float]) -> float:
-        """Chance that a change of the group's input is one that the group prices."""
+        """Return the probability that the group applies to a transition of its input."""
         if pin.function is not None and group.source in pin.function.inputs:
             return pin.function.sensitivity(group.source, ones)
         if group.when is not None:
@@ -170,7 +143,7 @@ class _Finder:
         return 0.5
 
     def input_energy(self, gate: Gate, pin: Pin, ones: Mapping[str, float]) -> float:
-        """Energy inside the cell for one transition of an input, J."""
+        """Return the energy inside the cell for one transition of an input, J."""
         slews = self.slew(gate, pin.name)
         known: dict[str, float] = {}
         energy = 0.0
@@ -188,7 +161,7 @@ class _Finder:
         return energy
 
     def duty(self, gate: Gate, pin: Pin, when: Expression, ones: Mapping[str, float]) -> float:
-        """Chance of a condition. One that names an output holds when the pin decides it."""
+        """Return a condition's probability; one on an output holds if the pin decides it."""
         for name in when.inputs:
             other = gate.cell.pins.get(name)
             if other is not None and other.direction == "output" and other.function is not None:
@@ -212,7 +185,7 @@ class _Finder:
 
 
 def mean_energy(group: InternalPower, slews: tuple[float, float], load: float) -> float:
-    """Return the mean of a rising and a falling transition, J; an absent table is no energy."""
+    """Return the mean of a rising and a falling transition, J; an absent table counts as 0."""
     rise = 0.0 if group.rise is None else group.rise.at(slews[0], load)
     fall = 0.0 if group.fall is None else group.fall.at(slews[1], load)
     return (rise + fall) / 2

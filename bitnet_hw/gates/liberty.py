@@ -1,7 +1,7 @@
-"""The Liberty format as a tree of groups: what stands where, not what it means.
+"""Syntax of the Liberty format: a tree of groups with simple and complex attributes.
 
 One regular expression matches one statement, so that a library of ten megabytes is read in about a
-second. `bitnet_hw.measure.library` gives the tree its meaning.
+second. `bitnet_hw.gates.library` and `bitnet_hw.gates.cells` interpret the tree.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s,"\\]+)', re.DOTALL)
 
 @dataclass(frozen=True)
 class Text:
-    """The text of one file, which knows the line of a place in it."""
+    """Text of one file, with the line number of every position in it."""
 
     origin: str
     content: str
@@ -49,7 +49,7 @@ class Text:
         return [match.end() for match in re.finditer("\n", self.content)]
 
     def error(self, at: int, message: str) -> InputError:
-        """Build the error for a place in the file."""
+        """Build the error for a position in the file."""
         return InputError(f"{self.origin}:{bisect_right(self._starts, at) + 1}: {message}")
 
 
@@ -62,46 +62,47 @@ class Group:
     kind : str
         ``library``, ``cell``, ``pin``, ``timing`` ...
     args : str
-        What stands between the parentheses, unread.
+        Text between the parentheses.
     at : int
-        Where in the text.
+        Position in the text.
     text : Text
         The file.
-    values : dict
-        Name of a simple attribute -> value without quotes, and where. The last one wins.
-    lists : dict
-        Name of a complex attribute -> its unread arguments, one entry each time it stands, and
-        where.
+    simple : dict
+        Name of a simple attribute -> its value without quotes, and its position. The last of
+        several counts.
+    complex : dict
+        Name of a complex attribute -> the text of its arguments and its position, for each
+        occurrence.
     groups : list of Group
-        The groups inside, in order.
+        Groups inside, in order.
     """
 
     kind: str
     args: str
     at: int
     text: Text
-    values: dict[str, tuple[str, int]] = field(default_factory=dict)
-    lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    simple: dict[str, tuple[str, int]] = field(default_factory=dict)
+    complex: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
-        """The arguments as words."""
+        """Arguments as words."""
         return words(self.args)
 
     @property
     def name(self) -> str:
-        """The first argument, or nothing."""
+        """First argument, or an empty string."""
         names = self.names
         return names[0] if names else ""
 
-    def of(self, *kinds: str) -> list[Group]:
-        """Return the groups inside of some kinds."""
-        return [group for group in self.groups if group.kind in kinds]
+    def of(self, kind: str) -> list[Group]:
+        """Return the groups inside that are of one kind."""
+        return [group for group in self.groups if group.kind == kind]
 
     def get(self, key: str, default: str = "") -> str:
         """Return the text of a simple attribute."""
-        found = self.values.get(key)
+        found = self.simple.get(key)
         return default if found is None else found[0]
 
     def number(self, key: str) -> float | None:
@@ -112,7 +113,7 @@ class Group:
         InputError
             If it is not a number.
         """
-        found = self.values.get(key)
+        found = self.simple.get(key)
         if found is None:
             return None
         try:
@@ -196,7 +197,7 @@ def _content(path: Path) -> bytes:
 
 def parse(content: str, origin: str) -> Group:
     """Read Liberty text; see `load`."""
-    # Comments become spaces, so that places and lines stay what they were.
+    # Comments become spaces, so that positions and lines stay what they were.
     if "/*" in content:
         content = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), content)
     text = Text(origin, content)
@@ -212,7 +213,7 @@ def parse(content: str, origin: str) -> Group:
         kind = found.lastgroup
         if kind == "close":
             if len(stack) == 1:
-                raise text.error(found.start("close"), "a brace closes that none has opened")
+                raise text.error(found.start("close"), "a closing brace without an opening one")
             stack.pop()
         elif kind != "empty":
             name, value, arguments, brace = found.group("name", "value", "args", "open")
@@ -227,9 +228,9 @@ def parse(content: str, origin: str) -> Group:
             elif value is not None:
                 if value[:1] == '"':
                     value = value[1:-1]
-                top.values[name] = (value.strip(), place)
+                top.simple[name] = (value.strip(), place)
             else:
-                top.lists.setdefault(name, []).append((arguments, place))
+                top.complex.setdefault(name, []).append((arguments, place))
         at = found.end()
     if len(stack) > 1:
         left = stack[-1]

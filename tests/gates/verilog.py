@@ -1,105 +1,16 @@
-"""A mapped netlist: instances of library cells, from Yosys as JSON or as flat Verilog."""
+"""Structural Verilog as a netlist, which the OpenSTA references are stored in."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from ..errors import InputError
+from bitnet_hw.errors import InputError
+from bitnet_hw.gates.netlist import ONE, ZERO, Instance, Netlist
 
-#: Constant nets. An undefined bit, which synthesis may leave, is tied low.
-ZERO, ONE = "1'b0", "1'b1"
-CONSTANTS = frozenset({ZERO, ONE})
 _MAX_INDEX = 1 << 16
-
-
-class Instance(NamedTuple):
-    """One cell: its pins by name, each with the net that it is on."""
-
-    name: str
-    cell: str
-    pins: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Netlist:
-    """A flat module.
-
-    Attributes
-    ----------
-    name : str
-        Of the module.
-    inputs, outputs : dict of str to list of str
-        Port -> its nets, lowest bit first.
-    instances : list of Instance
-        Cells.
-    names : dict of str to list of str
-        Net -> the names that the design gave it, without index, where it gave some.
-    """
-
-    name: str
-    inputs: dict[str, list[str]]
-    outputs: dict[str, list[str]]
-    instances: list[Instance]
-    names: dict[str, list[str]] = field(default_factory=dict)
-
-
-def read_netlist(path: str | Path) -> Netlist:
-    """Read a mapped netlist: Yosys's JSON (``.json``), or Verilog; either may be compressed.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not flat and mapped.
-    """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    name = path.name.removesuffix(".gz")
-    return from_json(text, str(path)) if name.endswith(".json") else from_verilog(text, str(path))
-
-
-def from_json(text: str, origin: str) -> Netlist:
-    """Read what ``write_json`` of Yosys writes: one flat module of library cells."""
-    try:
-        modules: dict[str, Any] = json.loads(text)["modules"]
-        # Yosys also writes the library's cells, as black boxes.
-        own = {n: m for n, m in modules.items() if "blackbox" not in m.get("attributes", {})}
-        if len(own) != 1:
-            raise InputError(
-                f"{origin}: expected one flat module, found {', '.join(own) or 'none'}"
-            )
-        name, module = next(iter(own.items()))
-        ports: dict[str, dict[str, list[str]]] = {"input": {}, "output": {}}
-        for port, entry in module["ports"].items():
-            ports[entry["direction"]][port] = [_bit(bit) for bit in entry["bits"]]
-        names: dict[str, list[str]] = {}
-        for wire, entry in sorted(module.get("netnames", {}).items()):
-            if not entry.get("hide_name"):
-                for bit in entry["bits"]:
-                    names.setdefault(_bit(bit), []).append(wire)
-        instances = []
-        for cell, entry in module["cells"].items():
-            if entry["type"] == "$scopeinfo":
-                continue
-            pins = {pin: _bit(bits[0]) for pin, bits in entry["connections"].items() if bits}
-            instances.append(Instance(cell, entry["type"], pins))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{origin}: not a netlist in Yosys's JSON: {error!r}") from None
-    return Netlist(name, ports["input"], ports["output"], instances, names)
-
-
-def _bit(bit: int | str) -> str:
-    return f"n{bit}" if isinstance(bit, int) else ONE if bit == "1" else ZERO
-
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\(\*.*?\*\)", re.DOTALL)
 _TOKEN = re.compile(
@@ -107,7 +18,12 @@ _TOKEN = re.compile(
 )
 
 
-def from_verilog(text: str, origin: str) -> Netlist:
+def read_compressed_verilog(path: Path) -> Netlist:
+    """Read a compressed Verilog file."""
+    return read_verilog(gzip.decompress(path.read_bytes()).decode(), str(path))
+
+
+def read_verilog(text: str, origin: str) -> Netlist:
     """Read flat structural Verilog: ports, wires, ``assign`` of nets, instances with named pins."""
     return _Verilog(text, origin).module()
 

@@ -1,4 +1,4 @@
-"""Libraries for the tests of `bitnet_hw.measure`."""
+"""Libraries for the tests of `bitnet_hw.gates`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bitnet_hw.measure.library import Library, read_library
+from bitnet_hw.gates.library import Library, read_library
 
 DATA = Path(__file__).parent.parent / "data"
 

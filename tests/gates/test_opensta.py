@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bitnet_hw.measure.delays import Conditions, analyse
-from bitnet_hw.measure.design import Gate, bind
-from bitnet_hw.measure.library import Library
-from bitnet_hw.measure.netlist import ONE, read_netlist
-from bitnet_hw.measure.power import Activity, gate_powers, summed
+from bitnet_hw.gates.circuit import Gate, bind
+from bitnet_hw.gates.delays import Conditions, analyse
+from bitnet_hw.gates.library import Library
+from bitnet_hw.gates.netlist import ONE
+from bitnet_hw.gates.power import gate_powers, summed
+from bitnet_hw.gates.vectors import Activity
 
 from .conftest import DATA
+from .verilog import read_compressed_verilog
 
 GROUPS: dict[str, Callable[[Gate], bool]] = {
     "sequential": lambda gate: gate.cell.flip_flop is not None,
@@ -23,7 +25,7 @@ GROUPS: dict[str, Callable[[Gate], bool]] = {
 
 
 class TiedAsOpenSta(Activity):
-    """OpenSTA's default for what has no activity of its own, pins tied to a constant among it."""
+    """OpenSTA's default activity of pins that are tied to a constant."""
 
     def density(self, net: str | None) -> float:
         return 0.1 if net == ONE else super().density(net)
@@ -37,8 +39,10 @@ def test_every_instance(name: str, open_library: Callable[[str], Library]) -> No
     library = open_library(name)
     with gzip.open(DATA / "opensta" / f"{name}_ternary8.power.json.gz") as file:
         reference = json.load(file)
-    design = bind(read_netlist(DATA / "opensta" / f"{name}_ternary8.v.gz"), library)
-    timed = analyse(design, Conditions(reference["input_transition_s"]))  # its clock is ideal
+    netlist = read_compressed_verilog(DATA / "opensta" / f"{name}_ternary8.v.gz")
+    timed = analyse(
+        bind(netlist, library), Conditions(reference["input_transition_s"])
+    )  # its clock is ideal
     transitions = {**reference["activity"], reference["clock_port"]: 2.0}
     powers = gate_powers(timed, TiedAsOpenSta(transitions, {}), "added")
     period = reference["period_s"]

@@ -7,28 +7,31 @@ from pathlib import Path
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.measure.delays import Conditions, Timed, analyse
-from bitnet_hw.measure.design import Design, bind
-from bitnet_hw.measure.library import Library, read_library
-from bitnet_hw.measure.netlist import from_json, from_verilog
-from bitnet_hw.measure.power import Activity, gate_powers, summed
+from bitnet_hw.gates.circuit import Circuit, bind
+from bitnet_hw.gates.delays import Conditions, TimedCircuit, analyse
+from bitnet_hw.gates.library import Library, read_library
+from bitnet_hw.gates.netlist import read_json
+from bitnet_hw.gates.power import gate_powers, summed
+from bitnet_hw.gates.vectors import Activity
+
+from .verilog import read_verilog
 
 FJ = 1e-15
 PS = 1e-12
 
 
-def build(library: Library, body: str) -> Design:
+def build(library: Library, body: str) -> Circuit:
     ports = "input a; input b; input c; input ck; output y; output z;"
-    return bind(from_verilog(f"module top (a);{ports}{body}endmodule", "top.v"), library)
+    return bind(read_verilog(f"module top (a);{ports}{body}endmodule", "top.v"), library)
 
 
-def timed(design: Design, wire: float = 0.0) -> Timed:
-    return analyse(design, Conditions(20 * PS, 20 * PS, wire))
+def timed(circuit: Circuit, wire: float = 0.0) -> TimedCircuit:
+    return analyse(circuit, Conditions(20 * PS, 20 * PS, wire))
 
 
 def test_two_inverters(tiny: Library) -> None:
-    design = build(tiny, "wire m; INV_X1 i0 (.A(a), .Y(m)); INV_X1 i1 (.A(m), .Y(y));")
-    found = timed(design)
+    circuit = build(tiny, "wire m; INV_X1 i0 (.A(a), .Y(m)); INV_X1 i1 (.A(m), .Y(y));")
+    found = timed(circuit)
     powers = gate_powers(found, Activity({"a": 0.5, "m": 0.5, "y": 0.5}, {}))
     # First inverter: 1 fF at 1 V; (0.30 + 0.20) / 2 + 0.02 x 1 fJ inside. The second is open.
     assert powers["i0"].switching / FJ == pytest.approx(0.5 * 1.0 * 0.5)
@@ -41,26 +44,26 @@ def test_two_inverters(tiny: Library) -> None:
     assert found.path == ["i0", "i1"]
 
 
-def test_wire_load_counts_a_fan_out(tiny: Library) -> None:
-    design = build(
+def test_wire_load_counts_per_fan_out(tiny: Library) -> None:
+    circuit = build(
         tiny,
         "wire m; INV_X1 i0 (.A(a), .Y(m)); INV_X1 i1 (.A(m), .Y(y));"
         "NAND2_X1 i2 (.A(m), .B(b), .Y(z));",
     )
-    powers = gate_powers(timed(design, wire=2e-15), Activity({"m": 1.0}, {}))
+    powers = gate_powers(timed(circuit, wire=2e-15), Activity({"m": 1.0}, {}))
     assert powers["i0"].switching / FJ == pytest.approx(0.5 * (1 + 1 + 2 * 2))
 
 
 def test_inputs_share_an_output_by_activity_and_sensitivity(tiny: Library) -> None:
     # The AOI21's tables are equal for all inputs, so any shares give the mean of 0.55 and 0.45.
-    design = build(tiny, "AOI21_X1 g (.A1(a), .A2(b), .B(c), .Y(y));")
-    powers = gate_powers(timed(design), Activity({"a": 0.3, "b": 0.2, "c": 0.9, "y": 0.4}, {}))
+    circuit = build(tiny, "AOI21_X1 g (.A1(a), .A2(b), .B(c), .Y(y));")
+    powers = gate_powers(timed(circuit), Activity({"a": 0.3, "b": 0.2, "c": 0.9, "y": 0.4}, {}))
     assert powers["g"].internal / FJ == pytest.approx(0.5 * 0.4)
 
 
 def test_flip_flop_with_its_clock_pin(tiny: Library) -> None:
-    design = build(tiny, "wire q; DFF_X1 f (.D(a), .CK(ck), .Q(q)); INV_X1 i (.A(q), .Y(y));")
-    found = timed(design)
+    circuit = build(tiny, "wire q; DFF_X1 f (.D(a), .CK(ck), .Q(q)); INV_X1 i (.A(q), .Y(y));")
+    found = timed(circuit)
     activity = Activity({"a": 0.6, "q": 0.5, "ck": 2.0}, {})
     power = gate_powers(found, activity)["f"]
     assert power.clock_pin / FJ == pytest.approx(2 * 0.8)
@@ -73,23 +76,23 @@ def test_flip_flop_with_its_clock_pin(tiny: Library) -> None:
 
 
 def test_setup_belongs_to_the_critical_path(tiny: Library) -> None:
-    design = build(
+    circuit = build(
         tiny,
         "wire m, n; INV_X1 i (.A(a), .Y(m)); INV_X1 j (.A(m), .Y(n));"
         "DFF_X1 f (.D(n), .CK(ck), .Q(y));",
     )
     # 4 + 5 + 2, transition 6; 4 + 1.5 + 2.4, transition 6.8; set-up 10 + 2 (6.8 - 2) / 38.
-    found = timed(design).critical_path
+    found = timed(circuit).critical_path
     assert found / PS == pytest.approx(11 + 7.9 + 10 + 2 * 4.8 / 38)
 
 
-def test_a_tied_input_rests(tiny: Library) -> None:
-    design = build(tiny, "XOR2_X1 g (.A(a), .B(1'b1), .Y(y));")
-    power = gate_powers(timed(design), Activity({"a": 0.5, "y": 0.5}, {}))["g"]
+def test_a_tied_input_has_no_activity(tiny: Library) -> None:
+    circuit = build(tiny, "XOR2_X1 g (.A(a), .B(1'b1), .Y(y));")
+    power = gate_powers(timed(circuit), Activity({"a": 0.5, "y": 0.5}, {}))["g"]
     assert power.internal / FJ == pytest.approx(1.1 * 0.5)
 
 
-def test_a_group_without_condition_prices_what_the_others_leave(
+def test_a_group_without_condition_prices_the_remaining_states(
     tiny_text: str, tmp_path: Path
 ) -> None:
     """The clock pin costs 1.8 fJ while D is 1, and 0.8 fJ by default."""
@@ -105,8 +108,8 @@ def test_a_group_without_condition_prices_what_the_others_leave(
     assert added / FJ == pytest.approx(2 * (0.25 * 1.8 + 0.8))
 
 
-def test_verilog_and_json_say_the_same(tiny: Library) -> None:
-    verilog = from_verilog(
+def test_verilog_and_json_give_the_same_netlist(tiny: Library) -> None:
+    verilog = read_verilog(
         "module top(a, y); input [1:0] a; wire [1:0] a; output y; wire \\m[0] ;\n"
         "assign \\m[0] = a[1];\nNAND2_X1 \\u/1 (.A(a[0]), .B(\\m[0] ), .Y(y));\nendmodule",
         "top.v",
@@ -115,13 +118,13 @@ def test_verilog_and_json_say_the_same(tiny: Library) -> None:
     ports = (
         '{"a": {"direction": "input", "bits": [2, 3]}, "y": {"direction": "output", "bits": [4]}}'
     )
-    parsed = from_json(
+    parsed = read_json(
         f'{{"modules": {{"top": {{"ports": {ports}, "cells": {cells}}}}}}}', "t.json"
     )
     for netlist in (verilog, parsed):
-        design = bind(netlist, tiny)
+        circuit = bind(netlist, tiny)
         low, high = netlist.inputs["a"]
-        assert design.gates[0].instance.pins == {"A": low, "B": high, "Y": netlist.outputs["y"][0]}
+        assert circuit.gates[0].instance.pins == {"A": low, "B": high, "Y": netlist.outputs["y"][0]}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,14 @@ def test_an_unsound_netlist_is_refused(tiny: Library, body: str, message: str) -
 )
 def test_a_broken_netlist_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"t\.v"):
-        from_verilog(text, "t.v")
+        read_verilog(text, "t.v")
     with pytest.raises(InputError, match=r"t\.json"):
-        from_json(text, "t.json")
+        read_json(text, "t.json")
+
+
+@pytest.mark.parametrize(
+    ("modules", "named"), [("", "none"), ('"one": {"ports": {}}, "two": {"ports": {}}', "one, two")]
+)
+def test_a_netlist_is_one_module(modules: str, named: str) -> None:
+    with pytest.raises(InputError, match=rf"^t\.json: expected one flat module, found {named}$"):
+        read_json(f'{{"modules": {{{modules}}}}}', "t.json")

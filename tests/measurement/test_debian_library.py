@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.measure.library import read_library
-from bitnet_hw.measure.measurement import Settings, Variant, measure
-from bitnet_hw.measure.stimuli import Stimuli
+from bitnet_hw.gates.library import read_library
+from bitnet_hw.measurement.measure import measure
+from bitnet_hw.measurement.operands import Operands
+from bitnet_hw.measurement.settings import Settings
 from bitnet_hw.rtl.family import make_spec
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -28,8 +29,8 @@ def test_osu018(require_tool: Callable[[str], str], tmp_path: Path) -> None:
     library = read_library(OSU018)
     assert library.voltage == 1.8
     spec = make_spec("ternary", lanes=4, k_max=256)
-    settings = Settings(stimuli=Stimuli(rows=6, steps=4), seeds=1, jobs=1)
-    (found,) = measure([Variant(spec)], library, settings, cache=tmp_path)
+    settings = Settings(operands=Operands(rows=6, steps=4), seeds=1, jobs=1)
+    (found,) = measure(library, [spec], settings, cache=tmp_path)
     data = found.as_dict()
     assert data["words_checked"] == 6
     # Four lanes at 180 nm lie above the 2 pJ of eight lanes at 130 nm, and well below 20 times it.

@@ -1,4 +1,4 @@
-"""A netlist bound to a library: drivers, loads, and the order of its logic."""
+"""Circuits: netlists bound to a library, with drivers, loads and the order of evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import InputError
-from .library import Cell, Library, Pin
+from .cells import Cell, Pin
+from .library import Library
 from .netlist import CONSTANTS, Instance, Netlist
 
 
@@ -31,17 +32,17 @@ class Terminal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Design:
-    """A netlist whose every cell, pin and net is known to be sound.
+class Circuit:
+    """A netlist bound to a library, with every cell, pin and net checked.
 
     Attributes
     ----------
     netlist : Netlist
-        Connections.
+        Instances and connections.
     library : Library
         Cells.
     gates : list of Gate
-        Combinational gates so ordered that each follows those that drive it, then flip-flops.
+        Combinational gates in topological order, each after those that drive it; then flip-flops.
     drivers : dict of str to Terminal
         Net -> the output pin that drives it.
     sinks : dict of str to list of Terminal
@@ -67,7 +68,7 @@ class Design:
 
     @property
     def area(self) -> float:
-        """Sum of the cells' areas, in the library's unit."""
+        """Sum of the cell areas, in the library's unit."""
         return sum(gate.cell.area for gate in self.gates)
 
     def load(self, net: str, wire: float = 0.0) -> tuple[float, float]:
@@ -76,9 +77,9 @@ class Design:
         Parameters
         ----------
         net : str
-            The net.
+            Name of the net.
         wire : float
-            Capacitance of the wire to each pin on it, F.
+            Wire capacitance per fan-out, F.
         """
         sinks = self.sinks.get(net, ())
         added = wire * len(sinks)
@@ -88,14 +89,14 @@ class Design:
         )
 
 
-def bind(netlist: Netlist, library: Library) -> Design:
+def bind(netlist: Netlist, library: Library) -> Circuit:
     """Bind a netlist to a library.
 
     Raises
     ------
     InputError
         If a cell or pin is not in the library, a net has two drivers or none, or the logic has
-        a loop without a flip-flop, which is named.
+        a combinational loop, whose instances the message lists.
     """
     gates: list[Gate] = []
     drivers: dict[str, Terminal] = {}
@@ -121,7 +122,7 @@ def bind(netlist: Netlist, library: Library) -> Design:
     for net, pins in sinks.items():
         if net not in drivers and net not in given and net not in CONSTANTS:
             raise InputError(f"net {net}, read by {pins[0].gate.instance.name}, has no driver")
-    return Design(netlist, library, _ordered(gates, drivers), drivers, sinks)
+    return Circuit(netlist, library, _ordered(gates, drivers), drivers, sinks)
 
 
 def _ordered(gates: list[Gate], drivers: dict[str, Terminal]) -> list[Gate]:
@@ -154,7 +155,7 @@ def _ordered(gates: list[Gate], drivers: dict[str, Terminal]) -> list[Gate]:
 def _loop(waiting: dict[str, int], feeds: dict[str, list[str]]) -> str:
     stuck = {name for name, count in waiting.items() if count}
     into = {fed: name for name in stuck for fed in feeds.get(name, ()) if fed in stuck}
-    # Every stuck gate waits for another one, so walking backwards must come round.
+    # Every waiting gate waits for another one, so walking backwards must close a loop.
     at = next(iter(into))
     seen: list[str] = []
     while at not in seen:
