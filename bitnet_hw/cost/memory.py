@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ..errors import InputError
 from ..inputs.codecs import find_codec
 from ..inputs.formats import Kind, parse_format
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import AttentionFormats, Scheme
+from ..inputs.sizes import parse_size
 from ..prices.entries import DramPrices, Price
 from ..prices.loading import load_dram_prices
 from ..prices.tables import EnergyTable
@@ -324,30 +324,5 @@ def price_traffic(
     return [PricedTraffic(row, prices[row.level]) for row in rows]
 
 
-def parse_capacity(text: str) -> int:
-    """Return bytes from a text such as ``80GB`` (1e9), ``16GiB`` (2**30) or a plain number.
-
-    Raises
-    ------
-    InputError
-        If the text is not a positive size.
-    """
-    units = {
-        "B": 1,
-        "KB": 10**3,
-        "KIB": 1 << 10,
-        "MB": 10**6,
-        "GB": 10**9,
-        "TB": 10**12,
-        "MIB": 1 << 20,
-        "GIB": 1 << 30,
-    }
-    number = text.strip().upper()
-    unit = next((u for u in sorted(units, key=len, reverse=True) if number.endswith(u)), "")
-    try:
-        size = float(number.removesuffix(unit)) * units.get(unit, 1)
-    except ValueError:
-        size = 0.0
-    if not 0 < size < 1e18:
-        raise InputError(f"memory size {text!r}: write a positive size such as 80GB or 16GiB")
-    return int(size)
+#: The name under which commands of this package import it.
+parse_capacity = parse_size
