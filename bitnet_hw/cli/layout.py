@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 #: Columns of text are narrowed to this many characters, unless the heading is longer.
-_NARROWEST = 14
+_NARROWEST = 12
 _GAP = 2
 _INDENT = "  "
 
@@ -28,7 +28,8 @@ class Column:
         ``left`` for words, ``right`` for numbers.
     long : str
         How a terminal that is too narrow shows the cells: ``keep`` keeps them whole, ``wrap``
-        breaks them between words, ``cut`` shortens them. In a pipe every cell is whole.
+        breaks them between words, ``cut`` shortens them, or breaks them where each row is a block
+        of its own. In a pipe every cell is whole.
     """
 
     title: str
@@ -142,8 +143,6 @@ def _block_lines(column: Column, cell: str, label: int, available: int) -> list[
     start = f"{_INDENT}{column.title:{label}}{' ' * _GAP}"
     if len(start) + len(cell) <= available:
         return [start + cell]
-    if column.long == "cut":
-        return [f"{start}{cell[: max(1, available - len(start) - 1)]}…"]
     if column.long == "keep":
         return [start.rstrip(), f"{_INDENT * 2}{cell}"]
     wrapped = textwrap.wrap(

@@ -22,20 +22,18 @@ def explain(error: click.ClickException, args: Sequence[str]) -> str:
     """
     context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.NoSuchOption):
-        near = nearest(error.option_name, _options(context))
-        hint = f"did you mean {near!r}?" if near else _see_help(context)
+        names = {name.lstrip("-"): name for name in _option_names(context)}
+        near = nearest(error.option_name.lstrip("-"), names)
+        hint = f"did you mean {names[near]!r}?" if near else _see_help(context)
         return f"unknown option {error.option_name!r}; {hint}"
     if isinstance(error, click.MissingParameter):
         return f"{_name(error.param)} is missing; {_see_help(context)}"
     if isinstance(error, click.BadParameter):
         return _bad_value(error.param, args)
     if isinstance(error, click.BadOptionUsage):
-        flag = isinstance(_options(context).get(error.option_name), click.Option) and (
-            _options(context)[error.option_name].is_flag
-        )
-        return (
-            f"{error.option_name} takes no value" if flag else f"{error.option_name} needs a value"
-        )
+        name = error.option_name  # this exception has no context to look the option up in
+        has_value = any(arg.startswith(f"{name}=") for arg in args)
+        return f"{name} takes no value" if has_value else f"{name} needs a value"
     if isinstance(error, click.FileError):
         return f"{error.ui_filename}: cannot be opened"
     if context is not None:
@@ -44,13 +42,10 @@ def explain(error: click.ClickException, args: Sequence[str]) -> str:
     return "the arguments cannot be understood; see `bitnet-hw --help`"
 
 
-def _options(context: click.Context | None) -> dict[str, click.Option]:
-    if context is None:
-        return {}
-    options = [
-        each for each in context.command.get_params(context) if isinstance(each, click.Option)
-    ]
-    return {name: each for each in options for name in (*each.opts, *each.secondary_opts)}
+def _option_names(context: click.Context | None) -> list[str]:
+    params = [] if context is None else context.command.get_params(context)
+    options = (param for param in params if isinstance(param, click.Option))
+    return [name for option in options for name in (*option.opts, *option.secondary_opts)]
 
 
 def _see_help(context: click.Context | None) -> str:

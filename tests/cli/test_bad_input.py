@@ -124,7 +124,7 @@ def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
             ("count", MODEL, "--attention", "casual"),
             ("--attention casual: must be one of full, causal", "did you mean 'causal'?"),
         ),
-        (("count", "--json"), ("CONFIGS is missing", "count --help")),
+        (("estimate", "--json"), ("CONFIGS is missing", "estimate --help")),
         (("verilog", "ternary"), ("--output is missing",)),
         (("models", "a", "b"), ("unexpected arguments", "bitnet-hw models [OPTIONS] [NAME]")),
         (("simulate", "--weights", "no.npy"), ("--weights no.npy: no such file",)),

@@ -146,7 +146,9 @@ def test_another_codec_changes_the_projections_only() -> None:
         InputError, match="Scheme fp16: linear: codec 2bit cannot store fp16 weights"
     ):
         load_scheme("fp16").with_codec("2bit")
-    with pytest.raises(InputError, match="unknown codec 'base4'; did you mean 'base3'"):
+    with pytest.raises(InputError, match="unknown codec 'bsae3'; did you mean 'base3'"):
+        load_scheme("bitnet-b1.58").with_codec("bsae3")
+    with pytest.raises(InputError, match="unknown codec 'base4'; known: 1bit, 2bit, base3, "):
         load_scheme("bitnet-b1.58").with_codec("base4")
 
 
