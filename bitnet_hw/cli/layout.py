@@ -145,7 +145,5 @@ def _block_lines(column: Column, cell: str, label: int, available: int) -> list[
         return [start + cell]
     if column.long == "keep":
         return [start.rstrip(), f"{_INDENT * 2}{cell}"]
-    wrapped = textwrap.wrap(
-        cell, max(1, available - len(start)), break_long_words=False, break_on_hyphens=False
-    )
+    wrapped = textwrap.wrap(cell, max(_NARROWEST, available - len(start)), break_on_hyphens=False)
     return [start + wrapped[0], *(" " * len(start) + line for line in wrapped[1:])]

@@ -74,7 +74,7 @@ def _bad_value(param: click.Parameter | None, args: Sequence[str]) -> str:
         return f"{place}: must be one of {', '.join(known)}{hint}"
     if isinstance(kind, click.Path):
         return f"{place}: {_path_problem(kind, value)}"
-    return f"{place}: must be {_wanted(kind)}"
+    return f"{place}: must be {_wanted(param)}"
 
 
 def _given(param: click.Parameter, args: Sequence[str]) -> str | None:
@@ -88,7 +88,8 @@ def _given(param: click.Parameter, args: Sequence[str]) -> str | None:
     return None
 
 
-def _wanted(kind: click.ParamType) -> str:
+def _wanted(param: click.Parameter) -> str:
+    kind = param.type
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         number = "an integer" if isinstance(kind, click.IntRange) else "a number"
         low = f"{'greater than' if kind.min_open else 'at least'} {kind.min}"
