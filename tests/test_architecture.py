@@ -33,7 +33,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 ONLY = {
     "reference": {"errors", "inputs"},
     "rtl": {"errors", "inputs", "reference", "tally"},
-    "units": set(),
+    "units": {"errors"},
     "compiled": set(),
     "energy_tables": set(),
 }

@@ -10,8 +10,7 @@ import pytest
 MODULES = [
     "errors", "units", "files.messages", "files.reading", "files.records", "files.writing",
     "inputs.catalogue", "inputs.codecs", "inputs.formats", "inputs.load", "inputs.machine",
-    "inputs.model", "inputs.operands", "inputs.scenario", "inputs.scheme", "inputs.sizes",
-    "cli.layout",
+    "inputs.model", "inputs.operands", "inputs.scenario", "inputs.scheme", "cli.layout",
 ]  # fmt: skip
 
 

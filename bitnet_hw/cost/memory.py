@@ -12,10 +12,10 @@ from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import AttentionFormats, Scheme
-from ..inputs.sizes import parse_size
 from ..prices.entries import DramPrices, Price
 from ..prices.loading import load_dram_prices
 from ..prices.tables import EnergyTable
+from ..units import parse_size
 from .counting import kv_fetches
 from .operators import AttentionProduct, Gemm, Operator, operators
 

@@ -1,11 +1,11 @@
-"""Sizes of memories."""
+"""Quantities and memory sizes as people write them."""
 
 from __future__ import annotations
 
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.inputs.sizes import parse_size
+from bitnet_hw.units import parse_size, quantity
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,19 @@ def test_a_size_without_a_unit_is_answered_with_two(text: str) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(InputError, match="write a positive size such as 80GB or 16GiB"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (999.96, "B", "1.00 kB"),
+        (157_286_400, "B", "157 MB"),
+        (0.5, "B", "0.500 B"),
+        (7e-15, "J", "7.00 fJ"),
+        (0, "J", "0 J"),
+        (None, "J", "-"),
+        (2.4e9, "", "2.40 B"),
+    ],
+)
+def test_quantities(value: float | None, unit: str, text: str) -> None:
+    assert quantity(value, unit) == text
