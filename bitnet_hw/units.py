@@ -1,4 +1,4 @@
-"""Quantities as people read them: with SI prefixes and few digits, and sizes as people type them."""
+"""Quantities as people read them, with SI prefixes and few digits, and memory sizes as typed."""
 
 from __future__ import annotations
 
