@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,7 +14,7 @@ from ..files.records import Record, wrong_value
 from .codecs import find_codec
 from .formats import Format, Kind, parse_format
 from .load import Loader, read_record
-from .operands import AttentionFormats, LinearFormats, LinearOverride
+from .operands import EXACT, AttentionFormats, LinearFormats, LinearOverride
 
 __all__ = [
     "AttentionFormats",
@@ -166,22 +166,36 @@ class Scheme(Record):
             If such sums cannot be accumulated in it.
         """
 
-        def changed(accumulates: str, operand: Format) -> dict[str, str]:
+        def changed(accumulates: str, operand: Format) -> str:
             is_half = operand.kind is Kind.FLOAT and operand.bits == 16
-            return {"accumulator": accumulator if is_half else accumulates}
+            return accumulator if is_half else accumulates
 
-        attention = self.attention
-        overrides = {}
-        for role, override in self.overrides.items():
-            formats = self.formats(role)
-            overrides[role] = override.given() | changed(
-                formats.accumulator, formats.activation_format
-            )
+        return self._with_accumulators(changed)
+
+    def with_exact_integer_sums(self) -> Scheme:
+        """Return the scheme with every integer sum as wide as its reduction length needs."""
+        return self._with_accumulators(
+            lambda accumulates, operand: EXACT if operand.kind is Kind.INTEGER else accumulates
+        )
+
+    def _with_accumulators(self, changed: Callable[[str, Format], str]) -> Scheme:
+        """Return the scheme with other accumulators, from the present one and the operand."""
+
+        def of(formats: LinearFormats) -> str:
+            return changed(formats.accumulator, formats.activation_format)
+
+        linear = of(self.linear)
+        overrides = {role: override.given() for role, override in self.overrides.items()}
+        for role, values in overrides.items():
+            accumulator = of(self.formats(role))
+            if "accumulator" in values or accumulator != linear:
+                values["accumulator"] = accumulator
+        attention = changed(self.attention.accumulator, self.attention.operand_format)
         return self._replaced(
             overrides=overrides,
-            linear=changed(self.linear.accumulator, self.linear.activation_format),
-            lm_head=changed(self.lm_head.accumulator, self.lm_head.activation_format),
-            attention=changed(attention.accumulator, attention.operand_format),
+            linear={"accumulator": linear},
+            lm_head={"accumulator": of(self.lm_head)},
+            attention={"accumulator": attention},
         )
 
     def _changed(self, **changes: str | float) -> Scheme:

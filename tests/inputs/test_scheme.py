@@ -209,3 +209,17 @@ def test_half_precision_sums_cannot_be_accumulated_in_anything(accumulator: str)
     with pytest.raises(InputError, match="Scheme fp16: linear: ") as caught:
         load_scheme("fp16").with_float_accumulator(accumulator)
     assert "\n" not in str(caught.value)
+
+
+def test_exact_integer_sums_leave_float_sums_alone() -> None:
+    fields = _fields("w8a8")
+    fields["linear"]["accumulator"] = "int32"
+    half = {"weight": "fp16", "activation": "fp16", "accumulator": "fp32", "codec": "fp16"}
+    fields["overrides"] = {"ffn-down": half | {"quantizer": "none"}, "qkv": {"inactive": 0.5}}
+    scheme = _validated(fields).with_exact_integer_sums()
+    accumulators = {role: scheme.formats(role).accumulator for role in ("qkv", "ffn-up")}
+    assert accumulators == {"qkv": "exact", "ffn-up": "exact"}
+    assert scheme.formats("ffn-down").accumulator == scheme.lm_head.accumulator == "fp32"
+    assert scheme.overrides["qkv"].given() == {"inactive": 0.5}
+    for name in NAMES:
+        assert load_scheme(name).with_exact_integer_sums() == load_scheme(name)
