@@ -17,6 +17,7 @@ from .load import Loader, read_record
 from .operands import EXACT, AttentionFormats, LinearFormats, LinearOverride
 
 __all__ = [
+    "EXACT",
     "AttentionFormats",
     "LinearFormats",
     "LinearOverride",
