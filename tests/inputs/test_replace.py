@@ -135,7 +135,8 @@ def test_derived_dimensions_are_derived_anew() -> None:
          "LinearFormats: codec: unknown codec 'int9'"),
         (load_model("gpt2"), {"num_attention_heads": 5},
          "ModelSpec gpt2: num_attention_heads: 5 heads do not divide hidden_size 768"),
-        (load_table("7nm"), {"schema_version": 2}, "Table jouppi-2021-7nm: schema: must be 1, found 2"),
+        (load_table("7nm"), {"schema_version": 2},
+         "Table jouppi-2021-7nm: schema: must be 1, found 2"),
     ],
 )  # fmt: skip
 def test_a_wrong_change_names_record_and_key(
