@@ -21,7 +21,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bitnet_hw.errors import BitnetHwError, MismatchError, ToolMissingError
+from bitnet_hw.cli import run
+from bitnet_hw.errors import MismatchError, ToolMissingError
 from bitnet_hw.files.writing import whole_folder
 from comparison import shown
 
@@ -159,13 +160,4 @@ def main(output: Path, force: bool) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as problem:
-        problem.show()
-        sys.exit(2)
-    except click.Abort:
-        sys.exit(130)
-    except BitnetHwError as problem:
-        click.echo(f"reproduce: error: {problem}", err=True)
-        sys.exit(problem.exit_code)
+    sys.exit(run(main, None, "reproduce"))

@@ -1,4 +1,4 @@
-"""The exceptions that a user of bitnet-hw sees.
+"""Exceptions that a user of bitnet-hw sees.
 
 Each carries one line that says what is wrong, where, and what would be right. The command
 line prints that line and exits with `exit_code`; a library caller catches the class.
@@ -7,6 +7,7 @@ line prints that line and exits with `exit_code`; a library caller catches the c
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -18,9 +19,32 @@ class BitnetHwError(Exception):
 
 
 class InputError(BitnetHwError, ValueError):
-    """A file, key, value or flag that the user gave is not usable."""
+    """A file, key or value that the user gave is not usable."""
 
     exit_code: ClassVar[int] = 2
+
+
+class RecordError(InputError):
+    """A key of a record is unknown, missing or has a wrong value.
+
+    Parameters
+    ----------
+    message : str
+        The whole line: file or record, key, what is wrong.
+    path : tuple of str and int
+        Keys that lead to the wrong value.
+    reason : str
+        The last part of the line, without file and key.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), reason: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.reason = reason or message
+
+
+class ExistsError(InputError):
+    """A file that would be written is already there."""
 
 
 class AccumulatorError(InputError):
@@ -69,7 +93,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     what : str
         The kind of thing, such as ``"scheme"``.
     name : str
-        What the user wrote.
+        The name that the user wrote.
     known : iterable of str
         The names that would be right.
 
@@ -77,9 +101,60 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     -------
     InputError
         With the nearest known name where one is close, and with all of them otherwise.
+
+    Examples
+    --------
+    >>> print(unknown_name("table", "jouppi", ["7nm", "45nm"]))
+    unknown table 'jouppi'; known: 45nm, 7nm
     """
+    return InputError(f"unknown {what} {name!r}; {suggestion(name, known)}")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` where a known name is close, and all known names otherwise."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return InputError(f"unknown {what} {name!r}; did you mean {near[0]!r}?")
-    return InputError(f"unknown {what} {name!r}; known: {', '.join(names)}")
+    near = nearest(name, names)
+    return f"known: {', '.join(names)}" if near is None else f"did you mean {near!r}?"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a mistyped one was probably meant to be.
+
+    Case does not count. A name with another number is another thing, such as another size or
+    process node, unless the two differ in one digit of at least three.
+
+    Parameters
+    ----------
+    name : str
+        The name that the user wrote.
+    known : iterable of str
+        The names that would be right.
+
+    Returns
+    -------
+    str or None
+        None where no name is close.
+
+    Examples
+    --------
+    >>> nearest("bitnet-b158", ["bitnet-b1.58", "fp16"])
+    'bitnet-b1.58'
+    >>> nearest("5nm", ["7nm", "45nm"]) is None
+    True
+    """
+    by_folded = {each.casefold(): each for each in known}
+    folded = name.casefold()
+    fitting = [each for each in by_folded if _same_number(_digits(folded), _digits(each))]
+    near = difflib.get_close_matches(folded, fitting, n=1, cutoff=0.6)
+    return by_folded[near[0]] if near else None
+
+
+def _digits(name: str) -> str:
+    return "".join(re.findall(r"\d", name))
+
+
+def _same_number(one: str, other: str) -> bool:
+    if len(one) != len(other):
+        return False
+    differing = sum(a != b for a, b in zip(one, other, strict=True))
+    return differing == 0 or (differing == 1 and len(one) >= 3)

@@ -1,10 +1,27 @@
-"""Quantities as people read them: SI prefixes, three or four digits."""
+"""Quantities as people read them, with SI prefixes and few digits, and memory sizes as typed."""
 
 from __future__ import annotations
+
+import re
 
 from .errors import InputError
 
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+
+#: Unit of a memory size, in capitals -> bytes.
+_BYTES = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "TIB": 1 << 40,
+}
+_SIZE = re.compile(r"\s*([0-9.]+(?:e[-+]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_LARGEST = 1e18
 
 
 def quantity(value: float | None, unit: str, digits: int = 3) -> str:
@@ -18,59 +35,86 @@ def quantity(value: float | None, unit: str, digits: int = 3) -> str:
         ``J``, ``B`` (1 kB = 1000 B), ``s``, or an empty string for a count.
     digits : int
         Significant digits.
+
+    Examples
+    --------
+    >>> quantity(0.1205, "J"), quantity(5.21e8, "B"), quantity(2.4e9, "")
+    ('120 mJ', '521 MB', '2.40 B')
     """
     if value is None:
         return "-"
     if value == 0:
         return f"0 {unit}".rstrip()
-    # Rounding first, so that 999.96 becomes 1.00 k and not 1000.
+    # Rounded first, so that 999.96 becomes 1.00 k rather than 1000.
     exponent = int(f"{abs(value):.{digits - 1}e}".split("e")[1])
     lowest = 0 if unit in ("B", "") else min(_PREFIXES)
     power = max(lowest, min(max(_PREFIXES), exponent // 3 * 3))
     decimals = max(0, digits - 1 - (exponent - power))
     scaled = f"{value / 10**power:.{decimals}f}"
-    if not unit and power >= 3:  # a count reads better with words' letters
+    if not unit and power >= 3:  # counts are written in thousands (K), millions and billions
         return f"{scaled} {'B' if power == 9 else _PREFIXES[power]}".replace("k", "K")
     return f"{scaled} {_PREFIXES[power]}{unit}".rstrip()
 
 
 def times(value: float) -> str:
-    """Return a ratio with three significant digits and the multiplication cross: ``3.73×``."""
+    """Return a ratio with three significant digits and the multiplication cross.
+
+    Examples
+    --------
+    >>> times(3.7312)
+    '3.73×'
+    """
     exponent = int(f"{abs(value):.2e}".split("e")[1]) if value else 0
     return f"{value:.{max(0, 2 - exponent)}f}×"
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage: ``12.3 %``; a tiny one keeps two digits."""
+    """Return a share as a percentage; a tiny one keeps two significant digits.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(0.00012)
+    ('12.3 %', '0.012 %')
+    """
     if 0 < abs(share) < 0.001:
         return f"{100 * share:.2g} %"
     return f"{100 * share:.1f} %"
 
 
-def parse_capacity(text: str) -> int:
-    """Return bytes from a text such as ``80GB`` (1e9), ``16GiB`` (2**30) or a plain number.
+def parse_size(text: str) -> int:
+    """Return the bytes of a memory size.
+
+    Parameters
+    ----------
+    text : str
+        A number with its unit: ``80GB`` (80e9 bytes), ``16GiB`` (16 x 2**30 bytes), ``512 MiB``.
 
     Raises
     ------
     InputError
-        If the text is not a positive size.
+        If the unit is missing or unknown, or the size is not a positive number.
+
+    Examples
+    --------
+    >>> parse_size("16GiB") == 16 * 2**30
+    True
+    >>> parse_size("16")
+    Traceback (most recent call last):
+    bitnet_hw.errors.InputError: memory size '16' has no unit; write 16GB or 16GiB
     """
-    units = {
-        "B": 1,
-        "KB": 10**3,
-        "KIB": 1 << 10,
-        "MB": 10**6,
-        "GB": 10**9,
-        "TB": 10**12,
-        "MIB": 1 << 20,
-        "GIB": 1 << 30,
-    }
-    number = text.strip().upper()
-    unit = next((u for u in sorted(units, key=len, reverse=True) if number.endswith(u)), "")
+    found = _SIZE.fullmatch(text)
+    number, unit = found.groups() if found else ("", "")
     try:
-        size = float(number.removesuffix(unit)) * units.get(unit, 1)
+        value = float(number)
     except ValueError:
-        size = 0.0
-    if not 0 < size < 1e18:
+        value = 0.0
+    if value > 0 and not unit:
+        raise InputError(f"memory size {text!r} has no unit; write {number}GB or {number}GiB")
+    size = value * _BYTES.get(unit.upper(), 0)
+    if not 0 < size < _LARGEST:
         raise InputError(f"memory size {text!r}: write a positive size such as 80GB or 16GiB")
     return int(size)
+
+
+#: Another name of `parse_size`.
+parse_capacity = parse_size

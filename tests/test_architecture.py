@@ -124,7 +124,7 @@ def test_the_walk_finds_imports_of_every_form() -> None:
 
 def test_the_graph_is_the_real_one() -> None:
     assert {"bitnet_hw.tally", "bitnet_hw.errors"} <= GRAPH["bitnet_hw.prices.tables"]
-    assert "bitnet_hw.inputs.catalogue" in GRAPH["bitnet_hw.inputs.model"]
+    assert "bitnet_hw.inputs.catalogue" in GRAPH["bitnet_hw.inputs.load"]
     assert "bitnet_hw.errors" in GRAPH["bitnet_hw.inputs.catalogue"]
 
 

@@ -1,4 +1,4 @@
-"""``bitnet-hw machines``: the shipped machines, or one in full."""
+"""``bitnet-hw machines``: the shipped machines, or one machine in full."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from .output import Column, numbers, print_json, print_table, print_yaml
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--yaml", "as_yaml", is_flag=True, help="Print the machine's YAML file, to copy and change."
+)
 def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
-    """List the shipped machines, or show one.
+    """List the shipped machines, or show one machine.
 
-    NAME is a catalogue name or a YAML file. A machine is a PE array with its buffers and DRAM.
+    NAME is a shipped machine or a YAML file. A machine is a PE array with its buffers and DRAM:
+    R rows (outputs side by side), L lanes (terms of a dot product added per cycle), and T tokens
+    that share one fetch of a weight.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")

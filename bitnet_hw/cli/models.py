@@ -1,4 +1,4 @@
-"""``bitnet-hw models``: the catalogue of models, or one model in full."""
+"""``bitnet-hw models``: the shipped models, or one model in full."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ _COLUMNS = (
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--yaml", "as_yaml", is_flag=True, help="Print the model's YAML file, to copy and change."
+)
 def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
-    """List the catalogue of models, or show one.
+    """List the shipped models, or show one model.
 
-    NAME is a catalogue name, a YAML file, or a Hugging Face config.json or its folder. Parameters
-    are computed from the dimensions: every weight, gain and bias, a tied LM head once.
+    NAME is a shipped model, a YAML file, or a Hugging Face config.json or its folder. The number
+    of parameters is computed from the dimensions: all weights, gains and biases, with a tied LM
+    head counted once.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")
@@ -52,7 +55,7 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
 
 
 def _family(name: str) -> str:
-    """Return a name without its size, so that a family's sizes stand in order."""
+    """Return a name without its size, so that a family is listed by size."""
     return name.rpartition("-")[0] or name
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they say together."""
+"""Options that several commands share, and the inputs that they describe."""
 
 from __future__ import annotations
 
@@ -34,27 +34,37 @@ def _all(*options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  click's decora
 
 
 def scenario_options(function: Any) -> Any:  # noqa: ANN401
-    """Add the options that say what is asked of the model; see `build_scenario`."""
+    """Add the options of a scenario; see `build_scenario`."""
     return _all(
-        click.option("--prefill", type=int, metavar="S", help="Prefill of S tokens."),
+        click.option(
+            "--prefill", type=int, metavar="S", help="Scenario: a prefill of S tokens."
+        ),
         click.option(
             "--decode", type=int, metavar="CONTEXT",
-            help="One new token that attends to CONTEXT positions, itself included.",
+            help="Scenario: one new token that attends to CONTEXT positions, itself included. "
+            "Default: context 2048; with the paper convention, a prefill of 512 tokens.",
         ),
         click.option(
-            "--prompt", type=int, metavar="P", help="A request: prompt of P tokens ..."
+            "--prompt", type=int, metavar="P",
+            help="Scenario: a request with a prompt of P tokens; needs --generate.",
         ),
         click.option(
-            "--generate", type=int, metavar="G", help="... then G decode steps."
+            "--generate", type=int, metavar="G",
+            help="Number of tokens that the request generates; needs --prompt.",
         ),
-        click.option("--batch", type=int, metavar="B", help="Sequences side by side [1]."),
+        click.option(
+            "--batch", type=int, metavar="B",
+            help="Number of sequences processed together. Default: 1.",
+        ),
         click.option(
             "--attention", type=click.Choice(choices(Attention)),
-            help="In a prefill: causal (system convention) or full (paper, fixed there).",
+            help="Positions that a token of a prefill attends to: itself and those before it "
+            "(causal), or all (full). Default: causal; full with the paper convention.",
         ),
         click.option(
             "--lm-head", type=click.Choice(choices(LmHead)),
-            help="Positions with logits: last (system convention), none (paper, fixed there).",
+            help="Positions whose logits are computed. Default: last; none with the paper "
+            "convention.",
         ),
     )(function)  # fmt: skip
 
@@ -65,8 +75,8 @@ def convention_option(function: Any) -> Any:  # noqa: ANN401
         "--convention",
         type=click.Choice(choices(ConventionName)),
         default="system",
-        show_default=True,
-        help="paper: the BitNet papers' energy model; system: what a chip pays.",
+        help="Rules of counting: those of the BitNet papers (paper), or all operations, memory and "
+        "time of a machine (system). Default: system.",
     )(function)
 
 
@@ -75,16 +85,23 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
     return _all(
         click.option(
             "--codec", type=click.Choice(sorted(CODECS)),
-            help="How the weights of the schemes that it fits are stored.",
+            help="Codec that stores the projections and FFN of the schemes it fits. Default: each "
+            "scheme's own.",
         ),
         click.option(
             "--machine", metavar="NAME_OR_FILE",
-            help=f"A shipped description (edge, server) or a YAML file [{DEFAULT_MACHINE}].",
+            help="Machine that runs the model: a name (see `bitnet-hw machines`) or a YAML file. "
+            f"Default: {DEFAULT_MACHINE}.",
         ),
-        click.option("--lanes", type=int, metavar="L", help="Lanes, in place of the machine's."),
+        click.option(
+            "--lanes", type=int, metavar="L",
+            help="Terms of a dot product that a PE adds per cycle; a power of two. Default: the "
+            "machine's own.",
+        ),
         click.option(
             "--float-accumulator", type=click.Choice(["fp16", "fp32"]),
-            help="Format in which 16-bit float sums accumulate [fp32].",
+            help="Format in which sums of 16-bit floats accumulate. Default: the scheme's own "
+            "(fp32).",
         ),
     )(function)  # fmt: skip
 
@@ -93,8 +110,8 @@ def checkpoint_option(function: Any) -> Any:  # noqa: ANN401
     """Add ``--checkpoint``; see `measure_zeros`."""
     return click.option(
         "--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
-        help="Count the zeros of a checkpoint (see `bitnet-hw census`) in place of the assumed "
-        "share.",
+        help="Checkpoint whose zero weights are counted (see `bitnet-hw census`). Default: the "
+        "scheme's assumed fraction of zeros.",
     )(function)  # fmt: skip
 
 
@@ -102,12 +119,13 @@ def table_options(function: Any) -> Any:  # noqa: ANN401
     """Add the options that choose prices; see `build_tables`."""
     return _all(
         click.option(
-            "--energy-table", "energy_tables", default="7nm,45nm", show_default=True,
-            metavar="NAMES_OR_FILES", help="Energy tables, separated by commas.",
+            "--energy-table", "energy_tables", default="7nm,45nm", metavar="NAMES_OR_FILES",
+            help="Energy tables, separated by commas. Default: 7nm,45nm.",
         ),
         click.option(
             "--scale-node", metavar="FROM@V:TO@V",
-            help="Scale between nodes, as HP45@0.9:HP7@0.7; every price becomes derived.",
+            help="Scale all prices from one process node and voltage to another, as in "
+            "HP45@0.9:HP7@0.7. Default: no scaling.",
         ),
     )(function)  # fmt: skip
 
@@ -115,14 +133,14 @@ def table_options(function: Any) -> Any:  # noqa: ANN401
 def build_scenario(
     convention: ConventionName, given: dict[str, Any], models: Iterable[ModelSpec]
 ) -> Scenario:
-    """Return the scenario that the options say.
+    """Return the scenario that the options describe.
 
     Parameters
     ----------
     convention : str
-        Its defaults fill what is not said.
+        Its defaults apply where no option is given.
     given : mapping
-        The values of `scenario_options`, by parameter name; None where not given.
+        Values of `scenario_options`, by parameter name; None for those not given.
     models : iterable of ModelSpec
         Their learned positions bound the default length.
 
@@ -149,18 +167,18 @@ def build_scenario(
             "generate": given["generate"],
         }  # fmt: skip
     rest = {k: given[k] for k in ("batch", "attention", "lm_head") if given[k] is not None}
-    return base._replace(**length, **rest).checked()
+    return base.replace(**length, **rest)
 
 
 def build_machine(
     convention: ConventionName, name: str | None, lanes: int | None, codec: str | None = None
 ) -> Machine:
-    """Return the machine that the options say.
+    """Return the machine that the options describe.
 
     Raises
     ------
     InputError
-        If the convention has no machine, or there is no such machine.
+        If the convention has no machine, or there is no such machine or number of lanes.
     """
     if convention == "paper":
         flags = (("--machine", name), ("--lanes", lanes), ("--codec", codec))
@@ -175,16 +193,16 @@ def build_machine(
         return machine
     if lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
         raise InputError(f"--lanes {lanes}: give a power of two from 1 to 1024")
-    return machine.model_copy(update={"lanes": lanes})
+    return machine.replace(lanes=lanes)
 
 
 def build_schemes(names: str, codec: str | None) -> list[Scheme]:
-    """Return the schemes of a comma-separated list, stored by a codec where it fits.
+    """Return the schemes of a comma-separated list, stored by a codec if it fits.
 
     Raises
     ------
     InputError
-        If a scheme is unknown or stands twice, or the codec fits none of them.
+        If a scheme is unknown or named twice, or the codec fits none of them.
     """
     schemes = [load_scheme(name) for name in split_names("scheme", names)]
     _refuse_twice("scheme", [scheme.name for scheme in schemes])
@@ -195,15 +213,15 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
     if not any(fits):
         raise InputError(
             f"--codec {codec} stores {'/'.join(kind.value for kind in kinds)} weights; "
-            f"none of the schemes has such: {', '.join(scheme.name for scheme in schemes)}"
+            f"none of the schemes has any: {', '.join(scheme.name for scheme in schemes)}"
         )
     return [s.with_codec(codec) if fit else s for s, fit in zip(schemes, fits, strict=True)]
 
 
 def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSpec) -> list[Scheme]:
-    """Return the schemes with the zeros that a checkpoint's ternary weights have.
+    """Return the schemes with the fraction of zeros of a checkpoint's ternary weights.
 
-    Schemes whose weights are not ternary stay as they are. Warnings go to standard error.
+    Schemes without ternary weights are returned unchanged. Warnings go to standard error.
 
     Raises
     ------
@@ -217,9 +235,9 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
     if not any(is_ternary):
         raise InputError(
             f"--checkpoint {checkpoint} counts zeros of ternary weights; none of the schemes has "
-            f"such: {', '.join(scheme.name for scheme in schemes)}"
+            f"any: {', '.join(scheme.name for scheme in schemes)}"
         )
-    # The kernels need numpy, which a command without a checkpoint does not load.
+    # The census needs numpy, which a command without a checkpoint does not load.
     from ..census import take_census
     from .progress import tensors
 
@@ -242,7 +260,7 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
 
 
 def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
-    """Return the energy tables of a comma-separated list, scaled where asked."""
+    """Return the energy tables of a comma-separated list, scaled between nodes on request."""
     tables = [load_table(name) for name in split_names("energy table", names)]
     _refuse_twice("energy table", [table.name for table in tables])
     return [scale_table(table, scale_node) if scale_node else table for table in tables]
@@ -255,13 +273,19 @@ def _refuse_twice(what: str, names: list[str]) -> None:
 
 
 def split_names(what: str, names: str) -> list[str]:
-    """Split a comma-separated list, refusing an empty or repeated name."""
+    """Split a comma-separated list of names.
+
+    Raises
+    ------
+    InputError
+        If there is no name, or one is named twice.
+    """
     found = [name.strip() for name in names.split(",") if name.strip()]
     if not found:
         raise InputError(f"no {what} is named")
     for name in found:
         if found.count(name) > 1:
-            raise InputError(f"{what} {name} stands twice")
+            raise InputError(f"{what} {name} is named twice")
     return found
 
 
@@ -271,8 +295,8 @@ OutputForm = Literal["table", "csv", "json"]
 def output_options(function: Any) -> Any:  # noqa: ANN401
     """Add ``--json`` and ``--csv``; see `output_form`."""
     return _all(
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--csv", "as_csv", is_flag=True, help="Print CSV."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table."),
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal, silence in a pipe."""
+"""Progress on a terminal; nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def stages(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what a long command is doing, on standard error where that is a terminal.
+    """Show the stage that a long command has reached, if standard error is a terminal.
 
     Yields
     ------
     callable
-        To be called with a few words as each stage begins.
+        Takes a few words, at the beginning of each stage.
     """
     if not sys.stderr.isatty():
         yield lambda _text: None
@@ -27,12 +27,12 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def tensors(title: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far a checkpoint is read, on standard error where that is a terminal.
+    """Show how much of a checkpoint has been read, if standard error is a terminal.
 
     Yields
     ------
     callable
-        To be called with a tensor's name, the bytes done and the bytes to do.
+        Takes a tensor's name, the bytes read so far, and the bytes in all.
     """
     if not sys.stderr.isatty():
         yield lambda _name, _done, _all: None

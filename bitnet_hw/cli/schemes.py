@@ -1,4 +1,4 @@
-"""``bitnet-hw schemes``: the catalogue of schemes, or one scheme in full."""
+"""``bitnet-hw schemes``: the shipped schemes, or one scheme in full."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .output import Column, print_json, print_table, print_yaml
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, as a start for your own.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--yaml", "as_yaml", is_flag=True, help="Print the scheme's YAML file, to copy and change."
+)
 def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
-    """List the schemes, or show one.
+    """List the shipped schemes, or show one scheme.
 
-    NAME is a catalogue name or a YAML file. A scheme says which number format every operand and
-    accumulator of every role has; the shipped ones are examples to copy.
+    NAME is a shipped scheme or a YAML file. A scheme sets the number format of every operand and
+    accumulator. The shipped schemes are also examples to copy and change.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")
@@ -58,7 +60,7 @@ def _row(scheme: Scheme) -> tuple[object, ...]:
 
 
 def _range(scheme: Scheme, key: str) -> str:
-    """Return what the roles have for a key: one value, or the distinct ones."""
+    """Return the distinct values that the roles have for a key."""
     values = (str(getattr(formats, key)) for _, formats in _roles(scheme))
     return ", ".join(dict.fromkeys(values))
 
@@ -100,7 +102,7 @@ def _show(scheme: Scheme, *, as_json: bool) -> None:
     print_table(columns, rows, title=f"{scheme.name}: {scheme.description}")
     attention = scheme.attention
     print_table(
-        ("elsewhere", "format"),
+        ("other values", "format"),
         (
             ("attention operands", attention.operand),
             ("attention accumulator", attention.accumulator),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import unknown_name
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
-from ..inputs.scheme import Scheme
+from ..inputs.scheme import Scheme, as_scheme
 from ..tally import OpTally
 from .convention import Convention, ConventionName
 from .lowering import lower
@@ -43,25 +45,25 @@ def default_scenario(convention: ConventionName, *models: ModelSpec) -> Scenario
 
 
 def count(
-    model: ModelSpec,
+    model: ModelSpec | str | Path,
     scenario: Scenario,
-    scheme: Scheme,
+    scheme: Scheme | str | Path,
     convention: ConventionName = "system",
-    machine: Machine | None = None,
+    machine: Machine | str | Path | None = None,
 ) -> OpTally:
     """Count the operations of a model in closed form.
 
     Parameters
     ----------
-    model : ModelSpec
-        The model.
+    model : ModelSpec, str or Path
+        The model, its name in the catalogue, or its file.
     scenario : Scenario
         What is asked of it.
-    scheme : Scheme
+    scheme : Scheme, str or Path
         The number formats.
     convention : str
         ``system`` or ``paper``: see the modules of those names in `bitnet_hw.cost`.
-    machine : Machine, optional
+    machine : Machine, str or Path, optional
         Its lanes and its sharing enter the system convention; the default machine when absent.
 
     Returns
@@ -74,7 +76,13 @@ def count(
     InputError
         If the scenario contradicts the convention or the model, or an integer accumulator that the
         scheme fixes could overflow.
+
+    Examples
+    --------
+    >>> tally = count("bitnet-b1.58-2b4t", Scenario("decode", context=2048), "bitnet-b1.58")
+    >>> tally.total("mul"), tally.total("add", "ternary-add")
+    (648415051, 2728666745)
     """
     rules = find_convention(convention)
     rules.check(scenario)
-    return rules.count(lower(model, scenario, rules.prepared(scheme, None), machine))
+    return rules.count(lower(model, scenario, rules.prepared(as_scheme(scheme), None), machine))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from ..errors import ToolMissingError, unknown_name
 from ..inputs.machine import Machine
-from ..inputs.model import ModelSpec
+from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
-from ..inputs.scheme import Scheme
+from ..inputs.scheme import Scheme, as_scheme
+from ..prices.loading import as_table
 from ..prices.tables import EnergyTable
 from ..tally import OpTally
 from ..units import quantity
@@ -342,12 +344,12 @@ def _joules(costs: dict[str, Cost]) -> dict[str, float]:
 
 
 def estimate(
-    model: ModelSpec,
-    scheme: Scheme,
-    table: EnergyTable,
+    model: ModelSpec | str | Path,
+    scheme: Scheme | str | Path,
+    table: EnergyTable | str | Path,
     scenario: Scenario | None = None,
     convention: ConventionName = "system",
-    machine: Machine | None = None,
+    machine: Machine | str | Path | None = None,
     float_accumulator: str | None = None,
 ) -> Estimate:
     """Estimate the energy, bytes and time of a model.
@@ -355,12 +357,12 @@ def estimate(
     Parameters
     ----------
     model, scheme, table
-        Dimensions, number formats, prices.
+        Dimensions, number formats, prices; each a record, its name in the catalogue, or its file.
     scenario : Scenario, optional
         What is asked; the convention's default when absent.
     convention : str
         ``system`` or ``paper``.
-    machine : Machine, optional
+    machine : Machine, str or Path, optional
         The machine; ``edge`` when absent.
     float_accumulator : str, optional
         Format in which 16-bit float sums accumulate, where not the scheme's; FP32 in the built-in
@@ -377,11 +379,20 @@ def estimate(
         If what is asked contradicts the convention or the model.
     MissingPriceError
         If the table leaves something unpriced.
+
+    Examples
+    --------
+    >>> of = estimate("bitnet-b1.58-2b4t", "bitnet-b1.58", "7nm")
+    >>> round(of.energy_per_token.value, 4)
+    0.1205
+    >>> round(of.by("level")["dram"].joules / of.energy.value, 3)
+    0.977
     """
+    model, table = as_model(model), as_table(table)
     rules = find_convention(convention)
     scenario = scenario or rules.default_scenario(model)
     rules.check(scenario)
-    scheme = rules.prepared(scheme, float_accumulator)
+    scheme = rules.prepared(as_scheme(scheme), float_accumulator)
     lowered = lower(model, scenario, scheme, machine)
     tally = rules.count(lowered)
     memory: list[PricedTraffic] | None = None

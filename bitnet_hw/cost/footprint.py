@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
@@ -65,18 +66,27 @@ def kv_cache_bytes(model: ModelSpec, scheme: Scheme, context: int, batch: int = 
     return 2 * positions * model.key_width * batch * bits / 8
 
 
-def footprint(model: ModelSpec, scheme: Scheme, scenario: Scenario) -> Footprint:
+def footprint(
+    model: ModelSpec | str | Path, scheme: Scheme | str | Path, scenario: Scenario
+) -> Footprint:
     """Return the bytes that a model occupies in a scenario.
 
     Parameters
     ----------
     model, scheme, scenario
-        The model, its number formats, and what is asked of it.
+        The model, its number formats, and what is asked of it. A model and a scheme may be given
+        by their name in the catalogue or by their file.
 
     Raises
     ------
     InputError
         If the scenario does not fit the model, or the scheme fixes too narrow an accumulator.
+
+    Examples
+    --------
+    >>> found = footprint("bitnet-b1.58-2b4t", "bitnet-b1.58", Scenario("decode", context=2048))
+    >>> round(found.weights / 1e6), round(found.kv_cache / 1e6)
+    (521, 157)
     """
     return footprint_of(lower(model, scenario, scheme))
 
@@ -104,12 +114,20 @@ def footprint_of(lowered: Lowered) -> Footprint:
 
 
 def largest_batch(
-    model: ModelSpec, scheme: Scheme, scenario: Scenario, capacity_bytes: float
+    model: ModelSpec | str | Path,
+    scheme: Scheme | str | Path,
+    scenario: Scenario,
+    capacity_bytes: float,
 ) -> int:
     """Return how many sequences fit in a memory: 0 where not even one does.
 
     Parameters and the KV cache and peak activations of every sequence must fit.
+
+    Examples
+    --------
+    >>> largest_batch("llama-2-7b", "fp16", Scenario("decode", context=2048), 80e9)
+    62
     """
-    one = footprint(model, scheme, scenario._replace(batch=1))
+    one = footprint(model, scheme, scenario.replace(batch=1))
     room = capacity_bytes - one.parameters
     return max(0, int(room // (one.kv_cache + one.activations)))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from pathlib import Path
 
 from ..errors import AccumulatorError, InputError
 from ..inputs.codecs import find_codec
 from ..inputs.elementwise import elementwise_functions
 from ..inputs.formats import Format, Kind, accumulator_bits, parse_format
-from ..inputs.machine import Machine, load_machine
-from ..inputs.model import ModelSpec
+from ..inputs.machine import Machine, as_machine, load_machine
+from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
-from ..inputs.scheme import EXACT, LinearFormats, Scheme
+from ..inputs.scheme import EXACT, LinearFormats, Scheme, as_scheme
 from ..tally import Operation
 from .lowered import (
     Adder,
@@ -36,15 +37,19 @@ _KV_SCALE_BITS = 16
 
 
 def lower(
-    model: ModelSpec, scenario: Scenario, scheme: Scheme, machine: Machine | None = None
+    model: ModelSpec | str | Path,
+    scenario: Scenario,
+    scheme: Scheme | str | Path,
+    machine: Machine | str | Path | None = None,
 ) -> Lowered:
     """Lower a model in a scenario to what a machine executes.
 
     Parameters
     ----------
     model, scenario, scheme
-        Dimensions, what is asked, number formats.
-    machine : Machine, optional
+        Dimensions, what is asked, number formats. A model and a scheme may be given by their name
+        in the catalogue or by their file.
+    machine : Machine, str or Path, optional
         Lanes, sharing, buffers; the default machine when absent.
 
     Raises
@@ -52,10 +57,19 @@ def lower(
     InputError
         If the scenario does not fit the model, or an integer accumulator that the scheme fixes
         could overflow.
+
+    Examples
+    --------
+    >>> lowered = lower("bitnet-b1.58-2b4t", Scenario("decode", context=2048), "bitnet-b1.58")
+    >>> down = next(product for product in lowered.products if product.role == "ffn-down")
+    >>> down.activation.name, down.weight.name, down.accumulator.name
+    ('int8', 'ternary', 'int21')
     """
+    model, scheme = as_model(model), as_scheme(scheme)
+    machine = load_machine() if machine is None else as_machine(machine)
     scenario.checked(model)
     try:
-        return _lowered(model, scenario, scheme, machine or load_machine(), steps(scenario))
+        return _lowered(model, scenario, scheme, machine, steps(scenario))
     except AccumulatorError as error:
         raise InputError(f"scheme {scheme.name}: {error}") from None
 

@@ -1,1 +1,1 @@
-"""Files in and out: validated records, YAML and JSON with line numbers, whole-file writes."""
+"""Files: YAML and JSON with line numbers, validated records, and writes that are all or nothing."""

@@ -2,18 +2,94 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+
+from ..errors import RecordError, suggestion
+from .document import Document
+from .messages import explain
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
 class Record(BaseModel):
-    """A frozen, strictly typed record that a file describes; unknown keys are errors."""
+    """A frozen, strictly typed record that a file describes; unknown keys are errors.
+
+    Whatever makes a record validates it: a file, the class itself, `replace`. A mistake is a
+    `RecordError`, which is an `InputError` that names the record and the key.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:  # noqa: ANN401  as pydantic has it
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise explain(error, Document(data, type(self).__name__)) from None
+
+    # Pydantic then validates nested records without a call of this method for each.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"{type(self).__name__} cannot be changed; replace({name}=...) returns a changed copy"
+        )
+
+    @classmethod
+    def model_validate(cls, obj: Any, **settings: Any) -> Self:  # noqa: ANN401  as pydantic has it
+        """Build a record from a mapping.
+
+        Raises
+        ------
+        RecordError
+            Naming the first wrong key.
+        """
+        try:
+            return super().model_validate(obj, **settings)
+        except ValidationError as error:
+            data = obj if isinstance(obj, dict) else {}
+            raise explain(error, Document(data, cls.__name__)) from None
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with some values changed, validated as a whole.
+
+        Values that the record was not given but derived from others are derived anew.
+
+        Parameters
+        ----------
+        **changes : object
+            New values by attribute name; a nested record may be a record or a mapping.
+
+        Raises
+        ------
+        RecordError
+            If there is no such attribute, or the changed record is not valid.
+
+        Examples
+        --------
+        >>> from bitnet_hw.inputs.machine import load_machine
+        >>> load_machine("edge").replace(lanes=64).lanes
+        64
+        >>> load_machine("edge").lanes
+        32
+        """
+        fields = type(self).model_fields
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        origin = " ".join(filter(None, (type(self).__name__, getattr(self, "name", ""))))
+        for name in changes:
+            if name not in fields:
+                reason = f"unknown key {name!r}; {suggestion(name, fields)}"
+                raise RecordError(f"{origin}: {reason}", (name,), reason)
+        data = {fields[name].alias or name: value for name, value in (given | changes).items()}
+        return validate(type(self), Document(data, origin))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return `replace` of the same changes: pydantic's own method would not validate them."""
+        del deep  # every copy is built anew
+        return self.replace(**(update or {}))
 
     @model_validator(mode="before")
     @classmethod
@@ -23,14 +99,32 @@ class Record(BaseModel):
         known = {f.alias or name for name, f in cls.model_fields.items()}
         for key in data:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = (
-                    f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-                )
-                raise PydanticCustomError(
-                    "unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint}
-                )
+                hint = suggestion(str(key), known)
+                raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "hint": hint})
         return data
+
+
+def validate(record: type[RecordT], document: Document) -> RecordT:
+    """Turn a document into a record.
+
+    Parameters
+    ----------
+    record : type
+        The record to build.
+    document : Document
+        The content of a file.
+
+    Raises
+    ------
+    RecordError
+        For the first thing that is wrong: an unknown key (with the nearest known one), a missing
+        key, a wrong type, a value out of range.
+    """
+    try:
+        found: RecordT = record.__pydantic_validator__.validate_python(document.data)
+    except ValidationError as error:
+        raise explain(error, document) from None
+    return found
 
 
 def wrong_value(key: str, message: str) -> PydanticCustomError:
@@ -38,9 +132,13 @@ def wrong_value(key: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("wrong_value", "{message}", {"key": key, "message": message})
 
 
-RecordT = TypeVar("RecordT", bound=BaseModel)
-
-
 def choices(literal: object) -> tuple[str, ...]:
-    """Return the strings of a ``Literal`` type, which is where such a list is written once."""
+    """Return the strings of a ``Literal`` type, so that such a list is written only once.
+
+    Examples
+    --------
+    >>> from bitnet_hw.inputs.scenario import Phase
+    >>> choices(Phase)
+    ('prefill', 'decode', 'request')
+    """
     return tuple(str(value) for value in get_args(literal))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import ExistsError, InputError
 
 
 @contextmanager
@@ -19,9 +19,9 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     path : str or path
-        The file to make.
+        The file to write.
     force : bool
-        Replace a file that is there.
+        Replace an existing file.
 
     Yields
     ------
@@ -30,12 +30,14 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
 
     Raises
     ------
+    ExistsError
+        If the file exists and `force` is false.
     InputError
-        If the file exists and `force` is not given, or the folder cannot be written.
+        If the folder cannot be written.
     """
     path = Path(path)
     if path.exists() and not force:
-        raise InputError(f"{path}: exists already; give --force to replace it, or another name")
+        raise ExistsError(f"{path}: exists already; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -58,7 +60,16 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str, *, force: bool = False) -> None:
-    """Write a text file whole, or not at all; see :func:`whole_file`."""
+    """Write a text file whole, or not at all; see :func:`whole_file`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "a.txt", "some text")
+    ...     print((Path(folder) / "a.txt").read_text())
+    some text
+    """
     with whole_file(path, force=force) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -70,11 +81,11 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
     Parameters
     ----------
     folder : str or path
-        The folder; made if it is not there.
+        The folder, made if it does not exist.
     landmark : str
-        A file that is always among those written: where it stands, the folder is taken.
+        A file that is always among those written: a folder that holds it is taken.
     force : bool
-        Replace the files of an earlier call; others are left alone.
+        Replace the files of an earlier call; other files stay.
 
     Yields
     ------
@@ -83,16 +94,16 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
 
     Raises
     ------
+    ExistsError
+        If the folder is taken and `force` is false.
     InputError
-        If the folder is taken and `force` is not given, is a file, or cannot be written.
+        If the folder is a file or cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder")
     if (folder / landmark).exists() and not force:
-        raise InputError(
-            f"{folder}: holds {landmark} already; give --force to replace it, or another folder"
-        )
+        raise ExistsError(f"{folder}: holds {landmark} already; choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
@@ -115,7 +126,7 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
 
 
 def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:
-    """Refuse before the first file is moved what would stop a later one."""
+    """Refuse, before the first file is moved, whatever would stop a later one."""
     for target in targets:
         between = [parent for parent in target.parents if folder in parent.parents]
         for parent in between:
@@ -124,6 +135,4 @@ def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:
         if target.is_dir():
             raise InputError(f"{target}: is a folder; a file must go there")
         if target.exists() and not force:
-            raise InputError(
-                f"{target}: exists already; give --force to replace it, or another folder"
-            )
+            raise ExistsError(f"{target}: exists already; choose another folder")

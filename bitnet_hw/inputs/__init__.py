@@ -1,1 +1,1 @@
-"""What a user hands in: formats, codecs, schemes, models, scenarios and machines."""
+"""Inputs that a user describes: formats, codecs, schemes, models, scenarios and machines."""

@@ -1,4 +1,4 @@
-"""Codecs: how a weight matrix is stored."""
+"""Codecs: forms in which a weight matrix is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .formats import Kind
 
 
 class Granularity(Enum):
-    """What one scale factor of a stored weight matrix covers."""
+    """Part of a stored weight matrix that shares one scale factor."""
 
     NONE = "none"
     TENSOR = "tensor"
@@ -20,24 +20,24 @@ class Granularity(Enum):
 
 
 class Codec(NamedTuple):
-    """How a weight matrix is stored.
+    """A form in which a weight matrix is stored.
 
     Attributes
     ----------
     name : str
-        As ``--codec`` takes it.
+        Name in schemes and reports.
     kinds : tuple of Kind
-        The weight formats that it can store.
+        Kinds of weight format that it can store.
     bits : float
-        Bits a weight, scales left out.
+        Bits per weight, without scales.
     granularity : Granularity
-        What one scale covers.
+        Part of the matrix that one scale covers.
     scale_bits : int
-        Bits of a scale and what stands beside it (a zero point).
+        Bits of a scale, together with its zero point if there is one.
     group : int
-        Weights a group, where the granularity is a group.
+        Weights per group, if one scale covers a group.
     description : str
-        One line.
+        One line of description.
     """
 
     name: str
@@ -51,7 +51,17 @@ class Codec(NamedTuple):
     def matrix_bytes(self, inputs: int, outputs: int) -> float:
         """Return the bytes of a stored (outputs, inputs) matrix, scales included.
 
-        The entropy limit is not a whole number of bytes, hence the float.
+        The result is a float because the entropy limit need not be a whole number of bytes.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Columns and rows of the matrix.
+
+        Examples
+        --------
+        >>> find_codec("2bit").matrix_bytes(2560, 6912) == 2560 * 6912 / 4 + 2
+        True
         """
         weights = inputs * outputs
         whole_bytes = self.name == "base3"
@@ -66,8 +76,8 @@ class Codec(NamedTuple):
 
 
 _TENSOR = Granularity.TENSOR
-#: Every codec, by name. The bits are the codes' own sizes; log2(3) is the entropy of three equally
-#: likely values, which no byte-aligned code reaches.
+#: Every codec, by name. The bits are those of the code alone; log2(3) is the entropy of three
+#: equally likely values, which no byte-aligned code reaches.
 CODECS = {
     codec.name: codec
     for codec in (
@@ -75,23 +85,34 @@ CODECS = {
         Codec("fp16", (Kind.FLOAT,), 16, description="IEEE 754 half precision"),
         Codec("bf16", (Kind.FLOAT,), 16, description="bfloat16"),
         Codec("int8", (Kind.INTEGER,), 8, Granularity.CHANNEL, 16,
-              description="8-bit integers, one FP16 scale an output channel"),
+              description="8-bit integers, one FP16 scale per output channel"),
         Codec("int4-g128", (Kind.INTEGER,), 4, Granularity.GROUP, 20, 128,
-              description="4-bit integers, an FP16 scale and a 4-bit zero point a group of 128"),
+              description="4-bit integers, an FP16 scale and a 4-bit zero point per group of 128"),
         Codec("2bit", (Kind.TERNARY, Kind.BINARY), 2, _TENSOR, 16,
-              description="2 bits a weight, one FP16 scale a matrix"),
+              description="2 bits per weight, one FP16 scale per matrix"),
         Codec("base3", (Kind.TERNARY,), 1.6, _TENSOR, 16,
-              description="five trits in a byte, one FP16 scale a matrix"),
+              description="five trits in a byte, one FP16 scale per matrix"),
         Codec("entropy", (Kind.TERNARY,), log2(3), _TENSOR, 16,
-              description="log2(3) = 1.585 bits a weight: the limit for equally likely trits"),
+              description="log2(3) = 1.585 bits per weight: the limit for equally likely trits"),
         Codec("1bit", (Kind.BINARY,), 1, _TENSOR, 16,
-              description="1 bit a weight, one FP16 scale a matrix"),
+              description="1 bit per weight, one FP16 scale per matrix"),
     )
 }  # fmt: skip
 
 
 def find_codec(name: str) -> Codec:
-    """Return the codec of a name, or raise `InputError` with the nearest known one."""
+    """Return the codec of a name.
+
+    Raises
+    ------
+    InputError
+        If there is no such codec, with the nearest known name.
+
+    Examples
+    --------
+    >>> find_codec("base3").bits
+    1.6
+    """
     if name not in CODECS:
         raise unknown_name("codec", name, CODECS)
     return CODECS[name]

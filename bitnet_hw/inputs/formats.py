@@ -1,4 +1,4 @@
-"""Number formats, accumulator widths, and the codecs that store weights."""
+"""Number formats and accumulator widths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import InputError, unknown_name
 
 
 class Kind(Enum):
-    """How a format represents a number."""
+    """Kind of representation of a number."""
 
     FLOAT = "float"
     INTEGER = "int"
@@ -29,8 +29,8 @@ class Format(NamedTuple):
     kind : Kind
         Float, two's-complement integer, ternary (-1, 0, +1) or binary (-1, +1).
     bits : int
-        Width of one element as an operand. A ternary operand is two wires; how many bits a
-        stored weight takes is its codec's business.
+        Width of one element as an operand, 2 for a ternary one. The width of a stored weight
+        depends on its codec.
     """
 
     name: str
@@ -80,6 +80,11 @@ def parse_format(name: str) -> Format:
     ------
     InputError
         If there is no such format.
+
+    Examples
+    --------
+    >>> parse_format("int8").symmetric_max
+    127
     """
     if name in _NAMED:
         return _NAMED[name]
@@ -96,9 +101,8 @@ def parse_format(name: str) -> Format:
 def accumulator_bits(max_magnitude: int, k: int) -> int:
     """Return the width of a two's-complement accumulator that cannot overflow.
 
-    The sum of `k` terms of magnitude at most `max_magnitude` lies within
-    plus or minus ``max_magnitude * k``; that many values and a sign take
-    ``bit_length(max_magnitude * k) + 1`` bits.
+    The sum of `k` terms of magnitude at most `max_magnitude` lies within plus or minus
+    ``max_magnitude * k``, which with its sign takes ``bit_length(max_magnitude * k) + 1`` bits.
 
     Parameters
     ----------
@@ -111,6 +115,11 @@ def accumulator_bits(max_magnitude: int, k: int) -> int:
     ------
     ValueError
         If either is not positive.
+
+    Examples
+    --------
+    >>> accumulator_bits(127, 2560)
+    20
     """
     if max_magnitude < 1 or k < 1:
         raise ValueError(f"max_magnitude and k must be positive, found {max_magnitude} and {k}")

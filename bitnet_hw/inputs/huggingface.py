@@ -1,43 +1,42 @@
 """Hugging Face ``config.json``: its keys, its defaults by model type, in our own fields.
 
-What a key means stands in ``catalogue/huggingface.yaml``; this module reads a config by it. A key
-that is neither understood nor known to be harmless is an error, since a shape that is silently
+``catalogue/huggingface.yaml`` holds the meaning of the keys; this module reads a config by it. A
+key that is neither understood nor known to be harmless is an error, since a shape that is silently
 ignored makes every later number wrong.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from pydantic import Field
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from ..files.reading import Document, KeyPath, read, shorten, validate
 from ..files.records import Record
 from . import catalogue
 
 Json = Any  # whatever a JSON value may be
 
-#: Keys that a Hugging Face config has and a model of ours has not.
+#: Keys by which a Hugging Face config is told from a model of ours.
 _MARKS = ("model_type", "architectures", "transformers_version", "torch_dtype")
 
 #: Keys that hold the parameters of RoPE, in the older and in the newer form.
 _ROPE = ("rope_scaling", "rope_parameters")
 
-#: Fields that a null leaves to be derived from others, as transformers does.
+#: Fields that are derived from others when the key is null, as in transformers.
 _DERIVED = ("num_key_value_heads", "head_dim", "embedding_size", "activation", "layer_types")
 
-#: Fields that say yes when the key holds a number.
+#: Fields that are true when the key holds a number.
 _PRESENCE = ("attention_softcap", "lm_head_softcap", "sub_norms")
 
 _LAYER_TYPES = {"full_attention": False, "sliding_attention": True}
 
 
 class ModelType(Record):
-    """What the keys of one ``model_type`` mean; the YAML file explains each part."""
+    """Meaning of the keys of one ``model_type``; the YAML file explains each part."""
 
     like: str = ""
     ffn_factor: int = 0
@@ -79,7 +78,7 @@ class ModelType(Record):
 
 
 class Dictionary(Record):
-    """The whole of ``catalogue/huggingface.yaml``."""
+    """Content of ``catalogue/huggingface.yaml``."""
 
     source: str
     activations: dict[str, str]
@@ -97,7 +96,7 @@ class Dictionary(Record):
 
 @cache
 def dictionary() -> Dictionary:
-    """Return what the keys of Hugging Face configs mean."""
+    """Return the meaning of the keys of Hugging Face configs."""
     return validate(Dictionary, read(catalogue.shared_file("huggingface.yaml")))
 
 
@@ -114,13 +113,13 @@ def to_model_fields(document: Document, default_name: str) -> Document:
     document : Document
         A Hugging Face config.
     default_name : str
-        What to call the model; a config holds no name.
+        Name of the model, which a config does not hold.
 
     Returns
     -------
     Document
-        Our fields, with the lines and the names of the keys that they came from, so that what
-        validation finds later is reported in the file's own words.
+        Our fields, with the lines and the names of the keys that they came from, so that later
+        errors name the keys of the file.
 
     Raises
     ------
@@ -157,8 +156,8 @@ def _model_type(document: Document) -> str:
             fields = [key for key in document.data if _unsupported(key)]
             at = fields[0] if fields else "model_type"
             raise document.error((at,), f"{reason} (model_type {shorten(name)})")
-    near = difflib.get_close_matches(str(name), types, n=1, cutoff=0.7)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(str(name), types)
+    hint = f"did you mean {near!r}? " if near else ""
     known = ", ".join(sorted(types))
     raise document.error(("model_type",), f"unknown type {shorten(name)}; {hint}known: {known}")
 
@@ -178,7 +177,7 @@ class _Reading:
         self.defaulted: dict[str, str] = {}
 
     def read_keys(self, data: Mapping[str, Json], at: KeyPath, model_type: ModelType) -> None:
-        """Read every key of a mapping that stands at a path of the document."""
+        """Read every key of the mapping at a path of the document."""
         known = model_type.known()
         for key, value in data.items():
             path = (*at, str(key))
@@ -204,14 +203,12 @@ class _Reading:
             if not value:  # zero experts, or none
                 return
             raise self._error(path, reason)
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else "it may change the shapes; remove it if not"
-        )
+        near = nearest(key, known)
+        hint = f"did you mean {near!r}?" if near else "it may change the shapes; remove it if not"
         raise self._error(path, f"unknown key for this model_type; {hint}")
 
     def _read_rope(self, path: KeyPath, value: Json) -> None:
-        """Read one set of RoPE parameters, or one a layer type (gemma3)."""
+        """Read one set of RoPE parameters, or one per layer type (gemma3)."""
         if value is None:
             return
         if not isinstance(value, Mapping):
@@ -229,7 +226,7 @@ class _Reading:
         if value is None and field in _DERIVED:
             return
         value = self._converted(field, path, value)
-        # Some types have two keys for one thing (gemma's hidden_act and hidden_activation).
+        # Some types have two keys for one value (gemma's hidden_act and hidden_activation).
         if field in self.fields and self.fields[field] != value:
             other = ".".join(map(str, self.origins[field]))
             raise self._error(
@@ -252,7 +249,7 @@ class _Reading:
         return value
 
     def fill(self, model_type: ModelType) -> None:
-        """Add the type's defaults and traits, and derive what follows from them."""
+        """Add the type's defaults and traits, and the values that follow from them."""
         for key, value in model_type.defaults.items():
             for field in model_type.fields_of(key):
                 if field not in self.fields and not (value is None and field in _DERIVED):

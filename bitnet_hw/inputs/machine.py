@@ -1,16 +1,14 @@
-"""The machine that a workload runs on: PE array, buffers, DRAM, powers."""
+"""Machines: PE array, buffers, DRAM and static power."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..files.reading import read, validate
 from ..files.records import Record, wrong_value
-from . import catalogue
+from .load import Loader, read_record
 
 Count = Annotated[int, Field(gt=0, le=1 << 20)]
 Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
@@ -21,16 +19,16 @@ DramKind = Literal["DDR3/4", "LPDDR4", "GDDR5", "GDDR6", "HBM2"]
 
 
 class Machine(Record):
-    """A PE array with its memories.
+    """A machine: a PE array with its memories and powers.
 
     Attributes
     ----------
     name, description, source : str
-        What it is.
+        Name, one line of description, and where the figures come from.
     rows : int
-        Outputs computed side by side; an activation fetched once serves them all.
+        Outputs that are computed side by side; an activation fetched once serves all of them.
     lanes : int
-        Terms of a dot product that a PE adds in a cycle; a power of two.
+        Terms of a dot product that a PE adds per cycle; a power of two.
     tokens : int
         Tokens that share one fetch of a weight from the weight buffer.
     clock_hz : float
@@ -40,14 +38,14 @@ class Machine(Record):
     dram : str
         Kind of DRAM, priced by the DRAM price list.
     bandwidth_bytes_per_s : float
-        Peak DRAM bandwidth.
+        Peak DRAM bandwidth, bytes per second.
     efficiency : float
-        Share of the peak that is reached.
+        Share of the peak bandwidth that is reached.
     capacity_bytes : int, optional
-        DRAM size, for the largest batch.
+        DRAM size, which bounds the batch.
     static_w, dram_static_w : float, optional
-        Static power of the logic and of the DRAM, W; both or none. Absent means unknown, and the
-        energy says so.
+        Static power of the logic and of the DRAM, W; both or neither. Without them the static
+        energy is unknown, and estimates say so.
     weight_zero_saving : float
         Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
     skips_inactive_weights : bool
@@ -77,35 +75,46 @@ class Machine(Record):
         if (self.static_w is None) != (self.dram_static_w is None):
             absent = "static_w" if self.static_w is None else "dram_static_w"
             present = "dram_static_w" if self.static_w is None else "static_w"
-            raise wrong_value(present, f"needs {absent} beside it; 0 where there is none")
+            raise wrong_value(present, f"needs {absent} as well; 0 where there is none")
         return self
 
     def macs_per_second(self) -> float:
-        """Return the peak rate, rows x lanes x clock."""
+        """Return the peak rate in MACs per second: rows x lanes x clock."""
         return self.rows * self.lanes * self.clock_hz
 
 
-#: The machine that is assumed when none is named.
+#: The machine of an estimate for which none is named.
 DEFAULT_MACHINE = "edge"
+_LOADER = Loader("machines", Machine, read_record(Machine))
 
 
-def load_machine(name: str = DEFAULT_MACHINE) -> Machine:
-    """Return a machine description by catalogue name, or from a YAML file.
+def load_machine(name: str | Path = DEFAULT_MACHINE) -> Machine:
+    """Return a machine by its catalogue name, or from a YAML file.
+
+    Parameters
+    ----------
+    name : str or path
+        A catalogue name, or the path of a file.
 
     Raises
     ------
     InputError
-        If there is none of that name, or the file is not a valid one.
+        If there is no such machine or the file is not a valid one.
+
+    Examples
+    --------
+    >>> load_machine("server").dram
+    'HBM2'
     """
-    if name.endswith((".yaml", ".yml")):
-        machine = validate(Machine, read(Path(name)))
-        catalogue.refuse_shipped_name(
-            "machines", machine.name, Path(name), _from_catalogue, machine
-        )
-        return machine
-    return _from_catalogue(name)
+    return _LOADER.load(name)
 
 
-@cache
-def _from_catalogue(name: str) -> Machine:
-    return validate(Machine, read(catalogue.path_of("machines", name)))
+def as_machine(machine: Machine | str | Path) -> Machine:
+    """Return a machine as it is, or load it by its name or path; see `load_machine`.
+
+    Examples
+    --------
+    >>> as_machine("edge") is as_machine(load_machine("edge"))
+    True
+    """
+    return _LOADER.resolve(machine)

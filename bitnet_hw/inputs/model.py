@@ -1,20 +1,19 @@
-"""The shape of a decoder-only Transformer: from our YAML, Hugging Face, or the catalogue."""
+"""Models: dimensions of a decoder-only Transformer, from YAML, Hugging Face or the catalogue."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeGuard
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from ..errors import InputError, unknown_name
-from ..files.reading import read, validate
-from ..files.records import Record, wrong_value
-from . import catalogue
+from ..errors import InputError
+from ..files.reading import read
+from ..files.records import Record, validate, wrong_value
 from .huggingface import is_huggingface, to_model_fields
+from .load import Loader
 
-# No published Transformer comes near these; a number above them is a slip of the pen.
+# No published Transformer comes near these; a larger number is a typing mistake.
 MAX_DIMENSION = 1 << 20
 Dimension = Annotated[int, Field(gt=0, le=MAX_DIMENSION)]
 Layers = Annotated[int, Field(gt=0, le=10_000)]
@@ -35,25 +34,25 @@ class ModelSpec(Record):
     Attributes
     ----------
     name : str
-        What reports call it.
+        Name in reports.
     source : str
-        Where the dimensions were published.
+        Publication of the dimensions.
     parameters : str
-        The nominal size that the publisher gives it, such as ``3B``.
+        Nominal size according to the publisher, such as ``3B``.
     hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim : int
-        As in a Hugging Face config. Absent key/value heads are as many as the attention heads;
-        an absent head_dim is hidden_size / num_attention_heads.
+        As in a Hugging Face config. Without a number of key/value heads there are as many as
+        attention heads; without a head_dim it is hidden_size / num_attention_heads.
     intermediate_size : int
         Width of the FFN.
     gated : bool
-        Whether the FFN has a gate matrix beside up and down.
+        Whether the FFN has a gate matrix as well as up and down.
     activation : str
         The FFN's activation function.
     vocab_size : int
         Rows of the embedding table and of the LM head.
     embedding_size : int
-        Width of the embedding table; hidden_size when absent. Where it differs, two projections
-        lead in and out.
+        Width of the embedding table; hidden_size when absent. Where it differs, one projection
+        leads into the layers and one out of them.
     tie_word_embeddings : bool
         Whether the LM head is the embedding table.
     positions : str
@@ -61,16 +60,16 @@ class ModelSpec(Record):
     rotary_fraction : float
         Share of head_dim that RoPE rotates.
     max_position_embeddings : int, optional
-        Longest context; a hard limit where positions are learned.
+        Longest context; a hard limit for learned positions.
     position_offset : int
         Rows of a learned position table before that of position 0 (2 in OPT).
     norm : str
         ``rmsnorm`` or ``layernorm``.
     norms_per_layer : int
-        Norms over hidden_size in one layer: 2, or 4 where outputs are normalised as well.
+        Norms over hidden_size per layer: 2, or 4 where outputs are normalised as well.
     final_norm : bool
-        Whether a norm stands between the last layer and the LM head; OPT-350M, which normalises
-        after each sum, has none.
+        Whether there is a norm between the last layer and the LM head; OPT-350M, which
+        normalises after each sum, has none.
     qk_norm, sub_norms : bool
         Norms over each query and key head; norms before the attention output projection and
         before the down projection (BitNet's SubLN).
@@ -79,7 +78,7 @@ class ModelSpec(Record):
     sliding_window : int, optional
         Positions that a sliding-window layer sees.
     sliding_window_layers : int, optional
-        How many layers slide; all when a window is given and this is absent.
+        Number of layers with a sliding window; all when only the window is given.
     attention_softcap, lm_head_softcap : bool
         Whether attention scores, and the LM head's logits, pass a tanh soft cap (gemma2).
     """
@@ -116,28 +115,16 @@ class ModelSpec(Record):
     attention_softcap: bool = False
     lm_head_softcap: bool = False
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _fill(cls, data: object) -> object:
+    def _derive(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(data, dict):
-            return data
-        data = dict(data)
-        heads, hidden = data.get("num_attention_heads"), data.get("hidden_size")
-        # Values out of range or of the wrong type are left for the fields' own checks to name.
-        if _is_dimension(heads):
-            data.setdefault("num_key_value_heads", heads)
-        if _is_dimension(hidden):
-            data.setdefault("embedding_size", hidden)
-        if _is_dimension(heads) and _is_dimension(hidden):
-            if "head_dim" not in data and hidden % heads:
-                raise wrong_value(
-                    "num_attention_heads",
-                    f"{heads} heads do not divide hidden_size {hidden}, and no head_dim is given",
-                )
-            data.setdefault("head_dim", hidden // heads)
-        if data.get("sliding_window") is not None and "num_hidden_layers" in data:
-            data.setdefault("sliding_window_layers", data["num_hidden_layers"])
-        return data
+            return handler(data)
+        derived = _derived_fields(data)
+        model = handler(derived | data)
+        # `replace` keeps what was given and derives the rest anew.
+        model.model_fields_set.difference_update(derived)
+        return model
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -154,14 +141,14 @@ class ModelSpec(Record):
                 f"{sliding} exceeds num_hidden_layers {self.num_hidden_layers}",
             )
         if sliding and self.sliding_window is None:
-            raise wrong_value("sliding_window_layers", "needs sliding_window beside it")
+            raise wrong_value("sliding_window_layers", "needs sliding_window as well")
         if self.positions == "learned" and self.max_position_embeddings is None:
             raise wrong_value("positions", "learned positions need max_position_embeddings")
         return self
 
     @property
     def query_width(self) -> int:
-        """Width of the queries, heads x head_dim; not always hidden_size."""
+        """Width of the queries, heads x head_dim, which may differ from hidden_size."""
         return self.num_attention_heads * self.head_dim
 
     @property
@@ -225,41 +212,48 @@ class ModelSpec(Record):
         )
 
 
+def _derived_fields(data: dict[str, object]) -> dict[str, object]:
+    """Return what follows from the given fields, for those that are absent."""
+    heads, hidden = data.get("num_attention_heads"), data.get("hidden_size")
+    derived: dict[str, object] = {}
+    # Values out of range or of the wrong type are left for the fields' own checks to name.
+    if _is_dimension(heads):
+        derived["num_key_value_heads"] = heads
+    if _is_dimension(hidden):
+        derived["embedding_size"] = hidden
+    if _is_dimension(heads) and _is_dimension(hidden):
+        if "head_dim" not in data and hidden % heads:
+            raise wrong_value(
+                "num_attention_heads",
+                f"{heads} heads do not divide hidden_size {hidden}, and no head_dim is given",
+            )
+        derived["head_dim"] = hidden // heads
+    if data.get("sliding_window") is not None and "num_hidden_layers" in data:
+        derived["sliding_window_layers"] = data["num_hidden_layers"]
+    return {key: value for key, value in derived.items() if key not in data}
+
+
 def _is_dimension(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 < value <= MAX_DIMENSION
 
 
-def load_model(config: str | Path) -> ModelSpec:
-    """Return a model from a file, a folder with a ``config.json``, or the catalogue.
+def read_model(path: Path) -> ModelSpec:
+    """Return the model that a file describes, in our form or in Hugging Face's.
 
     Parameters
     ----------
-    config : str or path
-        Our YAML, a Hugging Face ``config.json`` or its folder, or a catalogue name.
+    path : path
+        A YAML or JSON file, or a folder with a ``config.json``.
 
     Raises
     ------
     InputError
-        If there is no such model, or the file is not valid or not understood.
+        If there is no such file, or it is not valid or not understood.
     """
-    text, path = str(config), Path(config)
-    if not text:
-        raise InputError("no model is named: an empty name")
-    if text in catalogue.names("models"):
-        return _from_catalogue(text)
     if path.is_dir():
         if not (path / "config.json").exists():
             raise InputError(f"{path}: the folder has no config.json")
         path = path / "config.json"
-    elif not path.exists():
-        if path.suffix in {".yaml", ".yml", ".json"} or len(path.parts) > 1:
-            raise InputError(f"{path}: no such file")
-        raise unknown_name("model", text, catalogue.names("models"))
-    return read_model(path)
-
-
-def read_model(path: Path) -> ModelSpec:
-    """Return the model that a file describes, in our form or in Hugging Face's."""
     document = read(path)
     if is_huggingface(document):
         document = to_model_fields(document, default_name=_name_for(path))
@@ -277,6 +271,37 @@ def _name_for(path: Path) -> str:
     return name[:MAX_NAME] or "model"
 
 
-@cache
-def _from_catalogue(name: str) -> ModelSpec:
-    return read_model(catalogue.path_of("models", name))
+# A config's folder is often called like the model that it holds, so names may repeat.
+_LOADER = Loader("models", ModelSpec, read_model, own_name=False)
+
+
+def load_model(config: str | Path) -> ModelSpec:
+    """Return a model from the catalogue, from a file, or from a folder with a ``config.json``.
+
+    Parameters
+    ----------
+    config : str or path
+        A catalogue name, a YAML file, or a Hugging Face ``config.json`` or its folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or the file is not valid or not understood.
+
+    Examples
+    --------
+    >>> load_model("bitnet-b1.58-2b4t").total_parameters
+    2412820480
+    """
+    return _LOADER.load(config)
+
+
+def as_model(model: ModelSpec | str | Path) -> ModelSpec:
+    """Return a model as it is, or load it by its name or path; see `load_model`.
+
+    Examples
+    --------
+    >>> as_model("gpt2") is as_model(load_model("gpt2"))
+    True
+    """
+    return _LOADER.resolve(model)

@@ -1,8 +1,11 @@
-"""What is asked of a model: prefill, decode or a request, and its lengths."""
+"""Scenarios: a prefill, a decode step or a request, with its lengths and batch."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ..errors import InputError, unknown_name
 from ..files.records import choices
@@ -12,13 +15,21 @@ Phase = Literal["prefill", "decode", "request"]
 Attention = Literal["full", "causal"]
 LmHead = Literal["all", "last", "none"]
 
-#: No context is longer in any released model.
+#: No released model has a longer context.
 MAX_TOKENS = 1 << 30
 MAX_BATCH = 1 << 20
 
+#: Phase -> the lengths that it uses, with the name that messages give each.
+_USED: Mapping[Phase, Mapping[str, str]] = {
+    "prefill": {"tokens": "prefill"},
+    "decode": {"context": "decode"},
+    "request": {"tokens": "prompt", "generate": "generate"},
+}
 
-class Scenario(NamedTuple):
-    """What is asked of the model.
+
+@dataclass(frozen=True)
+class Scenario:
+    """The work that is asked of a model: one prefill, decode step or request.
 
     Attributes
     ----------
@@ -27,14 +38,28 @@ class Scenario(NamedTuple):
         `context` positions, itself included. ``request``: a prefill of `tokens`, then `generate`
         decode steps, at contexts tokens + 1 to tokens + generate.
     tokens, context, generate : int
-        As the phase uses them; 0 where it does not.
+        Lengths, in tokens; 0 for those that the phase does not use.
     batch : int
-        Sequences side by side.
+        Number of sequences processed together.
     attention : str
-        ``causal``: a position attends to itself and what precedes it. ``full``: in a prefill,
+        ``causal``: a position attends to itself and to those before it. ``full``: in a prefill,
         every position attends to all.
     lm_head : str
         Positions whose logits are computed: ``all``, ``last`` of each pass, ``none``.
+
+    Raises
+    ------
+    InputError
+        If the phase, the attention or the LM head is unknown, or a length or the batch is not a
+        positive integer within bounds.
+
+    Examples
+    --------
+    >>> Scenario("decode", context=2048).new_tokens
+    1
+    >>> Scenario("prefill", tokens=0)
+    Traceback (most recent call last):
+    bitnet_hw.errors.InputError: prefill: 0 tokens; give 1 to 1073741824
     """
 
     phase: Phase
@@ -45,15 +70,7 @@ class Scenario(NamedTuple):
     attention: Attention = "causal"
     lm_head: LmHead = "last"
 
-    def checked(self, model: ModelSpec | None = None) -> Scenario:
-        """Return the scenario itself if it makes sense, for a model where one is given.
-
-        Raises
-        ------
-        InputError
-            If a length or the batch is not positive or absurd, or the model's learned positions
-            end before the scenario does.
-        """
+    def __post_init__(self) -> None:
         for what, given, known in (
             ("phase", self.phase, choices(Phase)),
             ("attention", self.attention, choices(Attention)),
@@ -64,16 +81,26 @@ class Scenario(NamedTuple):
         lengths = (self.tokens, self.context, self.generate, self.batch)
         if any(type(length) is not int for length in lengths):
             raise InputError(f"tokens, context, generate and batch are integers, found {lengths}")
-        needed = {
-            "prefill": {"prefill": self.tokens},
-            "decode": {"decode": self.context},
-            "request": {"prompt": self.tokens, "generate": self.generate},
-        }[self.phase]
-        for what, value in needed.items():
-            if not 0 < value <= MAX_TOKENS:
-                raise InputError(f"{what}: {value} tokens; give 1 to {MAX_TOKENS}")
+        used = _USED[self.phase]
+        for name in ("tokens", "context", "generate"):
+            value = getattr(self, name)
+            if name in used and not 0 < value <= MAX_TOKENS:
+                raise InputError(f"{used[name]}: {value} tokens; give 1 to {MAX_TOKENS}")
+            if name not in used and value:
+                raise InputError(
+                    f"{name}: {value}, but a {self.phase} has only {' and '.join(used)}"
+                )
         if not 0 < self.batch <= MAX_BATCH:
             raise InputError(f"batch: {self.batch}; give 1 to {MAX_BATCH}")
+
+    def checked(self, model: ModelSpec | None = None) -> Scenario:
+        """Return the scenario itself if a model can run it.
+
+        Raises
+        ------
+        InputError
+            If the model's learned positions end before the scenario does.
+        """
         if (
             model is not None
             and model.positions == "learned"
@@ -85,22 +112,43 @@ class Scenario(NamedTuple):
             )
         return self
 
+    def replace(self, **changes: Any) -> Scenario:  # noqa: ANN401  any field
+        """Return a copy with some values changed, checked as a whole.
+
+        Raises
+        ------
+        InputError
+            If there is no such value, or the changed scenario makes no sense.
+
+        Examples
+        --------
+        >>> Scenario("decode", context=2048).replace(batch=8).new_tokens
+        8
+        """
+        for name in changes:
+            if name not in _FIELDS:
+                raise unknown_name("value of a scenario:", name, _FIELDS)
+        return dataclasses.replace(self, **changes)
+
+    _replace = replace
+
     @property
     def last_position(self) -> int:
-        """The longest context, which is also the length of the KV cache at the end."""
+        """Longest context, which is also the final length of the KV cache."""
         return self.context if self.phase == "decode" else self.tokens + self.generate
 
     @property
     def new_tokens(self) -> int:
-        """Tokens that a user receives or hands in: the divisor of "a token" figures.
+        """Tokens that figures per token are divided by.
 
-        Prefill: batch x tokens. Decode: batch. Request: batch x generate.
+        Prefill: batch x tokens, which the user hands in. Decode: batch. Request: batch x generate,
+        which the user receives.
         """
         each = {"prefill": self.tokens, "decode": 1, "request": self.generate}[self.phase]
         return self.batch * each
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the phase uses, for JSON."""
+        """Return the values that the phase uses, for JSON."""
         lengths = {
             "prefill": {"tokens": self.tokens},
             "decode": {"context": self.context},
@@ -125,3 +173,6 @@ class Scenario(NamedTuple):
 
 def _tokens(number: int) -> str:
     return "1 token" if number == 1 else f"{number} tokens"
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Scenario))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -146,18 +146,6 @@ class EnergyTable(PriceFile):
         attributes; pydantic compares, prints and dumps the fields alone.
         """
         self.__dict__.update(look_ups)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a validated copy with other values, whose look-ups are built anew.
-
-        Pydantic's own copy would keep the look-ups, and so the prices, of the original.
-        """
-        fields = type(self).model_fields
-        data = {field.alias or name: getattr(self, name) for name, field in fields.items()}
-        changes = {fields[key].alias or key if key in fields else key: value
-                   for key, value in (update or {}).items()}  # fmt: skip
-        copy = type(self).model_validate(data | changes)
-        return copy.__deepcopy__() if deep else copy
 
 
 class OperationTable(EnergyTable):

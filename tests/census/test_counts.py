@@ -59,8 +59,9 @@ def test_padding_rows_are_sliced_off_where_the_model_tells_them(
     formats: Any, write: Write, rows: int
 ) -> None:
     weights = formats.ternary(rows, 9, seed=rows)
-    heads = {"num_attention_heads": rows, "head_dim": 1}
-    model = load_model("bitnet-b1.58-2b4t").model_copy(update=heads)
+    model = load_model("bitnet-b1.58-2b4t").replace(
+        num_attention_heads=rows, num_key_value_heads=1, head_dim=1
+    )
     census = take_census(write("m.safetensors", formats.packed_file(weights)), model=model)
     check(census.matrices[0], weights)
     assert census.warnings == ()

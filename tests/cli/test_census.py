@@ -175,7 +175,7 @@ def test_checkpoints_without_ternary_weights_or_schemes_without_them_are_refused
     assert "no ternary weights among 0 tensors" in result.err
     result = run("count", MODEL, "--scheme", "fp16", "--checkpoint", checkpoint)
     assert result.code == 2
-    assert "none of the schemes has such: fp16" in result.err
+    assert "none of the schemes has any: fp16" in result.err
 
 
 def test_measured_zeros_replace_those_of_overrides() -> None:

@@ -80,7 +80,8 @@ def test_schemes(capsys: Capture) -> None:
         (["models", "absent.yaml"], "absent.yaml: no such file"),
         (["schemes", "bitnet-b1.59"], "did you mean 'bitnet-b1.58'?"),
         (["schemes", "absent.yaml"], "absent.yaml: no such file"),
-        (["models", "a", "b"], "unexpected extra argument"),
+        (["models", "a", "b"], "unexpected arguments"),
+        (["schemes", "5bit"], "unknown scheme '5bit'; known: bf16, "),
     ],
 )
 def test_bad_names_get_one_line(capsys: Capture, arguments: list[str], words: str) -> None:
@@ -113,7 +114,7 @@ def test_a_table_on_a_terminal_keeps_brackets_and_cuts_what_may_be_cut(
 
 
 def test_json_refuses_what_json_cannot_say(capsys: Capture) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match="a number that is not finite"):
         print_json({"x": float("nan")})
     print_json({"name": "µ"})
     assert json.loads(capsys.readouterr().out) == {"name": "µ"}

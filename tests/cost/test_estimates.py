@@ -146,7 +146,7 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
 
 
 def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
-    powered = load_machine().model_copy(update={"static_w": 9.0})
+    powered = load_machine().replace(static_w=9.0, dram_static_w=0.0)
     found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper", powered)
     data = found.as_dict()
     for key in (

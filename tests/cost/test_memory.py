@@ -365,7 +365,7 @@ def test_traffic_is_priced_by_level() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("80GB", 80 * 10**9), ("16GiB", 16 * 2**30), ("512 MiB", 2**29), ("1e9", 10**9), ("7 b", 7)],
+    [("80GB", 80 * 10**9), ("16GiB", 16 * 2**30), ("512 MiB", 2**29), ("1e9B", 10**9), ("7 b", 7)],
 )
 def test_capacities(text: str, size: int) -> None:
     assert parse_capacity(text) == size

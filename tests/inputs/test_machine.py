@@ -1,4 +1,4 @@
-"""Hardware descriptions: the two that ship, and a user's own."""
+"""Machines: the two that ship, and a user's own."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "line", "message"),
     [
-        ("lanes: 24", 3, "lanes"),
-        ("rows: 0", 2, "rows"),
-        ("rows: -1", 2, "rows"),
-        ("rows: many", 2, "rows"),
-        ("clock_hz: .nan", 5, "clock_hz"),
-        ("clock_hz: .inf", 5, "clock_hz"),
-        ("dram: DDR9", 8, "dram"),
+        ("lanes: 24", 3, "lanes: must be one of 1, 2, 4, 8, "),
+        ("rows: 0", 2, "rows: must be greater than 0, found 0"),
+        ("rows: -1", 2, "rows: must be greater than 0, found -1"),
+        ("rows: many", 2, "rows: must be an integer, found 'many'"),
+        ("clock_hz: .nan", 5, "clock_hz: must be a finite number"),
+        ("clock_hz: .inf", 5, "clock_hz: must be a finite number"),
+        ("dram: DDR9", 8, "dram: must be one of 'DDR3/4', 'LPDDR4', "),
     ],
 )
 def test_a_mistake_is_named_with_its_line(

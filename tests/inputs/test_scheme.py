@@ -99,8 +99,8 @@ def test_activations_that_reach_minus_128_need_more() -> None:
         ("linear", {"accumulator": "fp32"}, "fp32 accumulator does not fit int8 operands"),
         ("linear", {"activation": "ternary"}, "activations cannot be ternary"),
         ("linear", {"weight": "fp16", "codec": "fp16"}, "fp16 weights need fp16 activations"),
-        ("linear", {"weight_zeros": 1.0}, "less than 1"),
-        ("linear", {"quantizer": "abs"}, "quantizer"),
+        ("linear", {"weight_zeros": 1.0}, "linear.weight_zeros: must be less than 1, found 1.0"),
+        ("linear", {"quantizer": "abs"}, "quantizer: must be one of 'none', 'absmax', "),
         ("attention", {"accumulator": "exact"}, "fp16 sums have no exact accumulator"),
         ("attention", {"kv_cache": "bf16"}, "a bf16 KV cache needs bf16 operands"),
         ("attention", {"operand": "ternary"}, "must be float or integer"),
@@ -142,9 +142,13 @@ def test_another_codec_changes_the_projections_only() -> None:
     scheme = load_scheme("bitnet-b1.58").with_codec("base3")
     assert scheme.linear.codec == "base3"
     assert scheme.lm_head.codec == "fp16"
-    with pytest.raises(InputError, match="scheme fp16: codec 2bit cannot store fp16 weights"):
+    with pytest.raises(
+        InputError, match="Scheme fp16: linear: codec 2bit cannot store fp16 weights"
+    ):
         load_scheme("fp16").with_codec("2bit")
-    with pytest.raises(InputError, match="unknown codec 'base4'; did you mean 'base3'"):
+    with pytest.raises(InputError, match="unknown codec 'bsae3'; did you mean 'base3'"):
+        load_scheme("bitnet-b1.58").with_codec("bsae3")
+    with pytest.raises(InputError, match="unknown codec 'base4'; known: 1bit, 2bit, base3, "):
         load_scheme("bitnet-b1.58").with_codec("base4")
 
 
@@ -168,8 +172,14 @@ def test_fp16_sums_on_request() -> None:
     [
         ({"overrides": {"ffn-down": {"weight": "int8"}}}, "overrides.ffn-down: codec 2bit"),
         ({"overrides": {"ffn-down": {"activation": None}}}, "overrides.ffn-down.activation: "),
-        ({"overrides": {"ffn-dwn": {"activation": "int8"}}}, "ffn-dwn"),
-        ({"embedding": "fp17"}, "mine.yaml: embedding: unknown codec 'fp17'; did you mean"),
+        (
+            {"overrides": {"ffn-dwn": {"activation": "int8"}}},
+            "overrides: unknown key 'ffn-dwn'; did you mean 'ffn-down'?",
+        ),
+        (
+            {"embedding": "fp17"},
+            "mine.yaml: embedding: unknown codec 'fp17'; known: 1bit, 2bit, base3, bf16, ",
+        ),
         ({"elementwise": "int8"}, "mine.yaml: elementwise: "),
         ({"elementwise": "fp17"}, "mine.yaml: elementwise: unknown number format 'fp17'"),
     ],
@@ -196,6 +206,20 @@ def test_fp16_sums_reach_the_roles_that_differ() -> None:
 
 @pytest.mark.parametrize("accumulator", ["int32", "fp17", "exact"])
 def test_half_precision_sums_cannot_be_accumulated_in_anything(accumulator: str) -> None:
-    with pytest.raises(InputError, match="scheme fp16: ") as caught:
+    with pytest.raises(InputError, match="Scheme fp16: linear: ") as caught:
         load_scheme("fp16").with_float_accumulator(accumulator)
     assert "\n" not in str(caught.value)
+
+
+def test_exact_integer_sums_leave_float_sums_alone() -> None:
+    fields = _fields("w8a8")
+    fields["linear"]["accumulator"] = "int32"
+    half = {"weight": "fp16", "activation": "fp16", "accumulator": "fp32", "codec": "fp16"}
+    fields["overrides"] = {"ffn-down": half | {"quantizer": "none"}, "qkv": {"inactive": 0.5}}
+    scheme = _validated(fields).with_exact_integer_sums()
+    accumulators = {role: scheme.formats(role).accumulator for role in ("qkv", "ffn-up")}
+    assert accumulators == {"qkv": "exact", "ffn-up": "exact"}
+    assert scheme.formats("ffn-down").accumulator == scheme.lm_head.accumulator == "fp32"
+    assert scheme.overrides["qkv"].given() == {"inactive": 0.5}
+    for name in NAMES:
+        assert load_scheme(name).with_exact_integer_sums() == load_scheme(name)

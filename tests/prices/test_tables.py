@@ -317,7 +317,7 @@ def test_tables_are_found_by_name_alias_and_file() -> None:
     assert [table.short_name for table in published] == ["45nm", "7nm"]
     path = FOLDER / "jouppi-2021-7nm.yaml"
     assert load_table(str(path)) == load_table("7nm")
-    with pytest.raises(InputError, match="unknown energy table '8nm'; did you mean '7nm'"):
+    with pytest.raises(InputError, match=r"unknown energy table '8nm'; known: .*7nm"):
         load_table("8nm")
 
 

@@ -1,0 +1,123 @@
+"""From a catalogue name or a path to a record: one way for models, schemes and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ..errors import InputError
+from ..files.messages import shorten
+from ..files.reading import read
+from ..files.records import Record, validate
+from . import catalogue
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+#: A name that ends in one of these is a file, whether it exists or not.
+_SUFFIXES = {".yaml", ".yml", ".json"}
+
+
+@dataclass(frozen=True)
+class Loader(Generic[RecordT]):
+    """Loads a kind of record that the catalogue holds and that a user may write.
+
+    Attributes
+    ----------
+    folder : str
+        Its folder in the catalogue: ``machines``.
+    record : type
+        Its class.
+    read : callable
+        Reads a file; `read_record` where the file is the record.
+    own_name : bool
+        Whether a file must not take the name of a shipped entry and say something else, since two
+        things of one name cannot be told apart in a report.
+    """
+
+    folder: str
+    record: type[RecordT]
+    read: Callable[[Path], RecordT]
+    own_name: bool = True
+
+    @property
+    def title(self) -> str:
+        """The kind in one word: ``machine``."""
+        return self.folder.removesuffix("s")
+
+    def load(self, name: str | Path) -> RecordT:
+        """Return a shipped entry by its name, or the record that a file describes.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name, or the file is not a valid one.
+        """
+        if not isinstance(name, (str, Path)):
+            raise InputError(f"a {self.title} is a name or a path, found {shorten(name)}")
+        text = str(name)
+        if not text:
+            raise InputError(f"no {self.title} is named: an empty name")
+        if text in catalogue.names(self.folder):
+            return self.shipped(text)
+        path = Path(name)
+        is_path = isinstance(name, Path) or path.suffix in _SUFFIXES or len(path.parts) > 1
+        if not is_path and not _exists(path):
+            # Raises the error that names the nearest entry.
+            catalogue.path_of(self.folder, text)
+        found = self.read(path)
+        if self.own_name:
+            self._refuse_shipped_name(found, path)
+        return found
+
+    def resolve(self, what: RecordT | str | Path) -> RecordT:
+        """Return a record as it is, or load the one that a name or a path stands for.
+
+        Raises
+        ------
+        InputError
+            If it is none of these, or there is no such record.
+        """
+        if isinstance(what, self.record):
+            return what
+        if isinstance(what, (str, Path)):
+            return self.load(what)
+        raise InputError(
+            f"a {self.title} is a {self.record.__name__}, a name or a path, found {shorten(what)}"
+        )
+
+    def shipped(self, name: str) -> RecordT:
+        """Return an entry of the catalogue, read once per process."""
+        found: RecordT = _shipped(self, name)
+        return found
+
+    def _refuse_shipped_name(self, found: RecordT, path: Path) -> None:
+        name = getattr(found, "name", "")
+        if name in catalogue.names(self.folder) and self.shipped(name) != found:
+            raise InputError(
+                f"{path}: name: {name!r} is a shipped {self.title}, which this file changes; give "
+                "it a name of its own"
+            )
+
+
+@cache
+def _shipped(loader: Loader[Any], name: str) -> Any:  # noqa: ANN401  of the loader's kind
+    return loader.read(catalogue.path_of(loader.folder, name))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, a NUL in it
+        return False
+
+
+def read_record(record: type[RecordT]) -> Callable[[Path], RecordT]:
+    """Return the reader of a record whose file has the record's own keys."""
+
+    def read_file(path: Path) -> RecordT:
+        return validate(record, read(path))
+
+    return read_file
