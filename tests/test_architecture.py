@@ -18,7 +18,7 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
-    ("errors", "units", "files", "energy_tables", "compiled"),
+    ("errors", "units", "files", "energy_tables"),
     ("inputs",),
     ("tally",),
     ("prices", "reference", "census", "tracing", "rtl"),
@@ -34,7 +34,6 @@ ONLY = {
     "reference": {"errors", "inputs"},
     "rtl": {"errors", "inputs", "reference", "tally"},
     "units": set(),
-    "compiled": set(),
     "energy_tables": set(),
 }
 
@@ -49,8 +48,6 @@ CONFINED = {
     "torch": {"tracing"},
     "transformers": {"tracing"},
     "safetensors": {"census"},
-    "numba": {"compiled"},
-    "llvmlite": {"compiled"},
 }
 
 

@@ -15,8 +15,8 @@ from ..files.records import Record, wrong_value
 from . import catalogue
 from .codecs import CODECS, Codec, find_codec
 from .formats import Format, Kind, accumulator_bits, parse_format
+from .roles import LinearRole as LinearRole
 
-LinearRole = Literal["qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"]
 Quantizer = Literal["none", "absmax", "absmean", "absmax-topk"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
