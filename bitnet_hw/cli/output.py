@@ -96,7 +96,11 @@ def _draw(columns: Sequence[Column], cells: Iterable[Sequence[str]], title: str,
         # As text, not as rich's markup: a name may hold square brackets.
         table.add_row(
             *(
-                Text(cell, no_wrap=column.long == "cut", overflow="ellipsis")
+                Text(
+                    cell,
+                    no_wrap=column.long == "cut",
+                    overflow="fold" if column.long == "wrap" else "ellipsis",
+                )
                 for cell, column in zip(row, columns, strict=True)
             )
         )

@@ -106,7 +106,7 @@ class PairCounter:
 
 
 #: Bytes that `LineCounter` takes at a time, so that its intermediate results stay in the cache.
-_LINE_BYTES = 1 << 16
+_LINE_BYTES = 1 << 17
 
 
 class LineCounter:
@@ -115,7 +115,7 @@ class LineCounter:
     Parameters
     ----------
     trits : (width,) uint8
-        How many trits each byte of a row holds, from 0 to 5.
+        How many trits each byte of a row holds: 5, 4 or none.
 
     Attributes
     ----------
@@ -127,7 +127,8 @@ class LineCounter:
         self.width = trits.size
         self._trits = trits
         self._digit_zeros = np.zeros((5, trits.size), np.int64)
-        self._used = [(trits > n).astype(np.uint8) for n in range(5)]
+        self._holds_five = (trits == 5).astype(np.uint8)
+        self._holds_any = np.where(trits, np.uint8(255), np.uint8(0))
         # At most 255 rows, whose zeros fit in a byte per column.
         self._step = min(255, max(1, _LINE_BYTES // max(1, trits.size)))
         self._room = np.empty((3, self._step, trits.size), np.uint8)
@@ -150,13 +151,15 @@ class LineCounter:
         rest, zero, total = self._room[:, : len(data)]
         rest[:] = data
         total[:] = 0
-        for used, sums in zip(self._used, self._digit_zeros, strict=True):
+        for n in range(5):
             # Trit 0 is the digit 1 of 3 x byte >> 8: a byte from 86 to 170.
             np.subtract(rest, np.uint8(86), out=zero)
             np.less(zero, np.uint8(85), out=zero.view(np.bool_))
-            zero &= used
+            if n == 4:
+                zero &= self._holds_five
             total += zero
-            sums += np.add.reduce(zero, axis=0, dtype=np.uint8)
+            self._digit_zeros[n] += np.add.reduce(zero, axis=0, dtype=np.uint8)
             rest *= np.uint8(3)  # modulo 256, as the decoding does it
+        total &= self._holds_any
         zeros: Ints = total.sum(axis=1, dtype=np.int64)
         return zeros
