@@ -54,7 +54,8 @@ def take_census(
     Raises
     ------
     InputError
-        If there is no such file, or it is not what it claims to be: with file, tensor and byte.
+        If there is no such file, or its content is invalid; the message names file, tensor and
+        byte.
     """
     path = Path(path)
     warnings: list[str] = []

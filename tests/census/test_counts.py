@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitnet_hw.census import MatrixCensus, take_census
-from bitnet_hw.census.counting.two_bit_codes import PlaneSums
+from bitnet_hw.census.counting.plane_sums import PlaneSums
 from bitnet_hw.inputs.model import load_model
 
 Write = Callable[[str, bytes], Path]

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ..containers.ggml_types import GGML_TYPES, TQ2_0
+from ..counting.plane_sums import PlaneSums
 from ..counting.scales import BlockScales, scale_of
 from ..counting.totals import Totals, fits_by_line
-from ..counting.two_bit_codes import CodeCounter, PlaneSums
+from ..counting.two_bit_codes import CodeCounter
 from ..source import CHUNK, LINE_CHUNK, Source
 from .layout import Found, Task
 
