@@ -2,7 +2,7 @@
 
 The same models, inputs and process; the three alternate, and the least CPU time of each counts.
 Tracing may take at most twice FlopCounterMode's time; exit code 1 otherwise. Needs the extra
-`torch`; without the numba that it brings, one case takes more than twice.
+`torch`.
 
 Usage: python benchmarks/tracing.py [--rounds N]
 """

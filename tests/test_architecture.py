@@ -18,7 +18,7 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
-    ("errors", "units", "files", "energy_tables", "compiled"),
+    ("errors", "units", "files", "energy_tables"),
     ("tally",),
     ("inputs",),
     ("prices", "reference", "census", "tracing", "rtl", "gates"),
@@ -35,7 +35,6 @@ ONLY = {
     "rtl": {"errors", "inputs", "reference", "tally"},
     "gates": {"errors", "units", "files"},
     "units": {"errors"},
-    "compiled": set(),
     "energy_tables": set(),
 }
 
@@ -50,8 +49,6 @@ CONFINED = {
     "torch": {"tracing"},
     "transformers": {"tracing"},
     "safetensors": {"census"},
-    "numba": {"compiled"},
-    "llvmlite": {"compiled"},
 }
 
 

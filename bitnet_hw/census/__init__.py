@@ -2,7 +2,7 @@
 
 Examples
 --------
->>> from bitnet_hw.checkpoint import take_census
+>>> from bitnet_hw.census import take_census
 >>> take_census("model.safetensors").zero_fraction  # doctest: +SKIP
 0.4213
 """

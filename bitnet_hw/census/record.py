@@ -1,18 +1,16 @@
-"""What a census says: a record a matrix, and their totals."""
+"""The results of a census: one record per matrix, and their totals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log2, prod
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..inputs.roles import role_of
-from ..inputs.scheme import LinearRole
+from ..inputs.roles import LINEAR_ROLES, LinearRole, Role, weight_role
 
 
 class Sparsity(NamedTuple):
@@ -33,25 +31,29 @@ class Sparsity(NamedTuple):
     empty: int
 
     @classmethod
-    def of(
-        cls, zeros: npt.NDArray[np.int64], length: int, loops: ModuleType | None = None
-    ) -> Sparsity | None:
-        """Return the sparsity of lines with so many zeros each, of `length` weights each."""
-        if not zeros.size or not length:
+    def of(cls, zeros: npt.NDArray[np.int64] | None, length: int) -> Sparsity | None:
+        """Summarise the zeros of each row or column; None without any.
+
+        Parameters
+        ----------
+        zeros : (lines,) int64, optional
+            Zeros of each row or column.
+        length : int
+            Weights of each.
+        """
+        if zeros is None or not zeros.size or not length:
             return None
-        if loops is not None:
-            least, below, above, most, number = loops.spread(zeros)
-        else:
-            counts = np.bincount(zeros)
-            lines = np.cumsum(counts)  # by the zeros that a line has at most
-            middle = [(zeros.size - 1) // 2, zeros.size // 2]
-            least, below, above = np.searchsorted(lines, [0, *middle], "right").tolist()
-            most, number = counts.size - 1, int(counts[-1])
+        # By histogram, which takes less time than sorting.
+        counts = np.bincount(zeros)
+        lines = np.cumsum(counts)
+        middle = [(zeros.size - 1) // 2, zeros.size // 2]
+        least, below, above = np.searchsorted(lines, [0, *middle], "right").tolist()
+        most = counts.size - 1
         return cls(
             least / length,
             (below + above) / 2 / length,
             most / length,
-            number if most == length else 0,
+            int(counts[-1]) if most == length else 0,
         )
 
 
@@ -68,28 +70,28 @@ class Scale(NamedTuple):
 
 
 class MatrixCensus(NamedTuple):
-    """What one tensor of a checkpoint holds.
+    """The counts of one tensor of a checkpoint.
 
     Attributes
     ----------
     name : str
         As the file has it.
     shape : tuple of int
-        Of the matrix, rows first: (outputs, inputs). Of a packed one, as it unpacks.
+        Of the matrix, rows first: (outputs, inputs); of the unpacked one if it is packed.
     format : str
         ``hf-packed``, ``tq1_0``, ``tq2_0``, ``i2_s``, ``tl1``, ``tl2``, the float format of
         ternary values, or the format of a tensor that is not ternary.
     bytes : int
-        Stored bytes of the tensor; scales that stand in a tensor of their own are left out.
+        Stored bytes of the tensor, without scales in a tensor of their own.
     ternary : bool
-        Whether the weights are ternary, so that the counts are there.
+        Whether the weights are ternary and counted.
     zeros, plus, minus : int, optional
         Weights that are 0, +1 and -1. None where the tensor is not ternary; `plus` and `minus`
         are None where the layout separates signs from codes (TL2).
     scale : Scale, optional
         None where the file has none beside the codes.
     rows, columns : Sparsity, optional
-        None where the layout does not say which weight stands in which row or column.
+        None where the layout does not say which row or column a weight belongs to.
     file : str
         Name of the file.
     offset : int
@@ -116,13 +118,18 @@ class MatrixCensus(NamedTuple):
         return prod(self.shape)
 
     @property
+    def role(self) -> Role | None:
+        """The role that the tensor's name tells."""
+        return weight_role(self.name)
+
+    @property
     def effective_bits(self) -> float | None:
-        """Stored bits a weight; None without weights."""
+        """Stored bits per weight; None without weights."""
         return 8 * self.bytes / self.weights if self.weights else None
 
     @property
     def entropy(self) -> float | None:
-        """Entropy of the three values in bits a weight: what an ideal code would store."""
+        """Entropy of the three values in bits per weight: the size of an ideal code."""
         if self.zeros is None or self.plus is None or self.minus is None:
             return None
         return entropy(self.zeros, self.plus, self.minus)
@@ -148,7 +155,7 @@ class MatrixCensus(NamedTuple):
             "bytes_base3": base3_bytes(self.weights) if self.ternary else None,
             "row_zeros": self.rows._asdict() if self.rows else None,
             "column_zeros": self.columns._asdict() if self.columns else None,
-            "role": role_of(self.name),
+            "role": self.role,
             "file": self.file,
             "offset": self.offset,
         }
@@ -161,7 +168,7 @@ class Census:
     Attributes
     ----------
     name : str
-        What reports call the checkpoint: its file or its folder.
+        Name of the file or the folder, for reports.
     matrices : tuple of MatrixCensus
         Every tensor, in the order of the files.
     warnings : tuple of str
@@ -189,15 +196,15 @@ class Census:
 
     @property
     def zero_fraction(self) -> float | None:
-        """Share of the ternary weights that is zero; None without any."""
+        """Share of the ternary weights that are zero; None without any."""
         return self.zeros / self.weights if self.weights else None
 
     def zeros_by_role(self) -> dict[LinearRole, float]:
-        """Return the share of zeros of each role that the tensors' names tell."""
+        """Return the share of zeros of each role of a projection that the tensors' names tell."""
         counts: dict[LinearRole, list[int]] = {}
         for matrix in self.ternary:
-            role = role_of(matrix.name)
-            if role is not None and matrix.weights:
+            role = matrix.role
+            if role in LINEAR_ROLES and matrix.weights:
                 sums = counts.setdefault(role, [0, 0])
                 sums[0] += matrix.zeros or 0
                 sums[1] += matrix.weights
@@ -205,7 +212,7 @@ class Census:
 
 
 def entropy(*counts: int) -> float | None:
-    """Return the entropy of a distribution given by counts, bits a symbol (Shannon 1948)."""
+    """Return the entropy of a distribution given by counts, in bits per symbol (Shannon 1948)."""
     total = sum(counts)
     if not total:
         return None
@@ -213,15 +220,15 @@ def entropy(*counts: int) -> float | None:
 
 
 def two_bit_bytes(weights: int) -> int:
-    """Return the bytes of codes of 2 bits a weight, scales left out."""
+    """Return the bytes of 2-bit codes, without scales."""
     return -(-weights // 4)
 
 
 def base3_bytes(weights: int) -> int:
-    """Return the bytes of five trits a byte, scales left out."""
+    """Return the bytes at five trits per byte, without scales."""
     return -(-weights // 5)
 
 
 def total_bytes(matrices: Iterable[MatrixCensus]) -> int:
-    """Return the stored bytes of some matrices."""
+    """Return the stored bytes of the matrices."""
     return sum(matrix.bytes for matrix in matrices)

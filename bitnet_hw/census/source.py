@@ -17,18 +17,14 @@ from ..errors import InputError
 Bytes = npt.NDArray[np.uint8]
 Part = TypeVar("Part")
 
-#: Bytes that a kernel takes at a time: fewer cost calls, more the second-level cache. Six words
-#: divide it.
+#: Bytes that are counted at a time: fewer cost calls, more exceed the second-level cache. They make
+#: a multiple of six words.
 CHUNK = 960 << 10
 
-#: The same where zeros are summed by row and column: the sums want many rows at once, and their
-#: temporaries are several times as large, on every thread.
+#: The same where zeros are summed by row and column, which is faster with many rows at once.
 LINE_CHUNK = 1 << 20
 
-#: The same for compiled loops, which have no temporaries of that size.
-LOOP_CHUNK = 8 << 20
-
-#: A part of a matrix, and a file, that is worth a thread; threads that are worth their temporaries.
+#: The least bytes of a matrix per thread, and of a file that several threads read; most threads.
 _LEAST_SPAN = 16 << 20
 _LEAST_FILE = 1 << 20
 _MOST_THREADS = 4
@@ -39,9 +35,9 @@ _CAN_READ_AT = hasattr(os, "preadv")
 class Source:
     """A file whose bytes are read piece by piece, by several threads at a time.
 
-    It is read into memory that is used again, not mapped: there are no pages to give back, which
-    would interrupt every thread, and a file that shrinks meanwhile is an error and no signal.
-    A context manager, which closes the file.
+    It is read into memory that is reused instead of mapped: unmapping pages would interrupt every
+    thread, and a mapped file that shrinks meanwhile would end the process with a signal instead of
+    an error. As a context manager it closes the file.
 
     Parameters
     ----------
@@ -58,7 +54,7 @@ class Source:
     Raises
     ------
     InputError
-        If the file is missing, is no regular file, or cannot be read.
+        If the file is missing, is not a regular file, or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +83,7 @@ class Source:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a few bytes, fewer at the end of the file: headers, which come in many pieces.
+        """Return a few bytes, fewer at the end of the file; for headers, read in many pieces.
 
         Raises
         ------
@@ -106,12 +102,12 @@ class Source:
         return found
 
     def array(self, offset: int, size: int) -> Bytes:
-        """Return bytes of the file in memory of their own.
+        """Return bytes of the file in newly allocated memory.
 
         Raises
         ------
         InputError
-            If the file ends before.
+            If the file ends too early.
         """
         found = np.empty(size, np.uint8)
         self._fill(found, offset)
@@ -120,14 +116,14 @@ class Source:
     def chunks(
         self, offset: int, size: int, unit: int = 8, about: int = CHUNK
     ) -> Iterator[tuple[int, Bytes]]:
-        """Yield (offset, bytes) of at most so many bytes each, in whole units and at least one.
+        """Yield (offset, bytes) in whole units, at least one and about so many bytes each.
 
-        A chunk may be viewed as words. The caller must not keep it: the next one takes its memory.
+        A chunk may be viewed as words. The caller must not keep it: the next one reuses its memory.
 
         Raises
         ------
         InputError
-            If the file ends before.
+            If the file ends too early.
         """
         step = _steps(about // unit) * unit
         try:
@@ -161,26 +157,26 @@ class Source:
             view, offset = view[count:], offset + count
 
     def _cut_short(self, offset: int) -> InputError:
-        return self.fault("the file ends here, shorter than it was", offset=offset)
+        return self.fault("the file ends here; it was longer before", offset=offset)
 
     def spans(
         self, offset: int, size: int, unit: int, count: Callable[[int, int], Part]
     ) -> list[Part]:
-        """Count parts of a stretch of the file, each on a thread: numpy's loops run side by side.
+        """Count parts of a stretch of the file, each on a thread: numpy releases the interpreter.
 
         Parameters
         ----------
         offset, size
             The stretch.
         unit : int
-            Bytes that stay together.
+            Bytes that must stay together.
         count : callable
             (offset, size) -> what is found there.
 
         Returns
         -------
         list
-            What each part holds, in the file's order; of several errors the first is raised.
+            The result of each part, in the file's order; of several errors the first is raised.
         """
         threads = size // _LEAST_SPAN
         if threads > 1:
@@ -193,17 +189,17 @@ class Source:
             return list(pool.map(lambda at: count(at, min(step, offset + size - at)), starts))
 
     def each(self, counts: Sequence[Callable[[], Part]]) -> list[Part]:
-        """Return what each of some functions finds, several of them at a time.
+        """Return the result of each function, running several of them at a time.
 
-        Of several errors the first in their order is raised; what comes after one is left.
+        Of several errors the first in their order is raised; functions after it may not run.
         """
         found: list[Part | None] = [None] * len(counts)
         errors: dict[int, BaseException] = {}
         waiting = iter(range(len(counts)))
 
         def work() -> None:
-            # The caller works as well: a thread that only waited for the others would take turns
-            # with them at the interpreter.
+            # The caller works as well: a thread that only waited would compete with the others for
+            # the interpreter.
             for i in waiting:
                 try:
                     found[i] = counts[i]()
@@ -252,11 +248,11 @@ def _threads() -> int:
 
 
 def _steps(units: int, up: bool = False) -> int:
-    """Return about so many units, by eights where it can be, so that they are whole words."""
+    """Return about so many units, a multiple of eight if possible, so that they are whole words."""
     return max(1, units if units < 8 else (units + 7 * up) // 8 * 8)
 
 
 def shown(name: str) -> str:
-    """Return a name out of a file as a message may show it: escaped, and not too long."""
+    """Return a name from a file in the form that messages show: escaped, and not too long."""
     text = ascii(name)
     return text if len(text) <= 100 else f"{text[:97]}..."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .packed import Totals, fits_by_line
+from .counting.totals import Totals, fits_by_line
 from .record import Scale
 from .source import Bytes, Source
 

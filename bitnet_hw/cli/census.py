@@ -1,7 +1,10 @@
-"""``bitnet-hw census``: the -1, 0 and +1 of a checkpoint, a matrix a row."""
+"""``bitnet-hw census``: the -1, 0 and +1 of a checkpoint, one row per matrix."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,24 @@ from .options import output_form, output_options
 from .output import Column, numbers, print_csv, print_json, print_table, warn
 from .progress import tensors
 
+#: The table's columns; a name that is too long for the terminal wraps.
+_COLUMNS = (
+    Column("matrix", long="wrap"),
+    *numbers("shape"),
+    Column("format"),
+    *numbers("zeros", "+1", "-1", "scale", "bits", "entropy", "bytes", "2 bit", "5 trits",
+             "zeros in rows", "in columns"),
+)  # fmt: skip
+
+#: Columns that a narrow terminal does without, so that no number is cut.
+_LEAST_WANTED_FIRST = (
+    "5 trits", "2 bit", "in columns", "zeros in rows", "entropy", "bytes", "scale", "format",
+    "bits", "-1", "+1", "shape",
+)  # fmt: skip
+
+#: Characters of a name that do not wrap.
+_NAME_WIDTH = 24
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
@@ -21,14 +42,14 @@ from .progress import tensors
     "--sparsity/--no-sparsity",
     default=True,
     show_default=True,
-    help="Count zeros by row and column too, where the layout defines them; slower.",
+    help="Count zeros by row and by column too, where the layout defines them. Takes longer.",
 )
 @output_options
 def command(path: Path, sparsity: bool, as_json: bool, as_csv: bool) -> None:
     """Count the -1, 0 and +1 of a checkpoint.
 
-    PATH is a safetensors or GGUF file, the index of safetensors in shards, or a folder with such.
-    A config.json beside packed weights tells their number of rows.
+    PATH is a safetensors or GGUF file, the index of a safetensors checkpoint in shards, or a folder
+    that holds one of these. A config.json beside packed weights gives their number of rows.
     """
     form = output_form(as_json, as_csv)
     with tensors("census") as say:
@@ -56,14 +77,15 @@ def _print(census: Census) -> None:
     ternary = census.ternary
     others = [matrix for matrix in census.matrices if not matrix.ternary]
     if ternary:
-        columns: list[Column | str] = [
-            Column("matrix", long="cut"),
-            *numbers("shape"),
-            "format",
-            *numbers("zeros", "+1", "-1", "scale", "bits", "entropy", "bytes", "2 bit",
-                     "5 trits", "zeros in rows", "in columns"),
-        ]  # fmt: skip
-        print_table(columns, [_cells(matrix) for matrix in ternary], title=census.name)
+        rows = [_cells(matrix) for matrix in ternary]
+        shown = _fitting(rows)
+        hidden = [column.title for column in _COLUMNS if column.title not in shown]
+        print_table(
+            [column for column in _COLUMNS if column.title in shown],
+            [[row[title] for title in shown] for row in rows],
+            title=census.name,
+            note=f"Not shown at this width: {', '.join(hidden)}." if hidden else "",
+        )
         _print_totals(census)
     else:
         click.echo(f"{census.name}: no ternary weights")
@@ -80,23 +102,40 @@ def _print(census: Census) -> None:
         )
 
 
-def _cells(matrix: MatrixCensus) -> list[object]:
-    return [
-        matrix.name,
-        "x".join(map(str, matrix.shape)),
-        matrix.format,
-        _count(matrix.zeros),
-        _count(matrix.plus),
-        _count(matrix.minus),
-        _scale(matrix),
-        _bits(matrix.effective_bits),
-        _bits(matrix.entropy),
-        f"{matrix.bytes:,}",
-        f"{two_bit_bytes(matrix.weights):,}",
-        f"{base3_bytes(matrix.weights):,}",
-        _range(matrix.rows),
-        _range(matrix.columns),
-    ]
+def _cells(matrix: MatrixCensus) -> dict[str, str | None]:
+    """Return the cells of one matrix by the titles of `_COLUMNS`."""
+    return {
+        "matrix": matrix.name,
+        "shape": "x".join(map(str, matrix.shape)),
+        "format": matrix.format,
+        "zeros": _count(matrix.zeros),
+        "+1": _count(matrix.plus),
+        "-1": _count(matrix.minus),
+        "scale": _scale(matrix),
+        "bits": _bits(matrix.effective_bits),
+        "entropy": _bits(matrix.entropy),
+        "bytes": f"{matrix.bytes:,}",
+        "2 bit": f"{two_bit_bytes(matrix.weights):,}",
+        "5 trits": f"{base3_bytes(matrix.weights):,}",
+        "zeros in rows": _range(matrix.rows),
+        "in columns": _range(matrix.columns),
+    }
+
+
+def _fitting(rows: Sequence[dict[str, str | None]]) -> list[str]:
+    """Return the titles of the columns that a terminal shows whole; in a pipe, of all."""
+    titles = [column.title for column in _COLUMNS]
+    if not sys.stdout.isatty():
+        return titles
+    widths = {title: max(len(title), *(len(row[title] or "-") for row in rows)) for title in titles}
+    widths["matrix"] = min(widths["matrix"], _NAME_WIDTH)
+    room = shutil.get_terminal_size().columns
+    for title in _LEAST_WANTED_FIRST:
+        # Three characters between columns, and one at either end.
+        if sum(widths[one] + 3 for one in titles) - 1 <= room:
+            break
+        titles.remove(title)
+    return titles
 
 
 def _count(number: int | None) -> str | None:
@@ -135,13 +174,13 @@ def _print_totals(census: Census) -> None:
         rows += [
             ["+1", f"{plus:,}", percent(plus / weights) if weights else ""],
             ["-1", f"{minus:,}", percent(minus / weights) if weights else ""],
-            ["entropy", f"{bits:.4f} bits a weight" if bits is not None else None, ""],
+            ["entropy", f"{bits:.4f} bits per weight" if bits is not None else None, ""],
         ]
     for title, size in (
         ("stored", total_bytes(matrices)),
         ("at 2 bits", sum(two_bit_bytes(matrix.weights) for matrix in matrices)),
-        ("at five trits a byte", sum(base3_bytes(matrix.weights) for matrix in matrices)),
+        ("at five trits per byte", sum(base3_bytes(matrix.weights) for matrix in matrices)),
     ):
-        a_weight = f"{8 * size / weights:.3f} bits a weight" if weights else ""
-        rows.append([title, f"{size:,} bytes", a_weight])
+        per_weight = f"{8 * size / weights:.3f} bits per weight" if weights else ""
+        rows.append([title, f"{size:,} bytes", per_weight])
     print_table(["total", *numbers("", "")], rows)

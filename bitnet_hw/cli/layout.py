@@ -118,7 +118,11 @@ def _draw_table(
         # As text, not as rich's markup: a name may hold square brackets.
         table.add_row(
             *(
-                Text(cell, no_wrap=column.long != "wrap", overflow="ellipsis")
+                Text(
+                    cell,
+                    no_wrap=column.long != "wrap",
+                    overflow="fold" if column.long == "wrap" else "ellipsis",
+                )
                 for cell, column in zip(row, columns, strict=True)
             )
         )

@@ -1,41 +1,62 @@
-"""What a tensor's name says: its role in a layer, and the rows that its model gives it."""
+"""Roles of tensors and modules by their names, and the rows that a model gives a weight matrix."""
 
 from __future__ import annotations
 
-import re
-from typing import get_args
+from typing import Literal, get_args
 
 from .model import ModelSpec
-from .scheme import LinearRole
 
-#: Last module of a tensor's path -> role, in Hugging Face's and in llama.cpp's names.
-_ROLES: dict[str, LinearRole] = {
-    **dict.fromkeys(("q_proj", "k_proj", "v_proj", "qkv_proj", "attn_q", "attn_k", "attn_v",
+#: Roles of the projections and of the FFN.
+LinearRole = Literal["qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"]
+#: Roles of matrix products with stored weights.
+Role = LinearRole | Literal["lm-head"]
+
+LINEAR_ROLES: tuple[LinearRole, ...] = get_args(LinearRole)
+
+#: Name of a module -> the role of its weights, in the names of Hugging Face's models (q_proj,
+#: c_attn, query, fc1 ...), of llama.cpp (attn_q ...) and of Meta's Llama (wq, w1 ...). A fused
+#: matrix has the role of its parts; one of gate and up counts as up.
+ROLES: dict[str, Role] = {
+    **dict.fromkeys(("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value", "query",
+                     "key", "value", "wq", "wk", "wv", "wqkv", "attn_q", "attn_k", "attn_v",
                      "attn_qkv"), "qkv"),
-    **dict.fromkeys(("o_proj", "attn_output"), "attention-out"),
-    **dict.fromkeys(("gate_proj", "ffn_gate"), "ffn-gate"),
-    **dict.fromkeys(("up_proj", "ffn_up"), "ffn-up"),
-    **dict.fromkeys(("down_proj", "ffn_down"), "ffn-down"),
+    **dict.fromkeys(("o_proj", "out_proj", "wo", "attn_output"), "attention-out"),
+    **dict.fromkeys(("gate_proj", "w1", "ffn_gate"), "ffn-gate"),
+    **dict.fromkeys(("up_proj", "gate_up_proj", "fc1", "c_fc", "w3", "ffn_up"), "ffn-up"),
+    **dict.fromkeys(("down_proj", "fc2", "w2", "ffn_down"), "ffn-down"),
+    **dict.fromkeys(("lm_head", "embed_out"), "lm-head"),
 }  # fmt: skip
-_MODULE = re.compile(r"([^.]+)\.weight$")
-
-ROLES: tuple[LinearRole, ...] = get_args(LinearRole)
 
 
-def _module(name: str) -> str:
-    found = _MODULE.search(name)
-    return found[1] if found else name.rpartition(".")[2]
+def module_role(path: str) -> Role | None:
+    """Return the role of a module's weights, by the last part of its path that tells one.
+
+    Parameters
+    ----------
+    path : str
+        Names of modules joined by dots, such as ``layers.0.attention.query.dense``.
+    """
+    for part in reversed(path.split(".")):
+        if part in ROLES:
+            return ROLES[part]
+    return None
 
 
-def role_of(name: str) -> LinearRole | None:
-    """Return the role of a tensor of weights, None where its name tells none."""
-    return _ROLES.get(_module(name))
+def weight_role(tensor: str) -> Role | None:
+    """Return the role of a tensor of weights, None where the name of its module tells none.
+
+    Parameters
+    ----------
+    tensor : str
+        Name of the tensor in a checkpoint, such as ``blk.0.attn_q.weight``.
+    """
+    return ROLES.get(_module(tensor))
 
 
-def rows_of(name: str, model: ModelSpec) -> int | None:
+def rows_of(tensor: str, model: ModelSpec) -> int | None:
     """Return the rows (outputs) of a weight matrix, None where its name does not tell them.
 
-    A file of packed weights holds only a quarter of the rows, rounded up; the config knows them.
+    A file of packed weights holds only a quarter of the rows, rounded up; the model knows them.
     """
     return {
         "q_proj": model.query_width,
@@ -46,4 +67,8 @@ def rows_of(name: str, model: ModelSpec) -> int | None:
         "gate_proj": model.intermediate_size,
         "up_proj": model.intermediate_size,
         "down_proj": model.hidden_size,
-    }.get(_module(name))
+    }.get(_module(tensor))
+
+
+def _module(tensor: str) -> str:
+    return tensor.removesuffix(".weight").rpartition(".")[2]

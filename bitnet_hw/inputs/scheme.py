@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from .codecs import find_codec
 from .formats import Format, Kind, parse_format
 from .load import Loader, read_record
 from .operands import EXACT, AttentionFormats, LinearFormats, LinearOverride
+from .roles import LinearRole
 
 __all__ = [
     "EXACT",
@@ -26,8 +27,6 @@ __all__ = [
     "as_scheme",
     "load_scheme",
 ]
-
-LinearRole = Literal["qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"]
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import loops_for
 from ..tally import Operation
 from . import values
 from .formulas import ELEMENTWISE, NUMPY_NAMES, REDUCTIONS, ROLES, product_role, reduction, times
@@ -170,8 +169,7 @@ def _operand(matrix: Array, ternary: bool) -> Operand:
         return found
 
     count, k = matrix.shape
-    loops = loops_for(matrix.nbytes)
-    found = values.find_ternary(rows, count, k, loops) if ternary else None
+    found = values.find_ternary(rows, count, k) if ternary else None
     roundoff = float(np.finfo(matrix.dtype).eps) / 2 if matrix.dtype.kind == "f" else 0.0
     return found or values.find_integers(rows, len(matrix), roundoff) or _own(matrix)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -69,7 +68,6 @@ class Context(NamedTuple):
     modules: ModuleStack
     storages: Storages
     declared: Declared
-    loops: ModuleType | None
 
 
 class Call(NamedTuple):

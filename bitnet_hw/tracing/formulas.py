@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..inputs.roles import module_role
 from ..tally import Operation
 
 Counts = Mapping[Operation, int]
@@ -148,27 +149,10 @@ NUMPY_NAMES: dict[str, str] = {
     "right_shift": "bitwise_right_shift",
 }
 
-#: Last part of a module path -> role of its product, in the names that published models use.
-PROJECTIONS: dict[str, str] = {
-    **dict.fromkeys(
-        ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value", "wq", "wk", "wv",
-         "wqkv", "query", "key", "value"),
-        "qkv",
-    ),
-    **dict.fromkeys(("o_proj", "out_proj", "wo"), "attention-out"),
-    **dict.fromkeys(("gate_proj", "w1"), "ffn-gate"),
-    **dict.fromkeys(("up_proj", "fc1", "c_fc", "w3", "gate_up_proj"), "ffn-up"),
-    **dict.fromkeys(("down_proj", "fc2", "w2"), "ffn-down"),
-    **dict.fromkeys(("lm_head", "embed_out"), "lm-head"),
-}  # fmt: skip
-
 
 def product_role(scope: str) -> str:
     """Return the role of a product with stored weights from its module path."""
-    for part in reversed(scope.split(".")):
-        if part in PROJECTIONS:
-            return PROJECTIONS[part]
-    return "linear"
+    return module_role(scope) or "linear"
 
 
 def times(counts: Counts, number: int) -> dict[Operation, int]:

@@ -86,7 +86,7 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
         rows = matrix.detach().reshape(-1, matrix.shape[-1])
         get = _rows(rows)
         count, k = rows.shape
-        found = values.find_ternary(get, count, k, call.context.loops) if rows.numel() else None
+        found = values.find_ternary(get, count, k) if rows.numel() else None
         found = found or values.find_integers(get, len(rows), _roundoff(rows.dtype)) or own
         known[key] = found
     return found

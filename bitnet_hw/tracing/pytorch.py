@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..compiled import loops_for
 from ..errors import InputError
 from ..inputs.formats import parse_format
 from .calls import Call, Context, Count, Declared
 from .elementwise import FREE, elementwise_count
 from .modules import OUTSIDE, ModuleStack
-from .products import PRODUCTS, has_values
+from .products import PRODUCTS
 from .record import TracedTally
 from .storage import Storages, tensors_of
 
@@ -62,11 +61,7 @@ def trace_model(
     for name in activations.values():
         parse_format(name)
     declared = Declared(weight_zeros, activations)
-    stored = (*model.parameters(), *model.buffers())
-    weights = sum(tensor.nbytes for tensor in stored if has_values(tensor))
-    context = Context(
-        TracedTally(), ModuleStack(model), Storages(model), declared, loops_for(weights)
-    )
+    context = Context(TracedTally(), ModuleStack(model), Storages(model), declared)
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
             # A compiled function would hide its operators. Before that module is loaded there is

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ Floats = NDArray[np.floating]
 Rows = Callable[[slice], Floats]
 
 
-def find_ternary(rows: Rows, count: int, k: int, loops: ModuleType | None = None) -> Operand | None:
+def find_ternary(rows: Rows, count: int, k: int) -> Operand | None:
     """Return a matrix as ternary or binary, where its values are.
 
     They are if every magnitude lies within 2 % of zero or of the scale, relative to the scale:
@@ -44,8 +43,6 @@ def find_ternary(rows: Rows, count: int, k: int, loops: ModuleType | None = None
         Gives rows of the (count, k) matrix, whose rows are the outputs.
     count, k : int
         Outputs and reduction length.
-    loops : module, optional
-        `bitnet_hw.compiled.loops`, to be used in place of numpy's own.
 
     Returns
     -------
@@ -71,7 +68,7 @@ def find_ternary(rows: Rows, count: int, k: int, loops: ModuleType | None = None
         if groups and groups[0] == 0:
             # Exactly ternary, which costs half of what a check within 2 % does.
             level = values.dtype.type(top)
-            *found, exact = (loops.count_two_levels if loops else _count_two_levels)(values, level)
+            *found, exact = _count_two_levels(values, level)
             if exact:
                 non_zeros += found[0]
                 used_outputs += found[1]
@@ -90,7 +87,7 @@ def find_ternary(rows: Rows, count: int, k: int, loops: ModuleType | None = None
 
 
 def _count_two_levels(values: Floats, top: np.floating) -> tuple[int, int, bool]:
-    """Count what `bitnet_hw.compiled.loops.count_two_levels` does."""
+    """Return non-zeros, rows that hold any, and whether every magnitude is 0 or `top`."""
     magnitudes = np.abs(values)
     at_top = magnitudes == top
     non_zeros = int(np.count_nonzero(at_top))

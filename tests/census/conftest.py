@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-
-from bitnet_hw import compiled
-
-#: Whatever is asserted of a census holds with numpy's loops and with compiled ones.
-LOOPS = ["numpy", "compiled"] if find_spec("numba") else ["numpy"]
-
-
-@pytest.fixture(params=LOOPS, autouse=True, scope="module")
-def loops(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Count with each kind of loops in turn, however small the file."""
-    with pytest.MonkeyPatch.context() as patch:
-        worth = 0 if request.param == "compiled" else float("inf")
-        patch.setattr(compiled, "WORTH", worth)
-        yield request.param
 
 
 class Tensor(NamedTuple):

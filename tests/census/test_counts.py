@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitnet_hw.census import MatrixCensus, take_census
-from bitnet_hw.census.kernels import plane_sums, zero_fields
+from bitnet_hw.census.counting.plane_sums import PlaneSums
 from bitnet_hw.inputs.model import load_model
 
 Write = Callable[[str, bytes], Path]
@@ -247,10 +247,10 @@ def test_sums_of_fields_equal_unpacked_sums(rows: int, words: int, seed: int) ->
         np.uint8
     )
     packed = np.bitwise_or.reduce(codes << np.array([0, 2, 4, 6], np.uint8), axis=2)
-    fields = zero_fields(np.ascontiguousarray(packed.astype(np.uint8)).view(np.uint64))
-    is_one = codes == 1
-    assert np.array_equal(plane_sums(fields, 1), is_one.sum(axis=1).T)
-    assert np.array_equal(plane_sums(fields, 0), is_one.sum(axis=0).T)
+    matrix = np.ascontiguousarray(packed.astype(np.uint8)).view(np.uint64)
+    is_one, sums = codes == 1, PlaneSums()
+    assert np.array_equal(sums.by_row(matrix), is_one.sum(axis=1).T)
+    assert np.array_equal(sums.by_column(matrix), is_one.sum(axis=0).T)
 
 
 def test_entropy_and_sizes_of_known_distributions(formats: Any, write: Write) -> None:

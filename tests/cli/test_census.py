@@ -27,7 +27,7 @@ ROLE = {
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """Return a file with a matrix of 64 weights a role, packed, and an embedding in BF16."""
+    """Return a file with a matrix of 64 weights per role, packed, and an embedding in BF16."""
     header: dict[str, Any] = {}
     body = b""
 
@@ -50,7 +50,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_json_has_a_matrix_an_object(run: Run, checkpoint: Path) -> None:
+def test_json_has_one_object_per_matrix(run: Run, checkpoint: Path) -> None:
     result = run("census", checkpoint, "--json")
     assert (result.code, result.err) == (0, "")
     found = {one["name"].split(".")[-2]: one for one in json.loads(result.out) if one["ternary"]}
@@ -83,9 +83,28 @@ def test_table_has_totals_and_what_is_not_ternary(run: Run, checkpoint: Path) ->
     for phrase in ("o_proj.weight", "8x8", "hf-packed", f"{zeros}", "40.0 %", "entropy", "bf16"):
         assert phrase in out
     # H(0.4) = 0.971 bits: no -1 among these.
-    assert "0.9710 bits a weight" in out
+    assert "0.9710 bits per weight" in out
     assert "0.0..100.0 %" in out
     assert "100.0 %" not in run("census", checkpoint, "--no-sparsity").out
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_no_number_is_cut_on_a_terminal(
+    run: Run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    pipe = run("census", checkpoint).out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = run("census", checkpoint).out
+    lines = out.splitlines()
+    assert "…" not in out
+    in_pipe = next(line.split() for line in pipe.splitlines() if "o_proj" in line)
+    row = next(line for line in lines if "32" in line.split())
+    assert len(row) <= columns
+    assert set(row.split()[1:]) <= set(in_pipe)
+    assert ("Not shown at this width:" in " ".join(out.split())) == (columns < 200)
 
 
 def test_refusals_are_one_line_and_exit_2(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 F = torch.nn.functional
 
 import bitnet_hw  # noqa: E402  torch may be missing
-from bitnet_hw import compiled  # noqa: E402
 from bitnet_hw.cost.pricing import price_tally  # noqa: E402
 from bitnet_hw.prices.loading import load_table  # noqa: E402
 
@@ -330,20 +329,3 @@ def test_a_model_may_hold_tensors_without_strides(x: Any) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(HIDDEN, WIDTH))
     model.register_buffer("adjacency", torch.eye(16).to_sparse())
     assert traced(model, x).macs == TOKENS * HIDDEN * WIDTH
-
-
-def test_compiled_loops_count_what_numpy_counts(monkeypatch: pytest.MonkeyPatch, x: Any) -> None:
-    pytest.importorskip("numba", reason="the extra `fast` is not installed")
-    model = BitLinear(HIDDEN, WIDTH)
-    ternary = torch.nn.Linear(HIDDEN, WIDTH)
-    signs = torch.randint(-1, 2, (WIDTH, HIDDEN))
-    signs[7] = 0
-    with torch.no_grad():
-        ternary.weight.copy_(signs * 0.03)
-    rows = []
-    for worth in (1 << 60, 0):
-        monkeypatch.setattr(compiled, "WORTH", worth)
-        for each in (model, ternary, ternary.to(torch.bfloat16), ternary.to(torch.float32)):
-            tally = traced(each, x.to(next(each.parameters()).dtype))
-            rows.append((worth, dict(tally.counts), tally.add_only))
-    assert [row[1:] for row in rows[:4]] == [row[1:] for row in rows[4:]]

@@ -10,20 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bitnet_hw.compiled import WORTH, loops_for
 from bitnet_hw.tracing.values import GROUP, find_integers, find_ternary
 
 RNG = np.random.default_rng(7)
 
 
 def ternary(matrix: NDArray[Any]) -> Any:
-    """Look for ternary weights with numpy and, where numba is installed, with compiled loops."""
-    found = [
-        find_ternary(lambda which: matrix[which], *matrix.shape, loops)
-        for loops in (None, loops_for(WORTH))
-    ]
-    assert found[0] == found[1]
-    return found[0]
+    return find_ternary(lambda which: matrix[which], *matrix.shape)
 
 
 def integers(matrix: NDArray[Any], roundoff: float = 2.0**-24) -> Any:

@@ -1,7 +1,7 @@
 """A strict reader of GGUF headers, versions 2 and 3.
 
-Every count and length is held against what the file has left before anything is read or allocated
-by it.
+Every count and length is checked against the rest of the file before anything is read or allocated
+accordingly.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import struct
 from math import prod
 from typing import NamedTuple
 
+from ..source import Source, shown
+from . import Tensor
 from .ggml_types import BITNET_TYPES, GGML_TYPES, TL2, tensor_bytes, tl2_bytes
-from .source import Source, shown
 
 MAGIC = b"GGUF"
 DEFAULT_ALIGNMENT = 32
@@ -25,17 +26,6 @@ _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q
 _LEAST_TENSOR = 8 + 4 + 4 + 8
 #: The smallest key: an empty name, a type, a byte.
 _LEAST_KEY = 8 + 4 + 1
-
-
-class GgufTensor(NamedTuple):
-    """One tensor of a GGUF file; `shape` has rows first, `kind` is ggml's number of the type."""
-
-    name: str
-    shape: tuple[int, ...]
-    kind: int
-    format: str
-    offset: int
-    bytes: int
 
 
 #: Bytes of a header that are read at a time: vocabularies are hundreds of thousands of strings.
@@ -89,7 +79,7 @@ class _Cursor:
             raise self.source.fault(f"{what} is not UTF-8", offset=start) from None
 
 
-def read_gguf(source: Source) -> list[GgufTensor]:
+def read_gguf(source: Source) -> list[Tensor]:
     """Read the header of a GGUF file.
 
     Parameters
@@ -99,7 +89,7 @@ def read_gguf(source: Source) -> list[GgufTensor]:
 
     Returns
     -------
-    list of GgufTensor
+    list of Tensor
         In the file's order.
 
     Raises
@@ -115,14 +105,14 @@ def read_gguf(source: Source) -> list[GgufTensor]:
     cursor = _Cursor(source)
     version = cursor.number("I", "the version")
     if version not in (2, 3):
-        hint = "; big-endian files are not read" if version in (2 << 24, 3 << 24) else ""
-        raise source.fault(f"GGUF version {version}; 2 and 3 are read{hint}", offset=4)
+        hint = "; big-endian files are not supported" if version in (2 << 24, 3 << 24) else ""
+        raise source.fault(f"GGUF version {version}; 2 and 3 are supported{hint}", offset=4)
     tensors = cursor.number("Q", "the number of tensors")
     keys = cursor.number("Q", "the number of keys")
     for what, count, least in (("tensors", tensors, _LEAST_TENSOR), ("keys", keys, _LEAST_KEY)):
         if count * least > cursor.left:
             raise source.fault(
-                f"claims {count} {what}, for which its {source.size} bytes have no room", offset=8
+                f"claims {count} {what}, more than {source.size} bytes can hold", offset=8
             )
     alignment = _read_keys(cursor, keys)
     entries = [_read_entry(cursor) for _ in range(tensors)]
@@ -138,11 +128,12 @@ def _read_keys(cursor: _Cursor, count: int) -> int:
         kind = cursor.number("I", f"the type of key {shown(key)}")
         if key == "general.alignment":
             if kind != 4:
-                raise cursor.source.fault("general.alignment is no uint32", offset=at)
+                raise cursor.source.fault("general.alignment is not a uint32", offset=at)
             alignment = cursor.number("I", key)
             if alignment < 8 or alignment & (alignment - 1) or alignment > 1 << 20:
                 raise cursor.source.fault(
-                    f"general.alignment {alignment}; a power of two from 8 is right", offset=at
+                    f"general.alignment {alignment}; it must be a power of two from 8 to {1 << 20}",
+                    offset=at,
                 )
         else:
             _skip_value(cursor, kind, f"key {shown(key)}", 0)
@@ -184,12 +175,12 @@ def _read_entry(cursor: _Cursor) -> _Entry:
     name = cursor.string("a tensor's name")
     if not name.isprintable():
         raise cursor.source.fault(
-            "the name holds characters that do not print", tensor=name, offset=at
+            "the name has characters that do not print", tensor=name, offset=at
         )
     dimensions = cursor.number("I", f"tensor {shown(name)}")
     if dimensions > MAX_DIMENSIONS:
         raise cursor.source.fault(
-            f"{dimensions} dimensions; at most {MAX_DIMENSIONS} are right", tensor=name, offset=at
+            f"{dimensions} dimensions; at most {MAX_DIMENSIONS} are allowed", tensor=name, offset=at
         )
     shape = tuple(cursor.number("Q", f"tensor {shown(name)}") for _ in range(dimensions))[::-1]
     kind = cursor.number("I", f"tensor {shown(name)}")
@@ -199,30 +190,28 @@ def _read_entry(cursor: _Cursor) -> _Entry:
     return _Entry(name, shape, kind, offset, at)
 
 
-def _placed(source: Source, entries: list[_Entry], start: int, alignment: int) -> list[GgufTensor]:
+def _placed(source: Source, entries: list[_Entry], start: int, alignment: int) -> list[Tensor]:
     known: set[str] = set()
     ends = sorted({entry.offset for entry in entries})
     following = dict(zip(ends, [*ends[1:], source.size - start], strict=False))
     found = []
     for entry in entries:
         if entry.name in known:
-            raise source.fault("stands twice", tensor=entry.name, offset=entry.at)
+            raise source.fault("occurs twice", tensor=entry.name, offset=entry.at)
         known.add(entry.name)
         if entry.offset % alignment:
             raise source.fault(
-                f"offset {entry.offset} is no multiple of the alignment {alignment}",
+                f"offset {entry.offset} is not a multiple of the alignment {alignment}",
                 tensor=entry.name, offset=entry.at,
             )  # fmt: skip
         kind, size = _sized(source, entry, following[entry.offset] - entry.offset)
         if start + entry.offset + size > source.size:
             raise source.fault(
-                f"claims {size} bytes from byte {start + entry.offset} on, "
+                f"claims {size} bytes from byte {start + entry.offset}, "
                 f"but the file ends at {source.size}",
                 tensor=entry.name, offset=entry.at,
             )  # fmt: skip
-        found.append(
-            GgufTensor(entry.name, entry.shape, entry.kind, kind, start + entry.offset, size)
-        )
+        found.append(Tensor(entry.name, entry.shape, kind, start + entry.offset, size))
     _refuse_overlaps(source, found)
     return found
 
@@ -246,7 +235,7 @@ def _sized(source: Source, entry: _Entry, room: int) -> tuple[str, int]:
     return name, size if prod(entry.shape) else 0
 
 
-def _refuse_overlaps(source: Source, tensors: list[GgufTensor]) -> None:
+def _refuse_overlaps(source: Source, tensors: list[Tensor]) -> None:
     end, before = 0, ""
     for tensor in sorted(tensors, key=lambda one: one.offset):
         if tensor.bytes and tensor.offset < end:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from math import prod
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..errors import InputError
-from ..files.reading import shorten
-from .source import Source, shown
+from ...errors import InputError
+from ...files.reading import shorten
+from ..source import Source, shown
+from . import Tensor
 
 #: A larger header or index is refused before it is read.
 MAX_HEADER_BYTES = 32 << 20
@@ -23,17 +24,7 @@ DTYPE_BITS = {
 }  # fmt: skip
 
 
-class StoredTensor(NamedTuple):
-    """One tensor of a safetensors file: dtype as written, offset from the file's start."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-    bytes: int
-
-
-def read_safetensors(source: Source) -> list[StoredTensor]:
+def read_safetensors(source: Source) -> list[Tensor]:
     """Read the header of a safetensors file.
 
     Parameters
@@ -43,18 +34,18 @@ def read_safetensors(source: Source) -> list[StoredTensor]:
 
     Returns
     -------
-    list of StoredTensor
+    list of Tensor
         In the order of their bytes.
 
     Raises
     ------
     InputError
-        If the header is longer than the file, is no JSON object, or names a dtype, shape or
-        offsets that do not fit; if tensors overlap, or the file is longer than they are.
+        If the header is longer than the file, is not a JSON object, or names a dtype,
+        shape or offsets that do not fit; if tensors overlap or do not reach the file's end.
     """
     if source.size < 8:
         raise source.fault(
-            f"{source.size} bytes; a safetensors file begins with 8 of length", offset=0
+            f"{source.size} bytes; a safetensors file begins with 8 bytes of length", offset=0
         )
     length = int.from_bytes(source.read(0, 8), "little")
     if length > source.size - 8:
@@ -70,7 +61,7 @@ def read_safetensors(source: Source) -> list[StoredTensor]:
     start = 8 + length
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict):
-        raise source.fault("__metadata__ is no mapping", offset=8)
+        raise source.fault("__metadata__ is not a mapping", offset=8)
     tensors = [_tensor(source, name, entry, start) for name, entry in header.items()]
     tensors.sort(key=lambda tensor: (tensor.offset, tensor.bytes))
     end, before = start, ""
@@ -88,16 +79,16 @@ def read_safetensors(source: Source) -> list[StoredTensor]:
 
 
 def _parse(raw: bytes, source: Source) -> dict[str, Any]:
-    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise ValueError(f"key {shown(key)} stands twice")
+                raise ValueError(f"key {shown(key)} occurs twice")
             found[key] = value
         return found
 
     try:
-        header = json.loads(raw.decode(), object_pairs_hook=refuse_twice)
+        header = json.loads(raw.decode(), object_pairs_hook=refuse_duplicates)
     except RecursionError:
         raise source.fault("the header is nested too deeply", offset=8) from None
     except UnicodeDecodeError as error:
@@ -109,29 +100,29 @@ def _parse(raw: bytes, source: Source) -> dict[str, Any]:
     except ValueError as error:
         raise source.fault(f"the header is not valid: {error}", offset=8) from None
     if not isinstance(header, dict):
-        raise source.fault("the header is no JSON object", offset=8)
+        raise source.fault("the header is not a JSON object", offset=8)
     return header
 
 
-def _tensor(source: Source, name: str, entry: Any, start: int) -> StoredTensor:  # noqa: ANN401  JSON
+def _tensor(source: Source, name: str, entry: Any, start: int) -> Tensor:  # noqa: ANN401  JSON
     def wrong(message: str) -> InputError:
         return source.fault(message, tensor=name, offset=8)
 
     if not name.isprintable():
-        raise wrong("the name holds characters that do not print")
+        raise wrong("the name has characters that do not print")
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise wrong("the entry must have dtype, shape and data_offsets, and nothing else")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise wrong(f"unknown dtype {shorten(dtype)}")
     if not _whole_numbers(shape) or len(shape) > MAX_DIMENSIONS:
-        raise wrong(f"shape {shorten(shape)} is no list of at most {MAX_DIMENSIONS} sizes")
+        raise wrong(f"shape {shorten(shape)} is not a list of at most {MAX_DIMENSIONS} sizes")
     if not _whole_numbers(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise wrong(f"data_offsets {shorten(offsets)} are no begin and end")
+        raise wrong(f"data_offsets {shorten(offsets)} are not a begin and an end")
     begin, end = offsets
     if start + end > source.size:
         raise wrong(
-            f"claims the bytes {start + begin} to {start + end}, but the file ends at {source.size}"
+            f"claims bytes {start + begin} to {start + end}, but the file ends at {source.size}"
         )
     bits = prod(shape) * DTYPE_BITS[dtype]
     if bits != 8 * (end - begin):
@@ -139,7 +130,7 @@ def _tensor(source: Source, name: str, entry: Any, start: int) -> StoredTensor: 
             f"shape {shorten(shape)} in {dtype} does not take the {end - begin} bytes "
             "that data_offsets give"
         )
-    return StoredTensor(name, dtype, tuple(shape), start + begin, end - begin)
+    return Tensor(name, tuple(shape), dtype.lower(), start + begin, end - begin)
 
 
 def _whole_numbers(value: object) -> bool:
@@ -159,12 +150,12 @@ def read_index(path: Path) -> dict[str, list[str]]:
     Returns
     -------
     mapping
-        Name of a shard's file -> the tensors that it should hold.
+        File name of a shard -> the tensors that it should hold.
 
     Raises
     ------
     InputError
-        If it is not such an index, or a shard's name leads out of the folder.
+        If it is not an index, or a shard's name leads out of the folder.
     """
     with Source(path) as source:
         size = source.size
@@ -179,9 +170,9 @@ def read_index(path: Path) -> dict[str, list[str]]:
         is_plain = isinstance(file, str) and file.isprintable() and "\\" not in file
         if not is_plain or not file or PurePosixPath(file).name != file:
             raise source.fault(
-                f"{shorten(file)} is no plain file name beside the index", tensor=name
+                f"{shorten(file)} is not a plain file name beside the index", tensor=name
             )
         if not file.endswith(".safetensors"):
-            raise source.fault(f"{shorten(file)} is no safetensors file", tensor=name)
+            raise source.fault(f"{shorten(file)} is not a safetensors file", tensor=name)
         shards.setdefault(file, []).append(name)
     return shards

@@ -1,0 +1,27 @@
+"""Readers of the headers of checkpoint files: which tensors a file holds, and where."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Tensor(NamedTuple):
+    """One tensor of a checkpoint file, as its header describes it.
+
+    Attributes
+    ----------
+    name : str
+        As the file has it.
+    shape : tuple of int
+        Rows first; the last is the length of a row.
+    format : str
+        ggml's name of the type, or the data type of safetensors, in small letters.
+    offset, bytes : int
+        First byte in the file, and the number of bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    format: str
+    offset: int
+    bytes: int

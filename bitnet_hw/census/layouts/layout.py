@@ -1,0 +1,115 @@
+"""The interface of a layout: what its counter is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from ...inputs.model import ModelSpec
+from ..containers import Tensor
+from ..counting.scales import one_scale
+from ..counting.totals import Ints, Totals
+from ..record import Scale
+from ..source import Source
+
+
+@dataclass(frozen=True)
+class Task:
+    """One tensor to count.
+
+    Attributes
+    ----------
+    source : Source
+        The file.
+    tensor : Tensor
+        The tensor's place in it.
+    tensors : mapping
+        All tensors of the file by name, for what is stored beside the weights.
+    model : ModelSpec or None
+        Tells the rows of a packed matrix.
+    by_line : bool
+        Whether to count zeros by row and column as well as in total.
+    warn : callable
+        Takes a line about something unusual that can still be counted.
+    """
+
+    source: Source
+    tensor: Tensor
+    tensors: Mapping[str, Tensor]
+    model: ModelSpec | None
+    by_line: bool
+    warn: Callable[[str], None]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the tensor as a matrix, all leading dimensions together."""
+        return prod(self.tensor.shape[:-1])
+
+    @property
+    def columns(self) -> int:
+        """Length of a row; 1 for a single number."""
+        return self.tensor.shape[-1] if self.tensor.shape else 1
+
+    def warn_at(self, message: str, offset: int | None = None) -> None:
+        """Warn with file, tensor and byte: the tensor's first one if no other is given."""
+        at = self.tensor.offset if offset is None else offset
+        self.warn(self.source.describe(message, tensor=self.tensor.name, offset=at))
+
+
+class Found(NamedTuple):
+    """The counts of a ternary tensor.
+
+    Attributes
+    ----------
+    zeros : int
+        Weights that are 0.
+    plus : int, optional
+        Weights that are +1; None where the signs cannot be told.
+    row_zeros, column_zeros : (rows,) and (columns,) int64, optional
+        Zeros of each row, and of each column in any order.
+    scale : Scale, optional
+        None where the file has none.
+    shape : tuple of int, optional
+        Of the unpacked matrix, where it differs from the stored one.
+    format : str, optional
+        What the census calls the layout, where it differs from the file's name of the type.
+    """
+
+    zeros: int
+    plus: int | None
+    row_zeros: Ints | None = None
+    column_zeros: Ints | None = None
+    scale: Scale | None = None
+    shape: tuple[int, ...] | None = None
+    format: str | None = None
+
+    @classmethod
+    def of(cls, totals: Totals, scale: Scale | None) -> Found:
+        """Join counts and scale."""
+        return cls(*totals, scale=scale)
+
+
+#: Counts a tensor; None where its values are not ternary. Raises `InputError` where they are
+#: ternary but a code or a scale is invalid.
+Layout = Callable[[Task], Found | None]
+
+
+def scale_tensor(task: Task) -> Tensor | None:
+    """Return the tensor of a safetensors file that holds the scales of another one."""
+    return task.tensors.get(f"{task.tensor.name}_scale")
+
+
+def scale_beside(task: Task) -> Scale | None:
+    """Return the scale in a tensor of its own; None unless it is one floating-point number.
+
+    Raises
+    ------
+    InputError
+        If it is not finite.
+    """
+    beside = scale_tensor(task)
+    if beside is None or {"f32": 4, "f16": 2, "bf16": 2}.get(beside.format) != beside.bytes:
+        return None
+    return one_scale(task.source, beside.name, beside.offset, beside.format)
