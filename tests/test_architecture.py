@@ -49,6 +49,7 @@ CONFINED = {
     "torch": {"tracing"},
     "transformers": {"tracing"},
     "safetensors": {"census"},
+    "pandas": {"tally"},
     "numba": {"compiled"},
     "llvmlite": {"compiled"},
 }

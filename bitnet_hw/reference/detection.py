@@ -35,7 +35,7 @@ _SAMPLE_ROWS = 8
 _BLOCK_ELEMENTS = 1 << 17
 #: A longer row is read in pieces, and has no scale of its own. A multiple of `GROUP`.
 _LONGEST_ROW = 1 << 19
-_HEAD = 64  # columns that almost always tell whether a row has a non-zero weight
+_EIGHT_ZEROS = np.uint64(0x0101_0101_0101_0101)  # eight truth values, a byte each
 
 Floats = NDArray[np.floating]
 Counts = NDArray[np.int64]
@@ -108,7 +108,7 @@ def find_ternary(
     They are if every magnitude lies within `TOLERANCE` of zero or of the scale, relative to the
     scale: of the tensor, of the row, or of a group of 256 along the row, tried in that order. The
     scale of a row or a group is its largest magnitude; that of the tensor is the largest magnitude
-    of eight rows, spread evenly, which also decide whether the rest is worth reading.
+    of eight rows, spread evenly. The first row of most other matrices settles that they are not.
 
     Parameters
     ----------
@@ -137,20 +137,23 @@ def find_ternary(
         return None
     spread = slice(0, rows, -(-rows // _SAMPLE_ROWS))
     sample = _finite(read(spread, slice(0, min(columns, _LONGEST_ROW), 1)))[0]
-    top = float(np.abs(sample).max())
+    top = _largest(sample)
     if not top:
-        top = max(
-            float(np.abs(_finite(read(*block))[0]).max()) for block in _blocks(rows, columns)
-        )
+        top = max(_largest(_finite(read(*block))[0]) for block in _blocks(rows, columns))
     if not top:
         return None
+    first = np.abs(sample[:1])
     for length in _scale_lengths(columns):
-        # The first row of most matrices settles it.
-        if all(_fits(np.abs(part), length, top) for part in (sample[:1], sample)):
+        # The first row of most other matrices settles it.
+        if _fits(first, length, top):
             found = _Counter(rows, columns, length, top, by_line).count(read)
             if found is not None:
                 return found
     return None
+
+
+def _largest(values: Floats) -> float:
+    return max(float(values.max()), -float(values.min()))
 
 
 def _scale_lengths(columns: int) -> list[int]:
@@ -217,7 +220,7 @@ class _Counter:
         array of bool or None
             Where the zeros are; None, and nothing counted, if there are other values.
         """
-        scale = values.dtype.type(self._top)
+        scale = values.dtype.type(self._top)  # of the values' own type, or numpy widens them all
         plus = int(np.count_nonzero(values == scale))
         minus = int(np.count_nonzero(values == -scale))
         is_zero = values == 0
@@ -272,10 +275,14 @@ class _Counter:
 
 
 def _rows_with_a_weight(is_zero: NDArray[np.bool_]) -> int:
-    empty = is_zero[:, :_HEAD].all(axis=1)
-    if empty.any():
-        empty[empty] = is_zero[empty].all(axis=1)
-    return len(is_zero) - int(np.count_nonzero(empty))
+    rows, columns = is_zero.shape
+    if columns >= 8:
+        # The first eight weights of almost every row tell, and they are compared as one word.
+        doubtful = np.ascontiguousarray(is_zero[:, :8]).view(np.uint64)[:, 0] == _EIGHT_ZEROS
+        if not np.count_nonzero(doubtful):
+            return rows
+        is_zero = is_zero[doubtful]
+    return rows - int(np.count_nonzero(is_zero.all(axis=1)))
 
 
 def _fits(magnitudes: Floats, length: int, top: float) -> bool:

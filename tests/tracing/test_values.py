@@ -10,24 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bitnet_hw.compiled import WORTH, loops_for
-from bitnet_hw.tracing.values import GROUP, find_integers, find_ternary
+from bitnet_hw.reference.detection import GROUP
+from bitnet_hw.tracing.values import integer_operand, stored_operand
 
 RNG = np.random.default_rng(7)
 
 
 def ternary(matrix: NDArray[Any]) -> Any:
-    """Look for ternary weights with numpy and, where numba is installed, with compiled loops."""
-    found = [
-        find_ternary(lambda which: matrix[which], *matrix.shape, loops)
-        for loops in (None, loops_for(WORTH))
-    ]
-    assert found[0] == found[1]
-    return found[0]
+    """Return a ternary or binary matrix as an operand, None for any other."""
+    found = stored_operand(lambda rows, columns: matrix[rows, columns], *matrix.shape, 2.0**-24)
+    return found if found is not None and found.add_only else None
 
 
 def integers(matrix: NDArray[Any], roundoff: float = 2.0**-24) -> Any:
-    return find_integers(lambda which: matrix[which], len(matrix), roundoff)
+    return integer_operand(lambda rows, columns: matrix[rows, columns], *matrix.shape, roundoff)
 
 
 def trits(rows: int, k: int, zeros: float = 0.31) -> NDArray[np.float32]:
