@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from bitnet_hw.cost.counting import elementwise_functions
+from bitnet_hw.inputs.elementwise import elementwise_functions
 
 
 class _Counted:
@@ -128,6 +128,8 @@ FUNCTIONS = {
     "layernorm": _layernorm,
     "softmax": _softmax,
     "softcap": _softcap,
+    "tanh": lambda x: [_tanh_from_twice(v * 2) for v in x],
+    "sigmoid": lambda x: [1 / (1 + v.exp()) for v in x],
     "rope": _rope,
     "residual": lambda x: [v + _Counted() for v in x],
     "bias": lambda x: [v + _Counted() for v in x],

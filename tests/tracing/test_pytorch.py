@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 F = torch.nn.functional
 
 import bitnet_hw  # noqa: E402  torch may be missing
-from bitnet_hw import compiled  # noqa: E402
 from bitnet_hw.cost.pricing import price_tally  # noqa: E402
 from bitnet_hw.prices.loading import load_table  # noqa: E402
 
@@ -332,18 +331,44 @@ def test_a_model_may_hold_tensors_without_strides(x: Any) -> None:
     assert traced(model, x).macs == TOKENS * HIDDEN * WIDTH
 
 
-def test_compiled_loops_count_what_numpy_counts(monkeypatch: pytest.MonkeyPatch, x: Any) -> None:
-    pytest.importorskip("numba", reason="the extra `fast` is not installed")
-    model = BitLinear(HIDDEN, WIDTH)
-    ternary = torch.nn.Linear(HIDDEN, WIDTH)
-    signs = torch.randint(-1, 2, (WIDTH, HIDDEN))
-    signs[7] = 0
-    with torch.no_grad():
-        ternary.weight.copy_(signs * 0.03)
-    rows = []
-    for worth in (1 << 60, 0):
-        monkeypatch.setattr(compiled, "WORTH", worth)
-        for each in (model, ternary, ternary.to(torch.bfloat16), ternary.to(torch.float32)):
-            tally = traced(each, x.to(next(each.parameters()).dtype))
-            rows.append((worth, dict(tally.counts), tally.add_only))
-    assert [row[1:] for row in rows[:4]] == [row[1:] for row in rows[4:]]
+@pytest.mark.parametrize(
+    ("exponent", "counts"),
+    [
+        (4, {"mul": 2}),  # (x x) (x x)
+        (3, {"mul": 2}),
+        (-0.5, {"rsqrt": 1}),
+        (0.5, {"rsqrt": 1, "mul": 1}),
+        (-1, {"div": 1}),
+        (1, {}),
+    ],
+)
+def test_powers(exponent: float, counts: dict[str, int]) -> None:
+    class Power(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x**exponent
+
+    found = traced(Power(), torch.full((6,), 2.0)).by("operation")
+    assert found == {(name,): 6 * each for name, each in counts.items()}
+
+
+@pytest.mark.parametrize("exponent", [2.7, 0, -2, torch.full((6,), 3.0)])
+def test_a_power_without_a_formula_is_listed(exponent: Any) -> None:
+    class Power(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.pow(x, exponent)
+
+    tally = traced(Power(), torch.full((6,), 2.0), strict=False)
+    assert tally.total() == 0
+    ((scope, operator),) = tally.unknown
+    assert scope == "Power"
+    assert operator.startswith("aten.pow.Tensor")
+    assert operator.endswith(("to the 2.7", "to the 0", "to the -2", "to the power of a tensor"))
+
+
+def test_traces_are_equal_if_they_count_the_same(x: Any) -> None:
+    model = torch.nn.Sequential(BitLinear(HIDDEN, WIDTH))
+    assert traced(model, x) == traced(model, x)
+    assert traced(model, x) != traced(model, x[:, :1])
+    odd = traced(torch.nn.Hardswish(), x, strict=False)
+    assert odd.unknown
+    assert "calls without a formula" in repr(odd)
