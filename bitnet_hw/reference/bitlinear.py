@@ -9,8 +9,8 @@ Two papers and one family of released models define the arithmetic, and they dif
 * **b1.58, released form** (the published checkpoints and Hugging Face ``transformers``): the
   scales are ``1 / mean|W|`` and ``127 / max|x|``, each denominator held above 1e-5.
 
-Everything floating is float32. A quantizer returns integer codes and the number they were
-multiplied by, so that ``real = codes / multiplier`` and one division rescales a product.
+All floating-point values are float32. A quantizer returns integer codes and their multiplier, so
+that ``real = codes / multiplier`` and one division rescales a product.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ Granularity = Literal["token", "tensor"]
 #: small number".
 EPSILON = np.float32(1e-5)
 
-#: float32 holds every integer up to here, and so does every partial sum of a BLAS product whose
-#: terms cannot add up to more.
+#: float32 holds every integer up to this one. A BLAS product of integers is exact if the sum of the
+#: magnitudes of its terms stays below.
 _EXACT_FLOAT32 = 1 << 24
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Integer codes with the scale that made them.
+    """Integer codes with their scale.
 
     Attributes
     ----------
     codes : numpy.ndarray
-        int8, the shape of what was quantized.
+        int8, of the shape of the quantized array.
     multiplier : numpy.ndarray
         float32; ``codes / multiplier`` approximates the real values. Shape ``()`` for one scale
-        a tensor, ``(..., 1)`` for one a token.
+        per tensor, ``(..., 1)`` for one scale per token.
     """
 
     codes: Int8Array
@@ -69,6 +69,17 @@ def quantize_weights_b1(weights: ArrayLike) -> Quantized:
     -------
     Quantized
         Codes -1 and +1; multiplier ``1 / beta``.
+
+    Raises
+    ------
+    InputError
+        If the weights are empty or not finite.
+
+    Examples
+    --------
+    >>> quantize_weights_b1([[0.5, -1.5], [2.0, 0.0]])
+    Quantized(codes=array([[ 1, -1],
+           [ 1, -1]], dtype=int8), multiplier=array(1., dtype=float32))
     """
     real = _as_real(weights, "weights")
     codes = np.where(real - real.mean() > 0, np.int8(1), np.int8(-1))
@@ -76,7 +87,7 @@ def quantize_weights_b1(weights: ArrayLike) -> Quantized:
 
 
 def quantize_weights_b158(weights: ArrayLike, form: Form = "released") -> Quantized:
-    """Make weights ternary by their mean magnitude ``gamma = mean|W|``.
+    """Quantize weights to -1, 0 and +1 by their mean magnitude ``gamma = mean|W|``.
 
     Parameters
     ----------
@@ -90,12 +101,17 @@ def quantize_weights_b158(weights: ArrayLike, form: Form = "released") -> Quanti
     Returns
     -------
     Quantized
-        Codes -1, 0 and +1.
+        Codes -1, 0 and +1; multiplier ``s``.
 
     Raises
     ------
     InputError
         If the form is unknown, or the weights are empty or not finite.
+
+    Examples
+    --------
+    >>> quantize_weights_b158([0.1, -0.6, 0.9, 0.4])
+    Quantized(codes=array([ 0, -1,  1,  1], dtype=int8), multiplier=array(2., dtype=float32))
     """
     _check_form(form)
     real = _as_real(weights, "weights")
@@ -127,7 +143,7 @@ def quantize_activations(
         that interval, half to even. ``released``: ``x * (Q - 1) / max(gamma, eps)``, rounded
         half to even, clamped to -Q and Q - 1.
     per : {"token", "tensor"}
-        One scale for each vector of K, or one for all (b1 in training).
+        One scale per vector of length K, or one for all of them (b1 in training).
 
     Returns
     -------
@@ -138,6 +154,12 @@ def quantize_activations(
     ------
     InputError
         If an argument is out of range, or the activations are empty or not finite.
+
+    Examples
+    --------
+    >>> quantize_activations([[2.0, -1.0, 0.5], [0.25, 0.5, 0.0]]).codes
+    array([[127, -64,  32],
+           [ 64, 127,   0]], dtype=int8)
     """
     _check_form(form)
     if not 2 <= bits <= 8:
@@ -158,9 +180,31 @@ def quantize_activations(
 
 
 def layer_norm(activations: ArrayLike, epsilon: float = 1e-5) -> Float32Array:
-    """Normalise each vector of the last axis to mean 0 and variance 1, without parameters.
+    """Normalise each vector along the last axis to mean 0 and variance 1, without parameters.
 
-    The SubLN of b1 (arXiv 2310.11453, eq. 11). Shape and order of the input are kept.
+    The SubLN of b1 (arXiv 2310.11453, eq. 11).
+
+    Parameters
+    ----------
+    activations : array_like
+        Real, shape (..., K).
+    epsilon : float
+        Added to the variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (..., K).
+
+    Raises
+    ------
+    InputError
+        If the activations are empty or not finite.
+
+    Examples
+    --------
+    >>> layer_norm([1.0, 3.0], epsilon=0.0)
+    array([-1.,  1.], dtype=float32)
     """
     real = _as_real(activations, "activations")
     centred = real - real.mean(axis=-1, keepdims=True)
@@ -176,6 +220,11 @@ class PreparedWeights:
     ----------
     codes : numpy.ndarray
         Integers, shape (N, K).
+
+    Raises
+    ------
+    InputError
+        If the codes are not a matrix of integers, or are empty.
     """
 
     codes: NDArray[np.integer]
@@ -208,8 +257,8 @@ def integer_gemm(
 ) -> NDArray[np.integer]:
     """Multiply integers exactly: ``activations @ weights.T``.
 
-    A float32 BLAS product of integers is exact while no partial sum can pass 2**24. K is split
-    so that each part keeps below that; ternary or binary weights with int8 activations need no
+    A float32 BLAS product of integers is exact as long as no partial sum can exceed 2**24. K is
+    split so that each part stays below; ternary or binary weights with int8 activations need no
     split up to K = 131072.
 
     Parameters
@@ -217,8 +266,8 @@ def integer_gemm(
     activations : numpy.ndarray
         Integers, shape (..., K).
     weights : PreparedWeights or numpy.ndarray
-        Shape (N, K). Prepare weights that are used more than once: converting them costs ten
-        times a product with one vector.
+        Integers, shape (N, K). Prepare weights that are used more than once: their conversion
+        takes ten times as long as a product with one vector.
 
     Returns
     -------
@@ -228,7 +277,12 @@ def integer_gemm(
     Raises
     ------
     InputError
-        If a dtype is not integer, the lengths K differ, or one product alone passes 2**24.
+        If a dtype is not integer, the lengths K differ, or a single product exceeds 2**24.
+
+    Examples
+    --------
+    >>> integer_gemm(np.array([[127, -128]], np.int8), np.array([[1, -1], [0, 1]], np.int8))
+    array([[ 255, -128]], dtype=int32)
     """
     prepared = weights if isinstance(weights, PreparedWeights) else PreparedWeights(weights)
     if not np.issubdtype(activations.dtype, np.integer):
@@ -239,7 +293,7 @@ def integer_gemm(
             f"{prepared.codes.shape}: the last axes must be equal"
         )
     k = prepared.inputs
-    # Scanning int8 activations for their maximum would buy nothing: 128 bounds them.
+    # int8 activations need no search for their maximum: 128 bounds them.
     magnitude = 128 if activations.dtype == np.int8 else _max_magnitude(activations)
     term = magnitude * prepared._max_magnitude
     if term > _EXACT_FLOAT32:
@@ -249,10 +303,10 @@ def integer_gemm(
 
     leading = activations.shape[:-1]
     flat = activations.reshape(-1, k).astype(np.float32)
-    # A single token goes through the matrix-vector routine, which reads the weights in order.
+    # A single token takes the matrix-vector routine, which reads the weights in order.
     left = flat[0] if flat.shape[0] == 1 else flat
-    # Vector kernels compute on padding beyond the operands too, and some BLAS builds then raise
-    # flags for values that are no result. Ours are finite integers below 2**24.
+    # Vector kernels also compute on padding beyond the operands, and some BLAS builds then raise
+    # flags for values outside the result. The results are finite integers below 2**24.
     with np.errstate(all="ignore"):
         product = (left[..., :part] @ prepared._float32[:, :part].T).astype(dtype)
         for start in range(part, k, part):
@@ -264,16 +318,27 @@ def integer_gemm(
 def rescale(
     product: NDArray[np.integer], activations: Quantized, weight_multiplier: Float32Array
 ) -> Float32Array:
-    """Turn integer sums back into real outputs, with one float32 division each.
+    """Turn integer sums back into real outputs, with one float32 division per output.
 
     Parameters
     ----------
     product : numpy.ndarray
         Integer sums, shape (..., N).
     activations : Quantized
-        What was multiplied; its multiplier has shape (..., 1) or ().
+        The left operand of the product; its multiplier has shape (..., 1) or ().
     weight_multiplier : numpy.ndarray
         float32, shape ().
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (..., N).
+
+    Examples
+    --------
+    >>> x = Quantized(np.array([[127, -64]], np.int8), np.array([[63.5]], np.float32))
+    >>> rescale(np.array([[191]]), x, np.float32(2.0))
+    array([[1.503937]], dtype=float32)
     """
     divisor = activations.multiplier * weight_multiplier
     return np.asarray(product.astype(np.float32) / divisor, dtype=np.float32)
@@ -281,22 +346,30 @@ def rescale(
 
 @dataclass(frozen=True)
 class BitLinear:
-    """A linear layer of BitNet at inference, ready to be applied.
+    """A linear layer of BitNet at inference.
 
-    Build one with `b1` or `b158`, or directly from the codes of a checkpoint.
+    Build one with `b1` or `b158` from real weights, or directly from the codes of a checkpoint.
 
     Attributes
     ----------
     weights : PreparedWeights
         Codes of shape (N, K).
     multiplier : numpy.ndarray
-        float32, shape (): what the real weights were multiplied by.
+        float32, shape (): ``codes / multiplier`` approximates the real weights.
     bits : int
         Width of the activation codes.
     form : {"paper", "released"}
         Of the activation quantizer.
     normalise : bool
-        Whether a parameter-free LayerNorm stands before the quantizer, as in b1.
+        Whether a parameter-free LayerNorm precedes the quantizer, as in b1.
+
+    Examples
+    --------
+    >>> layer = BitLinear.b158([[0.5, -0.5, 0.0, 1.0]])
+    >>> layer.weights.codes
+    array([[ 1, -1,  0,  1]], dtype=int8)
+    >>> layer([1.0, -1.0, 1.0, 2.0])
+    array([2.007874], dtype=float32)
     """
 
     weights: PreparedWeights
@@ -319,7 +392,7 @@ class BitLinear:
         return cls(PreparedWeights(quantized.codes), quantized.multiplier, bits, form=form)
 
     def quantize(self, activations: ArrayLike) -> Quantized:
-        """Return the codes that enter the integer product; shapes (..., K) and (..., 1)."""
+        """Return the codes and multiplier of activations; shapes (..., K) and (..., 1)."""
         real = layer_norm(activations) if self.normalise else activations
         return quantize_activations(real, bits=self.bits, form=self.form)
 

@@ -223,7 +223,7 @@ class _Counter:
         scale = values.dtype.type(self._top)  # of the values' own type, or numpy widens them all
         plus = int(np.count_nonzero(values == scale))
         minus = int(np.count_nonzero(values == -scale))
-        is_zero = values == 0
+        is_zero: NDArray[np.bool_] = values == 0
         if plus + minus + int(np.count_nonzero(is_zero)) != values.size:
             return None
         self._plus += plus
@@ -275,8 +275,8 @@ class _Counter:
 
 
 def _rows_with_a_weight(is_zero: NDArray[np.bool_]) -> int:
-    rows, columns = is_zero.shape
-    if columns >= 8:
+    rows = len(is_zero)
+    if is_zero.shape[1] >= 8:
         # The first eight weights of almost every row tell, and they are compared as one word.
         doubtful = np.ascontiguousarray(is_zero[:, :8]).view(np.uint64)[:, 0] == _EIGHT_ZEROS
         if not np.count_nonzero(doubtful):

@@ -22,14 +22,14 @@ _FEW = 64
 _LARGEST = np.array([[127.0], [128.0], [7.0], [8.0]])
 
 
-def stored_operand(read: Read, rows: int, columns: int, roundoff: float) -> Operand | None:
+def stored_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Operand | None:
     """Return a stored matrix as ternary, binary or integers, where its values are.
 
     Parameters
     ----------
     read : callable
         (rows, columns) -> that part of the matrix, whose rows are the outputs.
-    rows, columns : int
+    shape : (rows, columns)
         Outputs and reduction length.
     roundoff : float
         Unit roundoff of the array's own type.
@@ -39,14 +39,14 @@ def stored_operand(read: Read, rows: int, columns: int, roundoff: float) -> Oper
     Operand or None
         None for a matrix of other values: it has the format of its type.
     """
-    found = find_ternary(read, rows, columns) if rows * columns else None
+    found = find_ternary(read, *shape)
     if found is None or found.not_finite is not None:
-        return integer_operand(read, rows, columns, roundoff)
+        return integer_operand(read, shape, roundoff)
     form = "binary" if found.binary else "ternary"
     return Operand(form, 1, found.plus + found.minus, found.used_rows)
 
 
-def integer_operand(read: Read, rows: int, columns: int, roundoff: float) -> Operand | None:
+def integer_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Operand | None:
     """Return a matrix as int4 or int8, where its values are integers times a scale.
 
     The scale is 1, or such that the largest magnitude of the row, or of the rows that are looked
@@ -57,8 +57,8 @@ def integer_operand(read: Read, rows: int, columns: int, roundoff: float) -> Ope
     ----------
     read : callable
         (rows, columns) -> that part of the matrix.
-    rows, columns : int
-        Shape of the matrix. A row has one scale.
+    shape : (rows, columns)
+        Of the matrix. A row has one scale.
     roundoff : float
         Unit roundoff of the array's own type.
 
@@ -67,6 +67,7 @@ def integer_operand(read: Read, rows: int, columns: int, roundoff: float) -> Ope
     Operand or None
         None if no such grid fits, or if random values would fit as well.
     """
+    rows, columns = shape
     if not rows * columns:
         return None
     spread = slice(0, rows, -(-rows // _SAMPLE_ROWS))

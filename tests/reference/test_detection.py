@@ -41,7 +41,7 @@ def as_bf16(matrix: NDArray[Any]) -> Matrix:
 
 
 def straight_through() -> Matrix:
-    """Return w + (q - w) in bf16: an all-zero row keeps its rounding errors too."""
+    """Return w + (q - w) in bf16, with a row that quantizes to zeros."""
     weights = as_bf16(RNG.normal(0, 0.02, (ROWS, COLUMNS)))
     scale = np.abs(weights).mean()
     weights[3] *= 0.01

@@ -1,4 +1,4 @@
-"""Traces of Hugging Face models: FlopCounterMode, closed form and trace agree; BitNet is ternary."""
+"""Traces of Hugging Face models agree with FlopCounterMode and closed form; BitNet is ternary."""
 
 from __future__ import annotations
 

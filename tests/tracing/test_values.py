@@ -18,12 +18,16 @@ RNG = np.random.default_rng(7)
 
 def ternary(matrix: NDArray[Any]) -> Any:
     """Return a ternary or binary matrix as an operand, None for any other."""
-    found = stored_operand(lambda rows, columns: matrix[rows, columns], *matrix.shape, 2.0**-24)
+    found = stored_operand(
+        lambda rows, columns: matrix[rows, columns], (len(matrix), matrix.shape[1]), 2.0**-24
+    )
     return found if found is not None and found.add_only else None
 
 
 def integers(matrix: NDArray[Any], roundoff: float = 2.0**-24) -> Any:
-    return integer_operand(lambda rows, columns: matrix[rows, columns], *matrix.shape, roundoff)
+    return integer_operand(
+        lambda rows, columns: matrix[rows, columns], (len(matrix), matrix.shape[1]), roundoff
+    )
 
 
 def trits(rows: int, k: int, zeros: float = 0.31) -> NDArray[np.float32]:

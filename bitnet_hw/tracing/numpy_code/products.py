@@ -64,7 +64,7 @@ def _operand(matrix: Array, stored: bool) -> Operand:
 
     roundoff = float(np.finfo(matrix.dtype).eps) / 2 if matrix.dtype.kind == "f" else 0.0
     look = stored_operand if stored else integer_operand
-    return look(read, *matrix.shape, roundoff) or _own(matrix)
+    return look(read, (len(matrix), matrix.shape[1]), roundoff) or _own(matrix)
 
 
 def count_dot(site: Site, a: Array, b: Array, stored: Sequence[bool]) -> None:

@@ -64,7 +64,7 @@ def _attention_role(call: Call, operands: tuple[torch.Tensor, torch.Tensor]) -> 
     return "attention-value" if values_read else "attention-score"
 
 
-def has_values(tensor: torch.Tensor) -> bool:
+def _has_values(tensor: torch.Tensor) -> bool:
     """Whether a tensor's values can be read."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
     return plain and tensor.device.type != "meta" and tensor.layout is torch.strided
@@ -74,7 +74,7 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     """Return the format of a stored matrix of shape (..., outputs, K)."""
     own = Operand(format_of(matrix.dtype))
     scope = call.frame.path
-    if not has_values(matrix):
+    if not _has_values(matrix):
         zeros = call.context.declared.zeros(scope)
         if zeros is not None:
             return Operand("ternary", 1, zeros=zeros)
@@ -84,8 +84,7 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     key = (matrix.storage_offset(), matrix.shape, matrix.stride())
     found = known.get(key)
     if found is None:
-        rows = matrix.detach().reshape(-1, matrix.shape[-1])
-        found = stored_operand(_reader(rows), *rows.shape, _roundoff(rows.dtype)) or own
+        found = stored_operand(*_as_rows(matrix)) or own
         known[key] = found
     return found
 
@@ -95,17 +94,24 @@ def _activation(call: Call, matrix: torch.Tensor, weight: Operand) -> Operand:
     own = Operand(format_of(matrix.dtype))
     if weight.is_float:
         return own  # a float product, whatever the values
-    if not has_values(matrix):
+    if not _has_values(matrix):
         name = call.context.declared.activation(call.frame.path)
         return Operand(name) if name else own
     known = call.context.storages.operands(matrix)
     key = ("activation", matrix.storage_offset(), matrix.shape, matrix.stride())
     found = known.get(key)
     if found is None:
-        rows = matrix.detach().reshape(-1, matrix.shape[-1])
-        found = integer_operand(_reader(rows), *rows.shape, _roundoff(rows.dtype)) or own
+        found = integer_operand(*_as_rows(matrix)) or own
         known[key] = found
     return found
+
+
+def _as_rows(matrix: torch.Tensor) -> tuple[Read, tuple[int, int], float]:
+    """Return how to read a matrix row by row, its shape, and its type's unit roundoff."""
+    rows = matrix.detach().reshape(prod(matrix.shape[:-1]), matrix.shape[-1])
+    kind = matrix.dtype
+    roundoff = torch.finfo(kind).eps / 2 if kind.is_floating_point else 0.0
+    return _reader(rows), (rows.shape[0], rows.shape[1]), roundoff
 
 
 def _reader(matrix: torch.Tensor) -> Read:
@@ -121,10 +127,6 @@ def _reader(matrix: torch.Tensor) -> Read:
         return found
 
     return read
-
-
-def _roundoff(dtype: torch.dtype) -> float:
-    return torch.finfo(dtype).eps / 2 if dtype.is_floating_point else 0.0
 
 
 def _convolution(call: Call) -> None:
