@@ -66,7 +66,7 @@ def count_traced(
     try:
         call = trace_callable(reference, strict=strict, weight_zeros=declared, activations=formats)
     except InputError as error:
-        raise InputError(f"--trace {reference}: {error}") from None
+        raise InputError(f"--trace: {error}") from error
     rows = list(call.tally.with_weight_work().rows())
     if form == "json":
         print_json(_as_json(reference, schema, call, rows))
