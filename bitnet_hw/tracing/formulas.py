@@ -1,4 +1,4 @@
-"""How many operations an elementwise operator, a reduction or a fused function performs.
+"""Operations of elementwise operators, reductions and fused functions.
 
 Operators go by PyTorch's names for them; `NUMPY_NAMES` maps numpy's. Both front ends read these
 tables. Functions that the closed form knows too come from ``elementwise.yaml``.

@@ -1,4 +1,4 @@
-"""Number formats by value: what an operand of a matrix product holds.
+"""Number formats of the operands of matrix products, by value.
 
 A model computes in floats whatever it emulates: a quantized activation is an integer times a scale,
 and a straight-through BitLinear multiplies by floats of three values. So the format that hardware
@@ -49,9 +49,9 @@ def stored_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Opera
 def integer_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Operand | None:
     """Return a matrix as int4 or int8, where its values are integers times a scale.
 
-    The scale is 1, or such that the largest magnitude of the row, or of the rows that are looked
-    at, becomes 127, 128, 7 or 8, as absmax quantizers leave it. A value may miss its integer by
-    what two roundings of the array's type explain. Eight rows, spread evenly, are looked at.
+    The scale is 1, or makes the largest magnitude of the row, or of all rows read, 127, 128, 7 or
+    8, as absmax quantizers do. A value may miss its integer by as much as two roundings of the
+    array's type explain. Eight rows, spread evenly, are read.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def integer_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Oper
             low, high = float(values.min()), float(values.max())
             name, bound = ("int4", 8) if low >= -8 and high < 8 else ("int8", 128)
             return Operand(name, bound if -low == bound or high == bound else bound - 1)
-    # The first values of a row refuse most grids, all of them in one go.
+    # The first values of a row rule most grids out, all of them at once.
     row_top = float(np.abs(sample[0]).max()) or 1.0
     codes = few * (_LARGEST / np.array([row_top, top]))[..., None]
     near = np.abs(codes - np.rint(codes)) <= _allowed(codes, roundoff)

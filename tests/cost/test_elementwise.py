@@ -1,4 +1,4 @@
-"""Elementwise functions, each run on numbers that count what is done with them."""
+"""Elementwise functions, each run on numbers that count the operations on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples in docstrings of what a trace rests on, run."""
+"""The examples in the docstrings of tracing, the tally and the numeric reference run."""
 
 from __future__ import annotations
 

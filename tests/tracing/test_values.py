@@ -1,4 +1,4 @@
-"""Formats by value: what is ternary, what is integers times a scale, and what is neither."""
+"""Formats by value: ternary weights, integers times a scale, and neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where numpy code does something: the tally, the scope and the side of what is counted."""
+"""The place of an operation of numpy code: its tally, scope and side."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _reduces(name: str) -> Count:
 
 
 def _operand_format(call: Call) -> str:
-    """Return the format that an elementwise operator works in: the widest of its operands'."""
+    """Return the format of an elementwise operator: the widest among those of its operands."""
     result = call.outputs[0].dtype
     if result is not torch.bool:
         return format_of(result)
