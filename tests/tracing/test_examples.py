@@ -9,7 +9,15 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["tally", "tracing", "reference.detection", "reference.bitlinear", "inputs.elementwise"]
+    "name",
+    [
+        "tally",
+        "tracing",
+        "reference.detection",
+        "reference.bitlinear",
+        "reference.quantizers",
+        "inputs.elementwise",
+    ],
 )
 def test_examples_run(name: str) -> None:
     found = doctest.testmod(importlib.import_module(f"bitnet_hw.{name}"))
