@@ -1,6 +1,7 @@
 """BitLinear in numpy: quantize, multiply exactly in integers, rescale.
 
-The module `quantizers` describes the forms of the arithmetic. All floating-point values are float32.
+The module `quantizers` describes the forms of the arithmetic. All floating-point values are
+float32.
 """
 
 from __future__ import annotations
