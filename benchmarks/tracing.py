@@ -1,8 +1,8 @@
 """CPU time of traced forward passes against PyTorch's FlopCounterMode and against no counter.
 
-The same models, inputs and process; the three alternate, and the least CPU time of each counts.
-Tracing may take at most twice FlopCounterMode's time; exit code 1 otherwise. Needs the extra
-`torch`.
+The three run the same models on the same inputs in one process, in turn; the least CPU time of each
+counts. Tracing may take at most twice FlopCounterMode's time; the exit code is 1 otherwise. Needs
+the extra `torch`.
 
 Usage: python benchmarks/tracing.py [--rounds N]
 """
@@ -39,7 +39,7 @@ class StraightThroughBitLinear(torch.nn.Linear):
 
 
 def models() -> Iterator[tuple[str, torch.nn.Module, torch.Tensor, int]]:
-    """Yield models of several kinds, each with an input and the passes of a block."""
+    """Yield models of several kinds, each with an input and the number of passes in a block."""
     config = transformers.LlamaConfig(
         hidden_size=1024, intermediate_size=2816, num_hidden_layers=8, num_attention_heads=16,
         num_key_value_heads=4, vocab_size=8192, attn_implementation="sdpa",
@@ -57,7 +57,7 @@ def models() -> Iterator[tuple[str, torch.nn.Module, torch.Tensor, int]]:
                 module.weight.copy_((module.weight / scale).round().clamp(-1, 1) * scale)
     yield "ternary weights, 128 tokens", llama, torch.randint(8192, (1, 128)), 1
     yield "ternary weights, 1 token x 8", llama, torch.randint(8192, (1, 1)), 8
-    # Each matrix is read once to compute, and once to count its zeros: a second pass would not.
+    # The worst case: the first pass reads each matrix to count its zeros, and later ones do not.
     yield "ternary weights, 1 token", llama, torch.randint(8192, (1, 1)), 1
     for name, module in list(llama.named_modules()):
         if isinstance(module, torch.nn.Linear) and name != "lm_head":
@@ -73,7 +73,7 @@ def models() -> Iterator[tuple[str, torch.nn.Module, torch.Tensor, int]]:
 
 
 class _Masked(torch.nn.Module):
-    """A model that is given an attention mask: without one, mask code fails on meta."""
+    """A model with a given attention mask: without one, mask code fails on the meta device."""
 
     def __init__(self, model: torch.nn.Module, mask: torch.Tensor) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ def least_times(
 
 
 def main() -> int:
-    """Print a line a model; exit with 1 if tracing is slower than allowed."""
+    """Print a line per model; return 1 if tracing is slower than allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
@@ -117,7 +117,7 @@ def main() -> int:
         plain, flops, traced = least_times(model, ids, passes, rounds)
         worst = max(worst, traced / flops)
         print(f"{name:32} {plain:9.4f} {flops:9.4f} {traced:9.4f} {traced / flops:6.2f}")
-    print(f"worst ratio {worst:.2f}, at most {_LIMIT:g} wanted")
+    print(f"worst ratio {worst:.2f}, limit {_LIMIT:g}")
     return int(worst > _LIMIT)
 
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-Operation = Literal[
-    "mul", "add", "ternary-add", "compare", "exp", "div", "rsqrt", "round", "bit", "mac"
-]
+from .errors import InputError, ToolMissingError
+from .inputs.elementwise import Operation as Operation  # part of a key: importers find it here
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 Side = Literal["token", "weight"]
 
 
 class Key(NamedTuple):
-    """What one row of a tally counts.
+    """The key of one row of a tally.
 
     Attributes
     ----------
     scope : str
         Layer or module path.
     role : str
-        What the operation is for: qkv, attention-score, ffn-down, lm-head, norm, quantize ...
+        Purpose of the operation: qkv, attention-score, ffn-down, lm-head, norm, quantize ...
     operation : str
-        ``ternary-add`` is an addition or subtraction that a ternary or binary weight chooses.
-        ``mac`` only stands in priced rows: a whole MAC in place of its parts.
+        ``ternary-add`` is an addition or subtraction that a ternary or binary weight selects.
+        ``mac`` appears in priced rows only: a whole MAC in place of its parts.
     format : str
         Format of the operands; ``int8*int4`` where they differ.
     accumulator : str
-        Format of the adder that takes the result, empty where the convention gives it no width of
-        its own or the operation is no addition.
+        Format of the adder that takes the result; empty where the convention gives the adder no
+        width of its own, or the operation is not an addition.
     side : str
         ``token``: done for every token. ``weight``: done once for the weights, and foldable.
     """
@@ -42,7 +46,7 @@ class Key(NamedTuple):
 
 
 class MacKey(NamedTuple):
-    """The formats of a MAC: one product of the matrix products, whatever performs it."""
+    """The formats of a MAC: one term of a matrix product, whatever performs it."""
 
     scope: str
     role: str
@@ -57,11 +61,11 @@ class AddOnlyWork(NamedTuple):
     Attributes
     ----------
     logical_additions : float
-        max(z - 1, 0) a dot product with z non-zero weights.
+        max(z - 1, 0) per dot product with z non-zero weights.
     non_zero_terms : float
-        z a dot product: the census figure.
+        z per dot product: the census figure.
     executed_adder_slots : float
-        ceil(K / L) * L a dot product on L lanes, zeros and padding included.
+        ceil(K / L) * L per dot product on L lanes, zeros and padding included.
     """
 
     logical_additions: float = 0.0
@@ -74,22 +78,67 @@ class AddOnlyWork(NamedTuple):
 
 
 class OpTally:
-    """Counts by key. Tidy: one count a row.
+    """Counts by key, one count per row.
+
+    Two tallies of the same class are equal if they count the same.
 
     Attributes
     ----------
     counts : mapping of Key to int
         Operations.
     mac_counts : mapping of MacKey to int
-        MACs, m n p of every matrix product; what `counts` says of them as muls and adds.
+        MACs, m n p of every matrix product, which `counts` holds as multiplications and additions.
     add_only : AddOnlyWork
         The three numbers of add-only products.
+
+    Examples
+    --------
+    >>> tally = OpTally()
+    >>> tally.add(Key("layers.0", "norm", "mul", "fp16"), 3 * 64)
+    >>> tally.add(Key("layers.0", "norm", "rsqrt", "fp16"), 1)
+    >>> tally
+    OpTally of 2 rows
+      MACs                0
+      multiplications   192
+      additions           0
+      other operations    1
+    >>> tally.by("operation")
+    {('mul',): 192, ('rsqrt',): 1}
     """
 
     def __init__(self) -> None:
         self.counts: defaultdict[Key, int] = defaultdict(int)
         self.mac_counts: defaultdict[MacKey, int] = defaultdict(int)
         self.add_only = AddOnlyWork()
+
+    __hash__ = None  # type: ignore[assignment]  # a tally grows, so that it has no lasting hash
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._content() == other._content()
+
+    def _content(self) -> tuple[object, ...]:
+        """Return what two equal tallies have in common."""
+        # To read a missing key of a defaultdict leaves a zero behind.
+        counts = {key: count for key, count in self.counts.items() if count}
+        macs = {key: count for key, count in self.mac_counts.items() if count}
+        return counts, macs, self.add_only
+
+    def __repr__(self) -> str:
+        lines = {name: f"{count:,}" for name, count in self.totals().items()}
+        wide, long = max(map(len, lines)), max(map(len, lines.values()))
+        body = "".join(f"\n  {name:{wide}}  {text:>{long}}" for name, text in lines.items())
+        return f"{type(self).__name__} of {len(self.counts)} rows{body}"
+
+    def _repr_html_(self) -> str:
+        """Return the totals as a table, for notebooks."""
+        rows = "".join(
+            f'<tr><th>{escape(name)}</th><td style="text-align: right">{count:,}</td></tr>'
+            for name, count in self.totals().items()
+        )
+        title = f"{type(self).__name__} of {len(self.counts)} rows"
+        return f"<table><caption>{title}</caption><tbody>{rows}</tbody></table>"
 
     @property
     def macs(self) -> int:
@@ -102,13 +151,34 @@ class OpTally:
             self.counts[key] += count
 
     def total(self, *operations: Operation) -> int:
-        """Return the count of some operations, or of all."""
+        """Return the count of the given operations, or of all."""
         return sum(
             n for key, n in self.counts.items() if not operations or key.operation in operations
         )
 
+    def totals(self) -> dict[str, int]:
+        """Return MACs, multiplications, additions and all other operations, by name."""
+        multiplications, additions = self.total("mul"), self.total("add", "ternary-add")
+        return {
+            "MACs": self.macs,
+            "multiplications": multiplications,
+            "additions": additions,
+            "other operations": self.total() - multiplications - additions,
+        }
+
     def by(self, *fields: str) -> dict[tuple[str, ...], int]:
-        """Return counts summed over every field of `Key` but those named."""
+        """Return counts summed over every field of `Key` but those named.
+
+        Raises
+        ------
+        InputError
+            If there is no such field.
+        """
+        for name in fields:
+            if name not in Key._fields:
+                raise InputError(
+                    f"a tally has no field {name!r} to group by; known: {', '.join(Key._fields)}"
+                )
         places = [Key._fields.index(name) for name in fields]
         sums: dict[tuple[str, ...], int] = {}
         for key, count in self.counts.items():
@@ -124,9 +194,38 @@ class OpTally:
         return sums
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield one mapping a row, for CSV and JSON."""
+        """Yield one mapping per row, for CSV and JSON: the fields of `Key`, and ``count``."""
         for key, count in self.counts.items():
             yield {**key._asdict(), "count": count}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows as a data frame: a column per field of `Key`, and ``count``.
+
+        Raises
+        ------
+        ToolMissingError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ToolMissingError(
+                "a data frame of a tally needs pandas: pip install pandas"
+            ) from None
+        return pd.DataFrame(list(self.rows()), columns=[*Key._fields, "count"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return totals, MACs by role, add-only work and rows as plain data, for JSON."""
+        totals = self.totals()
+        return {
+            "macs": totals["MACs"],
+            "multiplications": totals["multiplications"],
+            "additions": totals["additions"],
+            "other_operations": totals["other operations"],
+            "macs_by_role": self.macs_by_role(),
+            "add_only": self.add_only._asdict(),
+            "rows": list(self.rows()),
+        }
 
     def merged(self, other: OpTally) -> OpTally:
         """Return the sum of two tallies."""

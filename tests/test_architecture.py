@@ -19,8 +19,8 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
     ("errors", "units", "files", "energy_tables"),
-    ("tally",),
     ("inputs",),
+    ("tally",),
     ("prices", "reference", "census", "tracing", "rtl", "gates"),
     ("cost",),
     ("measurement", "report", "zigzag"),
@@ -49,6 +49,7 @@ CONFINED = {
     "torch": {"tracing"},
     "transformers": {"tracing"},
     "safetensors": {"census"},
+    "pandas": {"tally", "cost"},
 }
 
 

@@ -1,4 +1,4 @@
-"""``bitnet-hw count --trace``: the count of a model that runs."""
+"""``bitnet-hw count --trace``: the count of a running model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import click
 
 from ..errors import InputError
 from ..tally import OpTally
-from ..tracing.callables import TracedCall, trace_callable
+from ..tracing.torch_models.callables import TracedCall, trace_callable
 from ..units import quantity
 from .output import Column, numbers, print_csv, print_json, print_table
 
 
 def refuse_closed_form_options(context: click.Context) -> None:
-    """Refuse what describes a model, a scheme or a machine: a trace takes them as they run.
+    """Refuse options that describe a model, a scheme or a machine: the traced code decides those.
 
     Raises
     ------
     InputError
-        Naming the first such option.
+        If one is given, with its name.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -60,10 +60,13 @@ def count_traced(
             declared[pattern] = float(text)
         except ValueError:
             raise InputError(
-                f"--weight-zeros {pattern}={text}: {text!r} is no fraction from 0 to 1"
+                f"--weight-zeros {pattern}={text}: {text!r} is not a fraction from 0 to 1"
             ) from None
     formats = _pairs("--activations", activations)
-    call = trace_callable(reference, strict=strict, weight_zeros=declared, activations=formats)
+    try:
+        call = trace_callable(reference, strict=strict, weight_zeros=declared, activations=formats)
+    except InputError as error:
+        raise InputError(f"--trace: {error}") from error
     rows = list(call.tally.with_weight_work().rows())
     if form == "json":
         print_json(_as_json(reference, schema, call, rows))
@@ -87,6 +90,7 @@ def _as_json(
     reference: str, schema: int, call: TracedCall, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     tally = call.tally
+    totals = tally.totals()
     return {
         "schema": schema,
         "model": call.model,
@@ -94,9 +98,9 @@ def _as_json(
         "convention": "traced",
         "scenario": {"phase": "trace", "callable": reference},
         "lanes": None,
-        "macs": tally.macs,
-        "multiplications": tally.total("mul"),
-        "additions": tally.total("add", "ternary-add"),
+        "macs": totals["MACs"],
+        "multiplications": totals["multiplications"],
+        "additions": totals["additions"],
         "macs_by_role": tally.macs_by_role(),
         "add_only": _add_only(tally),
         "rows": rows,
@@ -121,14 +125,8 @@ def _print(reference: str, call: TracedCall) -> None:
     counts = tally.by("role", "operation", "format", "accumulator")
     columns: list[str | Column] = ["role", "operation", "operands", "adder", *numbers("count")]
     print_table(columns, [[*key, f"{number:,}"] for key, number in sorted(counts.items())])
-    multiplications, additions = tally.total("mul"), tally.total("add", "ternary-add")
-    totals = {
-        "MACs": tally.macs,
-        "multiplications": multiplications,
-        "additions": additions,
-        "other operations": tally.total() - multiplications - additions,
-        "on stored tensors alone (kept apart)": tally.weight_work.total(),
-    }
+    totals = OpTally.totals(tally)
+    totals["on stored tensors alone (kept apart)"] = tally.weight_work.total()
     print_table(
         ["total", *numbers("count"), ""],
         [[name, f"{number:,}", quantity(number, "")] for name, number in totals.items()],
@@ -141,10 +139,11 @@ def _print(reference: str, call: TracedCall) -> None:
             f"(zeros by value, or declared: {found['weight_zeros']:.3g} of the weights)"
         )
     for (scope, operator), calls in tally.unknown.items():
-        click.echo(f"no formula, not counted: {operator} in {scope}, {calls} calls")
+        click.echo(f"no formula, not counted: {operator} in {scope}, calls: {calls}")
     if tally.undeclared:
         first = min(tally.undeclared)
         click.echo(
-            f"counted as dense, for want of values: the stored weights of {len(tally.undeclared)} "
-            f"modules ({first} ...); declare ternary ones with --weight-zeros"
+            f"counted as dense, since they have no values: the stored weights of "
+            f"{len(tally.undeclared)} modules ({first} ...); declare ternary ones with "
+            "--weight-zeros"
         )

@@ -1,1 +1,1 @@
-"""The numeric reference that hardware is held against."""
+"""The numeric reference that hardware is compared with, and detection of formats by value."""

@@ -1,171 +1,30 @@
 """BitLinear in numpy: quantize, multiply exactly in integers, rescale.
 
-Two papers and one family of released models define the arithmetic, and they differ:
-
-* **b1** (Wang et al., BitNet, arXiv 2310.11453, eq. 1 to 12): binary weights, LayerNorm before
-  the quantizer.
-* **b1.58, paper form** (Ma et al., arXiv 2402.17764): ternary weights, activations scaled to
-  plus or minus ``2**(bits - 1)``.
-* **b1.58, released form** (the published checkpoints and Hugging Face ``transformers``): the
-  scales are ``1 / mean|W|`` and ``127 / max|x|``, each denominator held above 1e-5.
-
-Everything floating is float32. A quantizer returns integer codes and the number they were
-multiplied by, so that ``real = codes / multiplier`` and one division rescales a product.
+The module `quantizers` describes the forms of the arithmetic. All floating-point values are
+float32.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from .quantizers import (
+    Float32Array,
+    Form,
+    Quantized,
+    layer_norm,
+    quantize_activations,
+    quantize_weights_b1,
+    quantize_weights_b158,
+)
 
-Int8Array = NDArray[np.int8]
-Float32Array = NDArray[np.float32]
-Form = Literal["paper", "released"]
-Granularity = Literal["token", "tensor"]
-
-#: Keeps a denominator from zero. The released models use this value; the papers write only "a
-#: small number".
-EPSILON = np.float32(1e-5)
-
-#: float32 holds every integer up to here, and so does every partial sum of a BLAS product whose
-#: terms cannot add up to more.
+#: float32 holds every integer up to this one. A BLAS product of integers is exact if the sum of the
+#: magnitudes of its terms stays below.
 _EXACT_FLOAT32 = 1 << 24
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """Integer codes with the scale that made them.
-
-    Attributes
-    ----------
-    codes : numpy.ndarray
-        int8, the shape of what was quantized.
-    multiplier : numpy.ndarray
-        float32; ``codes / multiplier`` approximates the real values. Shape ``()`` for one scale
-        a tensor, ``(..., 1)`` for one a token.
-    """
-
-    codes: Int8Array
-    multiplier: Float32Array
-
-
-def quantize_weights_b1(weights: ArrayLike) -> Quantized:
-    """Binarise weights about their mean.
-
-    ``Sign(W - mean(W))``, where a value that is not positive maps to -1, with the scale
-    ``beta = mean|W|`` (arXiv 2310.11453, eq. 1 to 3 and 12).
-
-    Parameters
-    ----------
-    weights : array_like
-        Real, any shape; one scale covers all of it.
-
-    Returns
-    -------
-    Quantized
-        Codes -1 and +1; multiplier ``1 / beta``.
-    """
-    real = _as_real(weights, "weights")
-    codes = np.where(real - real.mean() > 0, np.int8(1), np.int8(-1))
-    return Quantized(codes, _reciprocal(np.abs(real).mean()))
-
-
-def quantize_weights_b158(weights: ArrayLike, form: Form = "released") -> Quantized:
-    """Make weights ternary by their mean magnitude ``gamma = mean|W|``.
-
-    Parameters
-    ----------
-    weights : array_like
-        Real, any shape; one scale covers all of it.
-    form : {"paper", "released"}
-        ``paper``: ``RoundClip(W / (gamma + eps), -1, 1)`` and the scale gamma (arXiv 2402.17764,
-        eq. 1 to 3). ``released``: ``round(W * s)`` clamped to -1 and 1, with
-        ``s = 1 / max(gamma, eps)``, which is also the scale. Both round half to even.
-
-    Returns
-    -------
-    Quantized
-        Codes -1, 0 and +1.
-
-    Raises
-    ------
-    InputError
-        If the form is unknown, or the weights are empty or not finite.
-    """
-    _check_form(form)
-    real = _as_real(weights, "weights")
-    gamma = np.abs(real).mean()
-    multiplier = _reciprocal(gamma)
-    scaled = real / (gamma + EPSILON) if form == "paper" else real * multiplier
-    return Quantized(np.clip(np.rint(scaled), -1, 1).astype(np.int8), multiplier)
-
-
-def quantize_activations(
-    activations: ArrayLike,
-    *,
-    bits: int = 8,
-    form: Form = "released",
-    per: Granularity = "token",
-) -> Quantized:
-    """Quantize activations symmetrically by their largest magnitude, without a zero point.
-
-    Parameters
-    ----------
-    activations : array_like
-        Real, shape (..., K).
-    bits : int
-        Width of a code, 2 to 8.
-    form : {"paper", "released"}
-        With ``Q = 2**(bits - 1)`` and ``gamma = max|x|``. ``paper``: ``x * Q / gamma`` clipped
-        to the open interval between -Q and Q (arXiv 2310.11453, eq. 4 and 5; arXiv 2402.17764
-        takes it over). The paper names no rounding; here it is to the nearest integer inside
-        that interval, half to even. ``released``: ``x * (Q - 1) / max(gamma, eps)``, rounded
-        half to even, clamped to -Q and Q - 1.
-    per : {"token", "tensor"}
-        One scale for each vector of K, or one for all (b1 in training).
-
-    Returns
-    -------
-    Quantized
-        Codes of the shape of `activations`; multiplier of shape (..., 1) or ().
-
-    Raises
-    ------
-    InputError
-        If an argument is out of range, or the activations are empty or not finite.
-    """
-    _check_form(form)
-    if not 2 <= bits <= 8:
-        raise InputError(f"activation bits must be 2 to 8, found {bits}")
-    if per not in ("token", "tensor"):
-        raise InputError(f"per must be 'token' or 'tensor', found {per!r}")
-    real = _as_real(activations, "activations")
-    if real.ndim == 0:
-        raise InputError("activations must have at least one axis, found a scalar")
-    magnitude = np.abs(real)
-    gamma = magnitude.max(axis=-1, keepdims=True) if per == "token" else magnitude.max()
-    q = 1 << (bits - 1)
-    top, low = (q, 1 - q) if form == "paper" else (q - 1, -q)
-    # The reciprocal first, as torch divides a scalar by a tensor: the released models' own bits.
-    multiplier = np.asarray(np.float32(top) * _reciprocal(gamma), dtype=np.float32)
-    codes = np.clip(np.rint(real * multiplier), low, q - 1)
-    return Quantized(codes.astype(np.int8), multiplier)
-
-
-def layer_norm(activations: ArrayLike, epsilon: float = 1e-5) -> Float32Array:
-    """Normalise each vector of the last axis to mean 0 and variance 1, without parameters.
-
-    The SubLN of b1 (arXiv 2310.11453, eq. 11). Shape and order of the input are kept.
-    """
-    real = _as_real(activations, "activations")
-    centred = real - real.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + np.float32(epsilon)), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -176,6 +35,11 @@ class PreparedWeights:
     ----------
     codes : numpy.ndarray
         Integers, shape (N, K).
+
+    Raises
+    ------
+    InputError
+        If the codes are not a matrix of integers, or are empty.
     """
 
     codes: NDArray[np.integer]
@@ -208,8 +72,8 @@ def integer_gemm(
 ) -> NDArray[np.integer]:
     """Multiply integers exactly: ``activations @ weights.T``.
 
-    A float32 BLAS product of integers is exact while no partial sum can pass 2**24. K is split
-    so that each part keeps below that; ternary or binary weights with int8 activations need no
+    A float32 BLAS product of integers is exact as long as no partial sum can exceed 2**24. K is
+    split so that each part stays below; ternary or binary weights with int8 activations need no
     split up to K = 131072.
 
     Parameters
@@ -217,8 +81,8 @@ def integer_gemm(
     activations : numpy.ndarray
         Integers, shape (..., K).
     weights : PreparedWeights or numpy.ndarray
-        Shape (N, K). Prepare weights that are used more than once: converting them costs ten
-        times a product with one vector.
+        Integers, shape (N, K). Prepare weights that are used more than once: their conversion
+        takes ten times as long as a product with one vector.
 
     Returns
     -------
@@ -228,7 +92,12 @@ def integer_gemm(
     Raises
     ------
     InputError
-        If a dtype is not integer, the lengths K differ, or one product alone passes 2**24.
+        If a dtype is not integer, the lengths K differ, or a single product exceeds 2**24.
+
+    Examples
+    --------
+    >>> integer_gemm(np.array([[127, -128]], np.int8), np.array([[1, -1], [0, 1]], np.int8))
+    array([[ 255, -128]], dtype=int32)
     """
     prepared = weights if isinstance(weights, PreparedWeights) else PreparedWeights(weights)
     if not np.issubdtype(activations.dtype, np.integer):
@@ -239,7 +108,7 @@ def integer_gemm(
             f"{prepared.codes.shape}: the last axes must be equal"
         )
     k = prepared.inputs
-    # Scanning int8 activations for their maximum would buy nothing: 128 bounds them.
+    # int8 activations need no search for their maximum: 128 bounds them.
     magnitude = 128 if activations.dtype == np.int8 else _max_magnitude(activations)
     term = magnitude * prepared._max_magnitude
     if term > _EXACT_FLOAT32:
@@ -249,10 +118,10 @@ def integer_gemm(
 
     leading = activations.shape[:-1]
     flat = activations.reshape(-1, k).astype(np.float32)
-    # A single token goes through the matrix-vector routine, which reads the weights in order.
+    # A single token takes the matrix-vector routine, which reads the weights in order.
     left = flat[0] if flat.shape[0] == 1 else flat
-    # Vector kernels compute on padding beyond the operands too, and some BLAS builds then raise
-    # flags for values that are no result. Ours are finite integers below 2**24.
+    # Vector kernels also compute on padding beyond the operands, and some BLAS builds then raise
+    # flags for values outside the result. The results are finite integers below 2**24.
     with np.errstate(all="ignore"):
         product = (left[..., :part] @ prepared._float32[:, :part].T).astype(dtype)
         for start in range(part, k, part):
@@ -264,16 +133,27 @@ def integer_gemm(
 def rescale(
     product: NDArray[np.integer], activations: Quantized, weight_multiplier: Float32Array
 ) -> Float32Array:
-    """Turn integer sums back into real outputs, with one float32 division each.
+    """Turn integer sums back into real outputs, with one float32 division per output.
 
     Parameters
     ----------
     product : numpy.ndarray
         Integer sums, shape (..., N).
     activations : Quantized
-        What was multiplied; its multiplier has shape (..., 1) or ().
+        The left operand of the product; its multiplier has shape (..., 1) or ().
     weight_multiplier : numpy.ndarray
         float32, shape ().
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (..., N).
+
+    Examples
+    --------
+    >>> x = Quantized(np.array([[127, -64]], np.int8), np.array([[63.5]], np.float32))
+    >>> rescale(np.array([[191]]), x, np.float32(2.0))
+    array([[1.503937]], dtype=float32)
     """
     divisor = activations.multiplier * weight_multiplier
     return np.asarray(product.astype(np.float32) / divisor, dtype=np.float32)
@@ -281,22 +161,30 @@ def rescale(
 
 @dataclass(frozen=True)
 class BitLinear:
-    """A linear layer of BitNet at inference, ready to be applied.
+    """A linear layer of BitNet at inference.
 
-    Build one with `b1` or `b158`, or directly from the codes of a checkpoint.
+    Build one with `b1` or `b158` from real weights, or directly from the codes of a checkpoint.
 
     Attributes
     ----------
     weights : PreparedWeights
         Codes of shape (N, K).
     multiplier : numpy.ndarray
-        float32, shape (): what the real weights were multiplied by.
+        float32, shape (): ``codes / multiplier`` approximates the real weights.
     bits : int
         Width of the activation codes.
     form : {"paper", "released"}
         Of the activation quantizer.
     normalise : bool
-        Whether a parameter-free LayerNorm stands before the quantizer, as in b1.
+        Whether a parameter-free LayerNorm precedes the quantizer, as in b1.
+
+    Examples
+    --------
+    >>> layer = BitLinear.b158([[0.5, -0.5, 0.0, 1.0]])
+    >>> layer.weights.codes
+    array([[ 1, -1,  0,  1]], dtype=int8)
+    >>> layer([1.0, -1.0, 1.0, 2.0])
+    array([2.007874], dtype=float32)
     """
 
     weights: PreparedWeights
@@ -319,7 +207,7 @@ class BitLinear:
         return cls(PreparedWeights(quantized.codes), quantized.multiplier, bits, form=form)
 
     def quantize(self, activations: ArrayLike) -> Quantized:
-        """Return the codes that enter the integer product; shapes (..., K) and (..., 1)."""
+        """Return the codes and multiplier of activations; shapes (..., K) and (..., 1)."""
         real = layer_norm(activations) if self.normalise else activations
         return quantize_activations(real, bits=self.bits, form=self.form)
 
@@ -344,24 +232,6 @@ class BitLinear:
         quantized = self.quantize(activations)
         product = integer_gemm(quantized.codes, self.weights)
         return rescale(product, quantized, self.multiplier)
-
-
-def _as_real(values: ArrayLike, what: str) -> Float32Array:
-    real = np.asarray(values, dtype=np.float32)
-    if real.size == 0:
-        raise InputError(f"{what} are empty, shape {real.shape}")
-    if not np.isfinite(real).all():
-        raise InputError(f"{what} contain NaN or infinity")
-    return real
-
-
-def _reciprocal(gamma: Float32Array | np.float32) -> Float32Array:
-    return np.asarray(np.float32(1) / np.maximum(gamma, EPSILON), dtype=np.float32)
-
-
-def _check_form(form: str) -> None:
-    if form not in ("paper", "released"):
-        raise InputError(f"form must be 'paper' or 'released', found {form!r}")
 
 
 def _max_magnitude(codes: NDArray[np.integer]) -> int:

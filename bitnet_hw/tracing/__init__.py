@@ -1,6 +1,8 @@
-"""Counts of what really runs: the tally of a PyTorch model or of numpy code.
+"""Counts of code that runs: the tally of a PyTorch model or of numpy code.
 
-Neither PyTorch nor numpy is loaded before a trace begins.
+`torch_models` and `numpy_code` are the two front ends. Both fill a `record.TracedTally`, by the
+tables in `formulas` and the formats that `values` reads off. Neither PyTorch nor numpy is loaded
+before a trace begins.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from ..errors import InputError, ToolMissingError
 if TYPE_CHECKING:
     import torch
 
-    from .arrays import ArrayTally
+    from .numpy_code.arrays import ArrayTally
     from .record import TracedTally
 
 
@@ -27,25 +29,22 @@ def trace(
 ) -> AbstractContextManager[TracedTally]:
     """Count what a PyTorch model computes within a block, operator by operator.
 
-    >>> with bitnet_hw.trace(model) as tally:  # doctest: +SKIP
-    ...     model(tokens)
-    >>> tally.total("ternary-add"), tally.macs  # doctest: +SKIP
-
-    The model runs as it is and its outputs are the same to the last bit. See docs/tracing.md for
-    what each operator counts.
+    The model runs as it is and its outputs are the same to the last bit. docs/tracing.md lists what
+    each operator counts.
 
     Parameters
     ----------
     model : torch.nn.Module
         On a device with values (CPU), or on the meta device.
     strict : bool
-        Whether an operator without a formula is an error at the end of the block; it is listed in
-        the tally's `unknown` otherwise.
+        Whether an operator without a formula is an error at the end of the block. Otherwise the
+        tally lists it in `unknown`.
     weight_zeros : mapping of str to float, optional
         Pattern of module path (``model.layers.*``) -> fraction of zeros: the stored weights of
-        products there are ternary. For weights without values, that is on the meta device, alone.
+        products there are ternary. For weights without values only, that is on the meta device.
     activations : mapping of str to str, optional
-        Pattern of module path -> number format of what meets such weights, ``int8`` for instance.
+        Pattern of module path -> number format of the activations that such weights multiply,
+        ``int8`` for instance.
 
     Returns
     -------
@@ -57,8 +56,17 @@ def trace(
     ToolMissingError
         If PyTorch is not installed.
     InputError
-        If `model` is no module, a declared fraction or format makes no sense, or a strict trace
-        meets operators without a formula.
+        If `model` is not a module, a declared fraction or format makes no sense, or a strict
+        trace meets operators without a formula.
+
+    Examples
+    --------
+    >>> import bitnet_hw, torch  # doctest: +SKIP
+    >>> model = torch.nn.Linear(64, 32, bias=False)  # doctest: +SKIP
+    >>> with bitnet_hw.trace(model) as tally:  # doctest: +SKIP
+    ...     model(torch.ones(2, 64))
+    >>> tally.macs  # doctest: +SKIP
+    4096
     """
     try:
         import torch
@@ -69,16 +77,13 @@ def trace(
     if not isinstance(model, torch.nn.Module):
         hint = "; trace_numpy traces numpy code" if not isinstance(model, type) else ""
         raise InputError(f"trace takes a torch.nn.Module, found {type(model).__name__}{hint}")
-    from .pytorch import trace_model
+    from .torch_models.tracer import trace_model
 
     return trace_model(model, strict, weight_zeros or {}, activations or {})
 
 
 def trace_numpy(*, strict: bool = False) -> AbstractContextManager[ArrayTally]:
     """Count what numpy code computes on the arrays that a block marks as its inputs.
-
-    >>> with bitnet_hw.trace_numpy() as tally:  # doctest: +SKIP
-    ...     y = layer(tally.input(x))
 
     Parameters
     ----------
@@ -94,7 +99,18 @@ def trace_numpy(*, strict: bool = False) -> AbstractContextManager[ArrayTally]:
     ------
     InputError
         If a strict trace meets functions without a formula.
+
+    Examples
+    --------
+    Four dot products with three non-zero weights each are two additions each:
+
+    >>> import numpy as np
+    >>> weights = np.array([[1.0, -1.0, 0.0, 1.0]] * 4)
+    >>> with trace_numpy() as tally, tally.scope("layers.0.q_proj"):
+    ...     y = weights @ tally.input(np.ones(4))
+    >>> tally.macs_by_role(), tally.total("ternary-add"), tally.total("mul")
+    ({'qkv': 16}, 8, 0)
     """
-    from .arrays import trace_arrays
+    from .numpy_code.arrays import trace_arrays
 
     return trace_arrays(strict)

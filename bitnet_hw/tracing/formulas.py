@@ -1,24 +1,25 @@
-"""How many operations an elementwise operator, a reduction or a fused function performs.
+"""Operations of elementwise operators, reductions and fused functions.
 
-By the names that PyTorch has for them; `NUMPY_NAMES` maps numpy's. Functions that the closed form
-knows too (``elementwise.yaml``) are written out the same way here.
+Operators go by PyTorch's names for them; `NUMPY_NAMES` maps numpy's. Both front ends read these
+tables. Functions that the closed form knows too come from ``elementwise.yaml``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..inputs.elementwise import elementwise_functions
 from ..inputs.roles import module_role
 from ..tally import Operation
 
 Counts = Mapping[Operation, int]
 
-_TANH: Counts = {"mul": 1, "exp": 1, "add": 2, "div": 1}  # 1 - 2 / (exp(2 u) + 1)
+_WRITTEN = elementwise_functions().functions
 # Range reduction (times 2/pi, round, subtract), then a polynomial of degree 4 with the same number
 # of steps whatever the quadrant.
 _CIRCLE: Counts = {"mul": 5, "add": 5, "round": 1}
 
-#: Operator -> operations an element of the result. A change of sign or of the sign bit is free.
+#: Operator -> operations per element of the result. A change of sign or of the sign bit is free.
 ELEMENTWISE: dict[str, Counts] = {
     "add": {"add": 1},
     "sub": {"add": 1},
@@ -36,11 +37,11 @@ ELEMENTWISE: dict[str, Counts] = {
     "exp": {"exp": 1},
     "exp2": {"exp": 1},
     "expm1": {"exp": 1, "add": 1},
-    "tanh": _TANH,
-    "sigmoid": {"exp": 1, "add": 1, "div": 1},
-    "silu": {"exp": 1, "add": 1, "div": 1},
-    "gelu": {"mul": 6, "add": 4, "exp": 1, "div": 1},
-    "relu": {"compare": 1},
+    "tanh": _WRITTEN["tanh"].element,
+    "sigmoid": _WRITTEN["sigmoid"].element,
+    "silu": _WRITTEN["silu"].element,
+    "gelu": _WRITTEN["gelu"].element,
+    "relu": _WRITTEN["relu"].element,
     "leaky_relu": {"compare": 1, "mul": 1},
     "hardtanh": {"compare": 2},
     "cos": _CIRCLE,
@@ -83,7 +84,7 @@ ELEMENTWISE: dict[str, Counts] = {
     "masked_fill": {},
 }
 
-#: Reduction -> (what joins two elements, operations an element, operations a result). n elements
+#: Reduction -> (what joins two elements, operations per element, operations per result). n elements
 #: become one result in n - 1 steps.
 REDUCTIONS: dict[str, tuple[Operation, Counts, Counts]] = {
     "sum": ("add", {}, {}),
@@ -105,20 +106,51 @@ REDUCTIONS: dict[str, tuple[Operation, Counts, Counts]] = {
     "std": ("add", {"add": 2, "mul": 1}, {"mul": 3, "rsqrt": 1}),
 }
 
-#: Function -> (operations an element, operations a vector), as the closed form writes them out.
-#: The softmax lacks the scaling, which a model does in an operator of its own.
-VECTORS: dict[str, tuple[Counts, Counts]] = {
-    "softmax": ({"compare": 1, "add": 2, "exp": 1, "mul": 1}, {"div": 1}),
-    "layer_norm": ({"mul": 3, "add": 4}, {"mul": 2, "add": 1, "rsqrt": 1}),
-    "rms_norm": ({"mul": 3, "add": 1}, {"mul": 1, "add": 1, "rsqrt": 1}),
+#: Exponent -> operations of a power.
+_POWERS: dict[float, Counts] = {
+    0.5: {"rsqrt": 1, "mul": 1},
+    -0.5: {"rsqrt": 1},
+    -1.0: {"div": 1},
+    1.0: {},
+    2.0: {"mul": 1},
+    3.0: {"mul": 2},
+    4.0: {"mul": 2},
 }
 
-_SOFT = {"softmax": "softmax"}
+
+def power(exponent: float) -> Counts | None:
+    """Return the operations of a power with a known exponent, None without a formula."""
+    return _POWERS.get(exponent)
+
+
+#: A power of a constant: base ** x = 2 ** (x log2 base).
+POWER_OF_CONSTANT: Counts = {"mul": 1, "exp": 1}
+#: Division by a constant, whose reciprocal is a constant.
+DIVISION_BY_CONSTANT: Counts = {"mul": 1}
+
+
+def clamp(bounds: int) -> Counts:
+    """Return the operations of a clamp to one or two bounds."""
+    return {"compare": bounds}
+
+
+def _less(counts: Counts, **left_out: int) -> Counts:
+    return {name: each - left_out.get(name, 0) for name, each in counts.items()}
+
+
+#: Function -> (operations per element, operations per vector).
+VECTORS: dict[str, tuple[Counts, Counts]] = {
+    # The scaling of the scores is an operator of its own.
+    "softmax": (_less(_WRITTEN["softmax"].element, mul=1), _WRITTEN["softmax"].vector),
+    "layer_norm": (_WRITTEN["layernorm"].element, _WRITTEN["layernorm"].vector),
+    "rms_norm": (_WRITTEN["rmsnorm"].element, _WRITTEN["rmsnorm"].vector),
+}
+
 _ACTIVATIONS = ("silu", "gelu", "relu", "leaky_relu", "sigmoid", "tanh", "hardtanh", "threshold")
 _QUANTIZERS = ("round", "clamp", "clamp_min", "clamp_max")
-#: Operator -> role, where the operator alone tells it.
+#: Operator -> role, where the operator alone determines it.
 ROLES: dict[str, str] = {
-    **_SOFT,
+    "softmax": "softmax",
     **dict.fromkeys(_ACTIVATIONS, "activation"),
     **dict.fromkeys(_QUANTIZERS, "quantize"),
     "layer_norm": "norm",

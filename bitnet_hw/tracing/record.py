@@ -1,4 +1,4 @@
-"""What a trace yields: a tally, with the work on weights and the unknown operators beside it."""
+"""The result of a trace: a tally, with the work on weights and the unknown operators beside it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
 
 
 class Operand(NamedTuple):
-    """What is known of the numbers in one matrix operand.
+    """The format of the numbers in one matrix operand.
 
     Attributes
     ----------
     format : str
-        ``ternary`` or ``binary`` where the values are, ``int8`` or ``int4`` where they are
-        integers times a scale, and otherwise that of the array's own type.
+        ``ternary`` or ``binary`` if the values are, ``int8`` or ``int4`` if they are integers times
+        a scale, and otherwise the format of the array's own type.
     largest : int
         Largest magnitude of an integer operand, in units of its scale; 0 for a float.
     non_zeros, used_outputs : int, optional
-        Of a ternary or binary matrix of shape (outputs, K): its non-zero weights, and the outputs
-        that have any.
+        Of a ternary or binary matrix of shape (outputs, K): its non-zero weights, and the number of
+        outputs that have any.
     zeros : float
         Declared fraction of zeros of a ternary matrix without values.
     """
@@ -41,12 +41,12 @@ class Operand(NamedTuple):
 
     @property
     def add_only(self) -> bool:
-        """Whether a product with this operand is a choice of sign."""
+        """Whether a product with this operand only selects a sign or zero."""
         return self.format in ("ternary", "binary")
 
 
 class Place(NamedTuple):
-    """Where an operation was seen: module path, role, and on which side."""
+    """The place of an operation: module path, role and side."""
 
     scope: str
     role: str
@@ -56,16 +56,17 @@ class Place(NamedTuple):
 class TracedTally(OpTally):
     """The tally of a traced run: the work that depends on the input.
 
-    A tally like the closed form's, which `bitnet_hw.price_tally` takes too.
+    `bitnet_hw.price_tally` prices it like the closed form's.
 
     Attributes
     ----------
     weight_work : OpTally
-        What depends on stored tensors alone (quantizing or unpacking weights, tables of
-        positions, masks): the same for every input, so that it can be done once. Its rows have
-        side ``weight``; it is no part of the counts of this tally.
+        Work on stored tensors alone (quantizing or unpacking weights, tables of positions,
+        masks): the same for every input, so that it can be done once. Its rows have side
+        ``weight``, and the counts of this tally leave it out.
     unknown : mapping of (str, str) to int
-        (module path, operator) -> calls, for operators without a formula. They count as nothing.
+        (module path, operator) -> calls, for operators without a formula. The counts leave them
+        out.
     undeclared : set of str
         Module paths of products whose stored weights had neither values nor a declared fraction
         of zeros (the meta device), so that they count as dense.
@@ -77,12 +78,23 @@ class TracedTally(OpTally):
         self.unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.undeclared: set[str] = set()
 
+    def _content(self) -> tuple[object, ...]:
+        mine = super()._content()
+        return *mine, self.weight_work, dict(self.unknown), self.undeclared
+
+    def totals(self) -> dict[str, int]:
+        """Return the totals, with the work on stored tensors alone and the calls not counted."""
+        totals = {**super().totals(), "on stored tensors alone": self.weight_work.total()}
+        if self.unknown:
+            totals["calls without a formula"] = sum(self.unknown.values())
+        return totals
+
     def with_weight_work(self) -> OpTally:
-        """Return a tally of everything, rows of both sides."""
+        """Return one tally of the rows of both sides."""
         return self.merged(self.weight_work)
 
     def side(self, side: Side) -> OpTally:
-        """Return the tally that takes the work of a side."""
+        """Return the tally of a side."""
         return self if side == "token" else self.weight_work
 
     def steps(self, place: Place, form: str, counts: Mapping[Operation, int]) -> None:
@@ -99,16 +111,16 @@ class TracedTally(OpTally):
         Parameters
         ----------
         place : Place
-            Where.
+            Where they are computed.
         m : int
-            Vectors that meet each row of the weight operand.
+            Vectors that each row of the weight operand multiplies.
         k : int
             Reduction length.
         outputs : int
             Rows of the weight operand, over all batches.
         activation, weight : Operand
-            The two operands. A float one makes the product a float product, unless the other
-            is ternary or binary.
+            The two operands. A float operand makes the product a float product, unless the other
+            operand is ternary or binary.
         """
         if not m * k * outputs:
             return
@@ -154,7 +166,7 @@ def _product_formats(activation: Operand, weight: Operand, k: int) -> tuple[str,
     if weight.add_only:
         form = activation.format
     elif activation.is_float or weight.is_float:
-        # An integer that meets a float is made one first.
+        # An integer operand is converted to float first.
         form = activation.format if activation.is_float else weight.format
     else:
         same = activation.format == weight.format

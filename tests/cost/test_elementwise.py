@@ -1,4 +1,4 @@
-"""Elementwise functions, each run on numbers that count what is done with them."""
+"""Elementwise functions, each run on numbers that count the operations on them."""
 
 from __future__ import annotations
 
@@ -128,6 +128,8 @@ FUNCTIONS = {
     "layernorm": _layernorm,
     "softmax": _softmax,
     "softcap": _softcap,
+    "tanh": lambda x: [_tanh_from_twice(v * 2) for v in x],
+    "sigmoid": lambda x: [1 / (1 + v.exp()) for v in x],
     "rope": _rope,
     "residual": lambda x: [v + _Counted() for v in x],
     "bias": lambda x: [v + _Counted() for v in x],

@@ -15,11 +15,12 @@ from hypothesis.extra import numpy as hnp
 
 from bitnet_hw.errors import InputError
 from bitnet_hw.reference import bitlinear as bl
+from bitnet_hw.reference import quantizers as qz
 
 
 def test_b1_weights_by_hand() -> None:
     # Mean 0.25, mean magnitude 1.25; the value that equals the mean is not positive: -1.
-    quantized = bl.quantize_weights_b1([[0.25, -2.0], [2.5, 0.25]])
+    quantized = qz.quantize_weights_b1([[0.25, -2.0], [2.5, 0.25]])
     assert quantized.codes.tolist() == [[-1, -1], [1, -1]]
     assert float(quantized.multiplier) == pytest.approx(1 / 1.25)
 
@@ -28,36 +29,36 @@ def test_b158_forms_differ_where_epsilon_matters() -> None:
     # gamma = 0.5: the ratio is exactly 0.5 in the released form, which rounds half to even, and
     # just below it in the paper's; 0.75 / 0.5 = 1.5 is clipped to 1 in both.
     weights = np.array([0.25, -0.75, 0.75, 0.25], dtype=np.float32)
-    released = bl.quantize_weights_b158(weights, "released")
-    paper = bl.quantize_weights_b158(weights, "paper")
+    released = qz.quantize_weights_b158(weights, "released")
+    paper = qz.quantize_weights_b158(weights, "paper")
     assert released.codes.tolist() == paper.codes.tolist() == [0, -1, 1, 0]
     assert float(released.multiplier) == 2.0
     # Tiny weights: epsilon swallows them in the paper's form, the clamp scales them in the other.
     tiny = np.full(4, 2e-5, dtype=np.float32)
-    assert bl.quantize_weights_b158(tiny, "released").codes.tolist() == [1, 1, 1, 1]
-    assert bl.quantize_weights_b158(tiny, "paper").codes.tolist() == [1, 1, 1, 1]
+    assert qz.quantize_weights_b158(tiny, "released").codes.tolist() == [1, 1, 1, 1]
+    assert qz.quantize_weights_b158(tiny, "paper").codes.tolist() == [1, 1, 1, 1]
     tiny = np.full(4, 8e-6, dtype=np.float32)
-    assert bl.quantize_weights_b158(tiny, "released").codes.tolist() == [1, 1, 1, 1]
-    assert bl.quantize_weights_b158(tiny, "paper").codes.tolist() == [0, 0, 0, 0]
+    assert qz.quantize_weights_b158(tiny, "released").codes.tolist() == [1, 1, 1, 1]
+    assert qz.quantize_weights_b158(tiny, "paper").codes.tolist() == [0, 0, 0, 0]
 
 
 def test_activation_forms_at_the_ends_of_the_range() -> None:
     x = np.array([[1.0, -1.0, 0.5]], dtype=np.float32)
-    paper = bl.quantize_activations(x, form="paper")
-    released = bl.quantize_activations(x, form="released")
+    paper = qz.quantize_activations(x, form="paper")
+    released = qz.quantize_activations(x, form="released")
     assert paper.codes.tolist() == [[127, -127, 64]]  # 128 lies outside the open interval
     assert released.codes.tolist() == [[127, -127, 64]]  # 63.5 rounds half to even
     assert float(paper.multiplier[0, 0]) == 128.0
     assert float(released.multiplier[0, 0]) == 127.0
-    assert bl.quantize_activations(x, bits=4).codes.tolist() == [[7, -7, 4]]
+    assert qz.quantize_activations(x, bits=4).codes.tolist() == [[7, -7, 4]]
 
 
 def test_activation_scale_per_token_and_per_tensor() -> None:
     x = np.array([[1.0, 0.5], [4.0, -2.0]], dtype=np.float32)
-    token = bl.quantize_activations(x)
+    token = qz.quantize_activations(x)
     assert token.multiplier.shape == (2, 1)
     assert token.codes.tolist() == [[127, 64], [127, -64]]
-    tensor = bl.quantize_activations(x, per="tensor")
+    tensor = qz.quantize_activations(x, per="tensor")
     assert tensor.multiplier.shape == ()
     assert tensor.codes.tolist() == [[32, 16], [127, -64]]
 
@@ -72,8 +73,8 @@ def test_activation_scale_per_token_and_per_tensor() -> None:
     st.integers(2, 8),
     st.sampled_from(["paper", "released"]),
 )
-def test_activation_error_is_at_most_half_a_step(x: np.ndarray, bits: int, form: bl.Form) -> None:
-    quantized = bl.quantize_activations(x, bits=bits, form=form)
+def test_activation_error_is_at_most_half_a_step(x: np.ndarray, bits: int, form: qz.Form) -> None:
+    quantized = qz.quantize_activations(x, bits=bits, form=form)
     assert quantized.codes.shape == x.shape
     q = 1 << (bits - 1)
     assert np.abs(quantized.codes.astype(int)).max() <= q - (form == "paper")
@@ -85,7 +86,7 @@ def test_activation_error_is_at_most_half_a_step(x: np.ndarray, bits: int, form:
 def test_gaussian_weights_have_the_known_share_of_zeros() -> None:
     # P(|x| < mean|x| / 2) = erf(1 / (2 sqrt(pi))) = 0.310 for a Gaussian.
     weights = np.random.default_rng(1).standard_normal((1000, 1000))
-    codes = bl.quantize_weights_b158(weights).codes
+    codes = qz.quantize_weights_b158(weights).codes
     assert np.mean(codes == 0) == pytest.approx(0.310, abs=0.002)
 
 
@@ -124,7 +125,7 @@ def test_wide_sums_come_as_int64() -> None:
 
 
 def test_layer_norm_of_each_token() -> None:
-    got = bl.layer_norm([[1.0, 3.0], [10.0, 30.0]], epsilon=0.0)
+    got = qz.layer_norm([[1.0, 3.0], [10.0, 30.0]], epsilon=0.0)
     assert got.tolist() == [[-1.0, 1.0], [-1.0, 1.0]]
 
 
@@ -135,7 +136,7 @@ def test_b1_layer_equals_the_formula_in_exact_rationals(leading: tuple[int, ...]
     x = rng.standard_normal((*leading, 6)).astype(np.float32)
     got = bl.BitLinear.b1(weights)(x)
     assert got.shape == (*leading, 4)
-    normal = bl.layer_norm(x).reshape(-1, 6)
+    normal = qz.layer_norm(x).reshape(-1, 6)
     mean = sum(map(Fraction, weights.ravel().tolist())) / weights.size
     beta = sum(abs(Fraction(v)) for v in weights.ravel().tolist()) / weights.size
     for token, row in zip(normal, got.reshape(-1, 4), strict=True):
@@ -149,7 +150,7 @@ def test_b1_layer_equals_the_formula_in_exact_rationals(leading: tuple[int, ...]
 
 
 @pytest.mark.parametrize("form", ["paper", "released"])
-def test_b158_layer_approximates_the_real_product(form: bl.Form) -> None:
+def test_b158_layer_approximates_the_real_product(form: qz.Form) -> None:
     rng = np.random.default_rng(4)
     weights = rng.integers(-1, 2, (16, 512)).astype(np.float32) * 0.02
     x = rng.standard_normal((5, 512)).astype(np.float32)
@@ -162,11 +163,11 @@ def test_b158_layer_approximates_the_real_product(form: bl.Form) -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: bl.quantize_weights_b158([1.0], form="other"), "'paper' or 'released'"),  # type: ignore[arg-type]  # the bad value is the test
-        (lambda: bl.quantize_activations([1.0], bits=9), "2 to 8, found 9"),
-        (lambda: bl.quantize_activations([np.nan]), "NaN"),
-        (lambda: bl.quantize_activations(3.0), "scalar"),
-        (lambda: bl.quantize_weights_b1(np.zeros((0, 4))), "empty"),
+        (lambda: qz.quantize_weights_b158([1.0], form="other"), "'paper' or 'released'"),  # type: ignore[arg-type]  # the bad value is the test
+        (lambda: qz.quantize_activations([1.0], bits=9), "2 to 8, found 9"),
+        (lambda: qz.quantize_activations([np.nan]), "NaN"),
+        (lambda: qz.quantize_activations(3.0), "scalar"),
+        (lambda: qz.quantize_weights_b1(np.zeros((0, 4))), "empty"),
         (lambda: bl.PreparedWeights(np.zeros((2, 2))), "integer matrix"),
         (
             lambda: bl.integer_gemm(np.zeros((2, 3), np.int8), np.zeros((2, 4), np.int8)),

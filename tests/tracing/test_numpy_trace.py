@@ -159,3 +159,97 @@ def test_statistics_through_numpys_own_python_code(x: NDArray[Any]) -> None:
     size = x.size
     assert tally.total("add") == 3 * (size - 1) + size
     assert tally.total("rsqrt") == 1
+
+
+@pytest.mark.parametrize(
+    ("power", "counts"),
+    [
+        (lambda x: x**4, {"mul": 2}),
+        (lambda x: x**3, {"mul": 2}),
+        (lambda x: x**2, {"mul": 1}),
+        (lambda x: x**-0.5, {"rsqrt": 1}),
+        (lambda x: x**0.5, {"rsqrt": 1, "mul": 1}),
+        (lambda x: x**-1, {"div": 1}),
+        (lambda x: np.power(x, np.float32(4)), {"mul": 2}),
+        (lambda x: np.power(x, np.array(3)), {"mul": 2}),
+        (lambda x: np.float_power(x, -0.5), {"rsqrt": 1}),
+        (lambda x: 2.0**x, {"mul": 1, "exp": 1}),
+    ],
+)
+def test_powers(power: Any, counts: dict[str, int], x: NDArray[Any]) -> None:
+    with bitnet_hw.trace_numpy(strict=True) as tally:
+        power(tally.input(np.abs(x)))
+    assert tally.by("operation") == {(name,): x.size * each for name, each in counts.items()}
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        lambda x: x**2.7,
+        lambda x: x**-2,
+        lambda x: np.power(x, np.full(x.shape, 2.0)),
+        lambda x: np.power(x, x[0, 0]),
+        lambda x: np.power.reduce(x),
+        lambda x: np.power.outer(x[0], x[0]),
+    ],
+)
+def test_a_power_without_a_formula_is_listed(power: Any, x: NDArray[Any]) -> None:
+    with bitnet_hw.trace_numpy() as tally:
+        power(tally.input(np.abs(x)))
+    assert tally.total() == 0
+    assert dict(tally.unknown) == {("(outside)", "numpy.power"): 1}
+
+
+#: Ufuncs that change or read only the sign, or nothing at all.
+FREE_UFUNCS = {"absolute", "fabs", "negative", "positive"}
+UFUNCS = sorted(
+    {found.__name__: found for found in vars(np).values() if isinstance(found, np.ufunc)}.items()
+)
+
+
+@pytest.mark.parametrize(("name", "ufunc"), UFUNCS)
+def test_every_ufunc_counts_or_is_listed(name: str, ufunc: Any) -> None:
+    if ufunc.signature is not None:
+        shapes = {"matmul": ((4, 4), (4, 4)), "vecdot": ((4,), (4,)),
+                  "matvec": ((4, 4), (4,)), "vecmat": ((4,), (4, 4))}[name]  # fmt: skip
+    else:
+        shapes = ((4,),) * ufunc.nin
+    for kind in (np.float64, np.int64, np.bool_, "M8[s]", "S4", "U4"):
+        arrays = [np.ones(shape, np.int64).astype(kind) for shape in shapes]
+        try:
+            with np.errstate(all="ignore"):
+                ufunc(*arrays)
+        except (TypeError, ValueError):
+            continue
+        with bitnet_hw.trace_numpy() as tally, np.errstate(all="ignore"):
+            ufunc(*map(tally.input, arrays))
+        assert tally.total() or tally.unknown or name in FREE_UFUNCS
+        return
+    pytest.skip("takes none of the types that are tried")
+
+
+@pytest.mark.parametrize(
+    "method", ["sort", "argsort", "partition", "argpartition", "searchsorted", "trace"]
+)
+def test_methods_that_bypass_numpys_protocols_are_listed(method: str) -> None:
+    data = np.arange(9.0).reshape(3, 3) if method == "trace" else np.arange(9.0)
+    arguments = {"partition": [2], "argpartition": [2], "searchsorted": [4.0]}.get(method, [])
+    expected = getattr(data.copy(), method)(*arguments)
+    with bitnet_hw.trace_numpy() as tally:
+        found = getattr(tally.input(data), method)(*arguments)
+    assert np.array_equal(np.asarray(found), np.asarray(expected))
+    assert dict(tally.unknown) == {("(outside)", f"numpy.{method}"): 1}
+
+
+def test_running_sums_take_their_first_element_as_it_is(x: NDArray[Any]) -> None:
+    with bitnet_hw.trace_numpy(strict=True) as tally:
+        np.cumsum(tally.input(x), axis=1)
+    assert tally.total("add") == TOKENS * (INPUTS - 1)
+
+
+def test_functions_take_their_arguments_by_name(x: NDArray[Any], codes: NDArray[Any]) -> None:
+    with bitnet_hw.trace_numpy(strict=True) as tally:
+        np.dot(a=tally.input(x), b=codes.T)
+        np.argmax(a=tally.input(x), axis=1)
+    assert tally.macs == TOKENS * INPUTS * OUTPUTS
+    assert tally.total("compare") == TOKENS * (INPUTS - 1)

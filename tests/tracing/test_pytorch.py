@@ -329,3 +329,46 @@ def test_a_model_may_hold_tensors_without_strides(x: Any) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(HIDDEN, WIDTH))
     model.register_buffer("adjacency", torch.eye(16).to_sparse())
     assert traced(model, x).macs == TOKENS * HIDDEN * WIDTH
+
+
+@pytest.mark.parametrize(
+    ("exponent", "counts"),
+    [
+        (4, {"mul": 2}),  # (x x) (x x)
+        (3, {"mul": 2}),
+        (-0.5, {"rsqrt": 1}),
+        (0.5, {"rsqrt": 1, "mul": 1}),
+        (-1, {"div": 1}),
+        (1, {}),
+    ],
+)
+def test_powers(exponent: float, counts: dict[str, int]) -> None:
+    class Power(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x**exponent
+
+    found = traced(Power(), torch.full((6,), 2.0)).by("operation")
+    assert found == {(name,): 6 * each for name, each in counts.items()}
+
+
+@pytest.mark.parametrize("exponent", [2.7, 0, -2, torch.full((6,), 3.0)])
+def test_a_power_without_a_formula_is_listed(exponent: Any) -> None:
+    class Power(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.pow(x, exponent)
+
+    tally = traced(Power(), torch.full((6,), 2.0), strict=False)
+    assert tally.total() == 0
+    ((scope, operator),) = tally.unknown
+    assert scope == "Power"
+    assert operator.startswith("aten.pow.Tensor")
+    assert operator.endswith(("to the 2.7", "to the 0", "to the -2", "to the power of a tensor"))
+
+
+def test_traces_are_equal_if_they_count_the_same(x: Any) -> None:
+    model = torch.nn.Sequential(BitLinear(HIDDEN, WIDTH))
+    assert traced(model, x) == traced(model, x)
+    assert traced(model, x) != traced(model, x[:, :1])
+    odd = traced(torch.nn.Hardswish(), x, strict=False)
+    assert odd.unknown
+    assert "calls without a formula" in repr(odd)

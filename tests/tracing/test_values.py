@@ -1,4 +1,4 @@
-"""Formats by value: what is ternary, what is integers times a scale, and what is neither."""
+"""Formats by value: ternary weights, integers times a scale, and neither."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bitnet_hw.tracing.values import GROUP, find_integers, find_ternary
+from bitnet_hw.reference.detection import GROUP
+from bitnet_hw.tracing.values import integer_operand, stored_operand
 
 RNG = np.random.default_rng(7)
 
 
 def ternary(matrix: NDArray[Any]) -> Any:
-    return find_ternary(lambda which: matrix[which], *matrix.shape)
+    """Return a ternary or binary matrix as an operand, None for any other."""
+    found = stored_operand(
+        lambda rows, columns: matrix[rows, columns], (len(matrix), matrix.shape[1]), 2.0**-24
+    )
+    return found if found is not None and found.add_only else None
 
 
 def integers(matrix: NDArray[Any], roundoff: float = 2.0**-24) -> Any:
-    return find_integers(lambda which: matrix[which], len(matrix), roundoff)
+    return integer_operand(
+        lambda rows, columns: matrix[rows, columns], (len(matrix), matrix.shape[1]), roundoff
+    )
 
 
 def trits(rows: int, k: int, zeros: float = 0.31) -> NDArray[np.float32]:

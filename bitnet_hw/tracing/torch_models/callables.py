@@ -1,4 +1,4 @@
-"""Tracing what a function ``module:callable`` gives: a model and its inputs."""
+"""Tracing the model that a function ``module:callable`` returns with its inputs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import BitnetHwError, InputError
-from . import trace
+from ...errors import BitnetHwError, InputError
+from .. import trace
 
 if TYPE_CHECKING:
-    from .record import TracedTally
+    from ..record import TracedTally
 
 
 class TracedCall(NamedTuple):
@@ -23,7 +23,7 @@ class TracedCall(NamedTuple):
     model : str
         Class of the model.
     tally : TracedTally
-        What it did.
+        The operations of the pass.
     """
 
     model: str
@@ -31,9 +31,9 @@ class TracedCall(NamedTuple):
 
 
 def find_callable(reference: str) -> Callable[[], Any]:
-    """Return a function by ``module:callable``.
+    """Return a function by its reference ``module:callable``.
 
-    The working folder is searched for the module first, as ``python -m`` does.
+    The working folder comes first in the search for the module, as with ``python -m``.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def find_callable(reference: str) -> Callable[[], Any]:
     """
     module_name, colon, attribute = reference.partition(":")
     if not (colon and module_name and attribute):
-        raise InputError(f"--trace {reference}: give module:callable, such as my_model:build")
+        raise InputError(f"give module:callable, such as my_model:build, found {reference!r}")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -53,15 +53,15 @@ def find_callable(reference: str) -> Callable[[], Any]:
     except BitnetHwError:
         raise
     except Exception as error:  # whatever the user's module raises
-        raise InputError(f"--trace {reference}: importing {module_name}: {_say(error)}") from error
+        raise InputError(f"importing {module_name}: {_say(error)}") from error
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise InputError(f"--trace {reference}: {module_name} has no {attribute!r}")
+            raise InputError(f"{module_name} has no {attribute!r}")
         found = getattr(found, part)
     if not callable(found):
         kind = type(found).__name__
-        raise InputError(f"--trace {reference}: {attribute} is no function but of type {kind}")
+        raise InputError(f"{reference}: expected a function, found an object of type {kind}")
     function: Callable[[], Any] = found
     return function
 
@@ -79,7 +79,7 @@ def trace_callable(
     ----------
     reference : str
         ``module:callable``. It is called without arguments and returns (model, inputs): inputs is
-        a tuple or list of positional arguments, a mapping of named ones, or one argument.
+        a tuple or list of positional arguments, a mapping of named ones, or a single argument.
     strict, weight_zeros, activations
         As in `bitnet_hw.trace`.
 
@@ -97,11 +97,10 @@ def trace_callable(
     except BitnetHwError:
         raise
     except Exception as error:  # whatever the user's function raises
-        raise InputError(f"--trace {reference}: the function raised {_say(error)}") from error
+        raise InputError(f"{reference}: the function raised {_say(error)}") from error
     if not isinstance(made, tuple) or len(made) != 2:
         raise InputError(
-            f"--trace {reference}: the function must return (model, inputs), "
-            f"found {_describe(made)}"
+            f"{reference}: the function must return (model, inputs), found {_describe(made)}"
         )
     model, inputs = made
     traced = trace(model, strict=strict, weight_zeros=weight_zeros, activations=activations)
@@ -116,7 +115,7 @@ def trace_callable(
             else:
                 model(inputs)
         except Exception as error:  # whatever the user's model raises
-            raise InputError(f"--trace {reference}: the model raised {_say(error)}") from error
+            raise InputError(f"{reference}: the model raised {_say(error)}") from error
     return TracedCall(type(model).__name__, tally)
 
 

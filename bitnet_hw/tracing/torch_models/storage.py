@@ -1,4 +1,4 @@
-"""What is known of tensors while a model runs: which depend on stored tensors alone."""
+"""Tensors while a model runs: which of them depend on stored tensors alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .record import Operand
+from ..record import Operand
 
 
 def tensors_of(values: Iterable[Any]) -> list[torch.Tensor]:
@@ -22,7 +22,7 @@ def tensors_of(values: Iterable[Any]) -> list[torch.Tensor]:
 
 
 def storage_of(tensor: torch.Tensor) -> int:
-    """Return what a tensor shares with all its views, on the meta device too."""
+    """Return the identity of a tensor's storage, which its views share; on meta too."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):  # a sparse or wrapper tensor has no storage
@@ -30,14 +30,14 @@ def storage_of(tensor: torch.Tensor) -> int:
 
 
 class Storages:
-    """Storages by where their content comes from.
+    """Storages by the origin of their content.
 
     A storage is *fixed* if its content is the same for every input: a parameter, whatever is
-    written to it; a buffer or another tensor that a module holds; what a factory (``arange``,
-    ``zeros``) makes while a module runs; and what is computed from fixed ones alone. What the
-    model is given from outside is not, nor what is made outside every module. Storages are known by
-    their address; since every new tensor passes through `update`, an address that is used again is
-    known anew.
+    written to it; a buffer or another tensor that a module holds; a tensor that a factory
+    (``arange``, ``zeros``) makes while a module runs; and a tensor computed from fixed ones alone.
+    The model's inputs are not fixed, nor are tensors made outside every module. Storages are
+    identified by their address. Every new tensor passes through `update`, so that a reused address
+    is classified anew.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -58,16 +58,16 @@ class Storages:
         writes: bool,
         constants: bool,
     ) -> bool:
-        """Take in the result of an operator, and return whether it is fixed.
+        """Classify the result of an operator, and return whether it is fixed.
 
         Parameters
         ----------
         inputs, outputs : sequence of Tensor
-            The operator's.
+            The operator's tensors.
         writes : bool
             Whether it writes to an input.
         constants : bool
-            Whether what is made of no tensor is a constant.
+            Whether a result computed from no tensor is fixed.
         """
         known = {storage_of(tensor) for tensor in inputs}
         fixed = known <= self._fixed if known else constants
@@ -88,13 +88,13 @@ class Storages:
         self._probabilities.add(storage_of(tensor))
 
     def probabilities(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether one of some tensors came out of a softmax, perhaps copied."""
+        """Whether one of the tensors came out of a softmax, perhaps copied."""
         return bool(self._probabilities) and any(
             storage_of(tensor) in self._probabilities for tensor in tensors
         )
 
     def operands(self, tensor: torch.Tensor) -> dict[Hashable, Operand]:
-        """Return what is remembered of a tensor and its views, to read and to write."""
+        """Return the formats found so far in a tensor and its views, to read and to write."""
         return self._operands.setdefault(storage_of(tensor), {})
 
 

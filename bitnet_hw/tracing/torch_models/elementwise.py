@@ -1,4 +1,4 @@
-"""Which PyTorch operators only move data, and what elementwise ones count."""
+"""PyTorch operators that only move data, and the counts of elementwise ones."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from math import prod
 
 import torch
 
-from ..tally import Operation
+from ...tally import Operation
+from ..formulas import (
+    DIVISION_BY_CONSTANT,
+    ELEMENTWISE,
+    POWER_OF_CONSTANT,
+    REDUCTIONS,
+    clamp,
+    power,
+    reduction,
+    times,
+    vector_function,
+)
 from .calls import Call, Count, format_of
-from .formulas import ELEMENTWISE, REDUCTIONS, reduction, times, vector_function
 
 #: Operators that compute nothing: copies, rearrangements, look-ups, constants.
 FREE = frozenset({
@@ -38,20 +48,9 @@ _ALIASES = {
     "irshift": "bitwise_right_shift",
 }
 
-#: Exponent -> operations of a power.
-_POWERS: dict[float, dict[Operation, int]] = {
-    0.5: {"rsqrt": 1, "mul": 1},
-    -0.5: {"rsqrt": 1},
-    -1.0: {"div": 1},
-    1.0: {},
-    2.0: {"mul": 1},
-    3.0: {"mul": 2},
-    4.0: {"mul": 2},
-}
-
 
 def elementwise_count(name: str) -> Count | None:
-    """Return what counts an operator, by its plain name, or None where there is no formula."""
+    """Return the counter of an operator, by its plain name; None without a formula."""
     name = _ALIASES.get(name, name)
     if name in _SPECIAL:
         return _SPECIAL[name]
@@ -90,7 +89,7 @@ def _reduces(name: str) -> Count:
 
 
 def _operand_format(call: Call) -> str:
-    """Return the format that an elementwise operator works in: the widest of its operands'."""
+    """Return the format of an elementwise operator: the widest among those of its operands."""
     result = call.outputs[0].dtype
     if result is not torch.bool:
         return format_of(result)
@@ -115,9 +114,8 @@ def _scaled_sum(name: str) -> Count:
 
 def _division(call: Call) -> None:
     number = call.outputs[0].numel()
-    # A constant's reciprocal is a constant.
-    by_constant = not isinstance(call.args[1], torch.Tensor)
-    counts: dict[Operation, int] = {"mul" if by_constant else "div": number}
+    by_tensor = isinstance(call.args[1], torch.Tensor)
+    counts = times(ELEMENTWISE["div"] if by_tensor else DIVISION_BY_CONSTANT, number)
     if call.kwargs.get("rounding_mode"):
         counts["round"] = number
     call.elementwise("div", _operand_format(call), counts)
@@ -126,19 +124,20 @@ def _division(call: Call) -> None:
 def _power(call: Call) -> None:
     base, exponent = call.args[:2]
     number = call.outputs[0].numel()
+    constant = not isinstance(exponent, torch.Tensor | complex)
+    each = power(float(exponent)) if constant else None
     if not isinstance(base, torch.Tensor):
-        # base ** x = 2 ** (x log2 base)
-        call.elementwise("pow", _operand_format(call), {"mul": number, "exp": number})
-    elif not isinstance(exponent, torch.Tensor) and float(exponent) in _POWERS:
-        counts = times(_POWERS[float(exponent)], number)
-        call.elementwise("pow", _operand_format(call), counts)
-    else:
-        call.context.tally.unknown[call.frame.path, f"{call.func} to the {exponent!r}"[:80]] += 1
+        each = POWER_OF_CONSTANT
+    if each is not None:
+        call.elementwise("pow", _operand_format(call), times(each, number))
+        return
+    shown = repr(exponent) if constant else "power of a tensor"
+    call.context.tally.unknown[call.frame.path, f"{call.func} to the {shown}"] += 1
 
 
 def _clamp(call: Call) -> None:
     bounds = sum(call.argument(i, name) is not None for i, name in ((1, "min"), (2, "max")))
-    counts: dict[Operation, int] = {"compare": bounds * call.outputs[0].numel()}
+    counts = times(clamp(bounds), call.outputs[0].numel())
     call.elementwise("clamp", _operand_format(call), counts)
 
 

@@ -1,4 +1,4 @@
-"""Which module of a PyTorch model is running: the module path of every operator."""
+"""The module path of every operator: a stack of the modules of a model that are running."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from ..tally import Key
-from .formulas import ROLES
-from .record import TracedTally
+from ...tally import Key
+from ..formulas import ROLES
+from ..record import TracedTally
 
-#: Where operators stand that no module's forward runs.
+#: Path of operators outside every module's forward.
 OUTSIDE = "(outside)"
 
 
@@ -29,8 +29,8 @@ class Frame:
     norm : bool
         Whether the module is a normalisation, by its name or its class's.
     projection : bool
-        Whether it holds exactly one matrix, so that what surrounds the product of quantized
-        operands is quantizing before it and rescaling after it.
+        Whether it holds exactly one matrix, so that steps before a product of quantized operands
+        quantize, and steps after it rescale.
     """
 
     path: str
@@ -40,18 +40,18 @@ class Frame:
     _before: list[tuple[Key, int]] = field(default_factory=list)
 
     def role(self, operator: str) -> str:
-        """Return what an elementwise operator is for."""
+        """Return the role of an elementwise operator."""
         if self._rescaling:
             return "rescale"
         return "norm" if self.norm else ROLES.get(operator, "elementwise")
 
     def note(self, key: Key, count: int) -> None:
-        """Remember a count that turns out to be quantizing if a quantized product follows."""
+        """Remember a count, which becomes quantizing if a product of quantized operands follows."""
         if self.projection and not self._rescaling:
             self._before.append((key, count))
 
     def quantized_product(self, tally: TracedTally) -> None:
-        """Take what came before as quantizing, and what comes after as rescaling."""
+        """Count the steps before this product as quantizing, and those after it as rescaling."""
         if not self.projection:
             return
         for key, count in self._before:
@@ -64,7 +64,7 @@ class Frame:
 
 
 class ModuleStack:
-    """The calls under way of the modules of one model."""
+    """The modules of one model that are running, innermost last."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._templates: dict[int, Frame] = {}
@@ -99,7 +99,7 @@ class ModuleStack:
             self._stack.append((id(module), frame))
 
     def _leave(self, module: torch.nn.Module, *_rest: Any) -> None:  # noqa: ANN401  hook's signature
-        # An exception may have left calls without their end.
+        # After an exception, inner calls are still on the stack.
         if any(identity == id(module) for identity, _frame in self._stack):
             while self._stack.pop()[0] != id(module):
                 pass

@@ -1,4 +1,4 @@
-"""Tracing numpy code: arrays that report what is done to them.
+"""Traced arrays: numpy arrays that report what is done with them.
 
 A `TracedArray` is an ndarray, so that array code takes it unchanged; numpy's ufunc and
 array-function protocols report every operation on one.
@@ -13,16 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .array_counts import (
-    Site,
-    count_dot,
-    count_einsum,
-    count_index,
-    count_inner,
-    count_tensordot,
-    count_ufunc,
-)
-from .record import TracedTally
+from ..record import TracedTally
+from .products import count_dot, count_einsum, count_inner, count_tensordot
+from .site import Site
+from .ufuncs import count_index, count_ufunc
 
 #: Functions of numpy that compute nothing.
 _FREE = frozenset({
@@ -46,7 +40,7 @@ class ArrayTally(TracedTally):
     Attributes
     ----------
     calls : int
-        Ufuncs seen.
+        Ufuncs and functions seen.
     """
 
     def __init__(self) -> None:
@@ -61,14 +55,14 @@ class ArrayTally(TracedTally):
     def weight(self, array: ArrayLike) -> TracedArray:
         """Return an array, without a copy, as stored.
 
-        What is computed from stored arrays alone goes to `weight_work`. An unmarked array is taken
-        as stored where it meets a marked one, but work on unmarked arrays alone is not seen.
+        Work on stored arrays alone goes to `weight_work`. An unmarked array counts as stored where
+        it meets a marked one, but work on unmarked arrays alone is not seen.
         """
         return _marked(np.asarray(array), self, fixed=True)
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
-        """Name what runs within a block; the names of nested blocks are joined by dots."""
+        """Name the code of a block; dots join the names of nested blocks."""
         self._scopes.append(name)
         try:
             yield
@@ -76,7 +70,7 @@ class ArrayTally(TracedTally):
             self._scopes.pop()
 
     def site(self, fixed: bool) -> Site:
-        """Return where something happens now."""
+        """Return the place of what happens now."""
         return Site(self, ".".join(self._scopes) or "(outside)", fixed)
 
 
@@ -96,7 +90,7 @@ class TracedArray(np.ndarray[Any, Any]):
     _fixed: bool = True
 
     def __array_finalize__(self, source: Any) -> None:  # noqa: ANN401  numpy's signature
-        """Take over from the array that this one is a view or a copy of."""
+        """Inherit from the array that this one is a view or a copy of."""
         self._tally = getattr(source, "_tally", None)
         self._fixed = getattr(source, "_fixed", True)
 
@@ -122,7 +116,8 @@ class TracedArray(np.ndarray[Any, Any]):
             return result
         tally.calls += 1
         stored = [_is_stored(value) for value in inputs]
-        count_ufunc(tally.site(fixed), ufunc, method, plain, stored, result)
+        axis = kwargs.get("axis", 0)
+        count_ufunc(tally.site(fixed), ufunc, method, plain, stored, axis, result)
         if method == "at" and isinstance(inputs[0], TracedArray) and not fixed:
             inputs[0].depend_on_input()
         if out is None:
@@ -152,17 +147,52 @@ class TracedArray(np.ndarray[Any, Any]):
             tally.site(fixed).unknown(f"numpy.{name}")
         return _mark(result, tally, fixed)
 
+    # Methods of arrays that bypass both protocols.
+
     def dot(self, other: ArrayLike, out: Any = None) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return the product, counted: numpy's own method bypasses the protocols."""
+        """Return the product, counted."""
         return np.dot(self, other, out)
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return where the largest element stands, counted."""
+        """Return the place of the largest element, counted."""
         return np.argmax(self, *args, **kwargs)
 
     def argmin(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return where the smallest element stands, counted."""
+        """Return the place of the smallest element, counted."""
         return np.argmin(self, *args, **kwargs)
+
+    def sort(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  numpy has overloads
+        """Sort in place, which has no formula."""
+        self._without_formula("sort", *args, **kwargs)
+
+    def argsort(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
+        """Return the order of the elements, which has no formula."""
+        return self._without_formula("argsort", *args, **kwargs)
+
+    def partition(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  numpy has overloads
+        """Sort in part and in place, which has no formula."""
+        self._without_formula("partition", *args, **kwargs)
+
+    def argpartition(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
+        """Return the partial order of the elements, which has no formula."""
+        return self._without_formula("argpartition", *args, **kwargs)
+
+    def searchsorted(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
+        """Return places in a sorted array, which has no formula."""
+        return self._without_formula("searchsorted", *args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
+        """Return the sum of the diagonal, which has no formula."""
+        return self._without_formula("trace", *args, **kwargs)
+
+    def _without_formula(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  any method's
+        plain = {key: _plain(value) for key, value in kwargs.items()}
+        result = getattr(self.view(np.ndarray), name)(*_plain(args), **plain)
+        if self._tally is None:
+            return result
+        self._tally.calls += 1
+        self._tally.site(self._fixed).unknown(f"numpy.{name}")
+        return _mark(result, self._tally, self._fixed)
 
     def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401  numpy has overloads
         super().__setitem__(_plain(key), _plain(value))
@@ -214,11 +244,16 @@ def _mark(result: Any, tally: ArrayTally, fixed: bool) -> Any:  # noqa: ANN401  
     return result
 
 
-def _dot(site: Site, name: str, args: Any, _kwargs: Any, _result: Any) -> None:  # noqa: ANN401  any function's
-    first, second = (np.asarray(_plain(value)) for value in args[:2])
+def _argument(args: Any, kwargs: Any, position: int, name: str) -> Any:  # noqa: ANN401  any function's
+    return args[position] if position < len(args) else kwargs[name]
+
+
+def _dot(site: Site, name: str, args: Any, kwargs: Any, _result: Any) -> None:  # noqa: ANN401  any function's
+    given = [_argument(args, kwargs, position, key) for position, key in enumerate("ab")]
+    first, second = (np.asarray(_plain(value)) for value in given)
     if name == "vdot":
         first, second, name = first.reshape(-1), second.reshape(-1), "inner"
-    _DOTS[name](site, first, second, [_is_stored(value) for value in args[:2]])
+    _DOTS[name](site, first, second, [_is_stored(value) for value in given])
 
 
 def _einsum(site: Site, _name: str, args: Any, _kwargs: Any, _result: Any) -> None:  # noqa: ANN401
@@ -226,14 +261,16 @@ def _einsum(site: Site, _name: str, args: Any, _kwargs: Any, _result: Any) -> No
     count_einsum(site, args[0], operands, [_is_stored(value) for value in args[1:]])
 
 
-def _index(site: Site, name: str, args: Any, _kwargs: Any, result: Any) -> None:  # noqa: ANN401
-    count_index(site, name, np.asarray(_plain(args[0])), int(np.size(result)))
+def _index(site: Site, name: str, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401
+    array = np.asarray(_plain(_argument(args, kwargs, 0, "a")))
+    count_index(site, name, array, int(np.size(result)))
 
 
 def _tensordot(site: Site, _name: str, args: Any, kwargs: Any, _result: Any) -> None:  # noqa: ANN401
-    first, second = (np.asarray(_plain(value)) for value in args[:2])
+    given = [_argument(args, kwargs, position, key) for position, key in enumerate("ab")]
+    first, second = (np.asarray(_plain(value)) for value in given)
     axes = args[2] if len(args) > 2 else kwargs.get("axes", 2)
-    count_tensordot(site, first, second, axes, [_is_stored(value) for value in args[:2]])
+    count_tensordot(site, first, second, axes, [_is_stored(value) for value in given])
 
 
 _COUNTED: dict[str, Callable[[Site, str, Any, Any, Any], None]] = {

@@ -1,4 +1,4 @@
-"""Tracing a PyTorch model: every operator that reaches the dispatcher, by module path."""
+"""The trace of a PyTorch model: every operator that reaches the dispatcher, by module path."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import InputError
-from ..inputs.formats import parse_format
+from ...errors import InputError
+from ...inputs.formats import parse_format
+from ..record import TracedTally
 from .calls import Call, Context, Count, Declared
 from .elementwise import FREE, elementwise_count
 from .modules import OUTSIDE, ModuleStack
 from .products import PRODUCTS
-from .record import TracedTally
 from .storage import Storages, tensors_of
 
-#: What ``torch.tensor([1.0, 2.0])`` calls.
+#: Operators that ``torch.tensor([1.0, 2.0])`` calls.
 _LITERALS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
 
 
 class Plan(NamedTuple):
-    """What is done about one operator.
+    """The treatment of one operator.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Plan(NamedTuple):
     writes : bool
         Whether it changes one of its inputs.
     literal : bool
-        Whether its input is no tensor that anything computed, but numbers in the code.
+        Whether its input holds numbers written in the code.
     """
 
     counter: Count | None = None
@@ -57,15 +57,17 @@ def trace_model(
     """Trace what a model computes within a block; see `bitnet_hw.trace`."""
     for pattern, zeros in weight_zeros.items():
         if not 0 <= zeros < 1:
-            raise InputError(f"weight_zeros[{pattern!r}]: {zeros}; give a fraction from 0 to 1")
+            raise InputError(
+                f"weight_zeros[{pattern!r}]: {zeros}; give a fraction of at least 0 and below 1"
+            )
     for name in activations.values():
         parse_format(name)
     declared = Declared(weight_zeros, activations)
     context = Context(TracedTally(), ModuleStack(model), Storages(model), declared)
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
-            # A compiled function would hide its operators. Before that module is loaded there is
-            # no compiled function, and loading it takes seconds.
+            # A compiled function would hide its operators. There is none before that module is
+            # loaded, which takes seconds.
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(context.modules.following())
         stack.enter_context(_Tracer(context))
@@ -137,5 +139,5 @@ def _plan(func: Any) -> Plan:  # noqa: ANN401  an OpOverload or a higher-order o
 
 def _note_unknown(call: Call) -> None:
     if call.frame.path == OUTSIDE and not call.inputs:
-        return  # the caller makes an input, with random numbers for instance
+        return  # the caller makes an input, for instance of random numbers
     call.context.tally.unknown[call.frame.path, str(call.func)] += 1

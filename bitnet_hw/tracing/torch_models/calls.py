@@ -1,4 +1,4 @@
-"""One call of one PyTorch operator, and what is known around it."""
+"""One call of a PyTorch operator, and the state of the trace around it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from ..tally import Key, Operation, Side
+from ...tally import Key, Operation, Side
+from ..record import Place, TracedTally
 from .modules import Frame, ModuleStack
-from .record import Place, TracedTally
 from .storage import Storages
 
 _T = TypeVar("_T")
@@ -35,25 +35,25 @@ def format_of(dtype: torch.dtype) -> str:
 
 
 class Declared(NamedTuple):
-    """What the caller says of stored weights that have no values, by pattern of module path.
+    """The caller's declarations about stored weights without values, by pattern of module path.
 
     Attributes
     ----------
     weight_zeros : mapping of str to float
-        The weights are ternary, with this fraction of zeros.
+        Fraction of zeros of weights that are ternary.
     activations : mapping of str to str
-        Format of what meets them.
+        Format of the activations that such weights multiply.
     """
 
     weight_zeros: Mapping[str, float]
     activations: Mapping[str, str]
 
     def zeros(self, scope: str) -> float | None:
-        """Return the declared fraction of zeros of a module path, if any."""
+        """Return the fraction of zeros declared for a module path, if any."""
         return _matching(self.weight_zeros, scope)
 
     def activation(self, scope: str) -> str | None:
-        """Return the declared activation format of a module path, if any."""
+        """Return the activation format declared for a module path, if any."""
         return _matching(self.activations, scope)
 
 
@@ -62,7 +62,7 @@ def _matching(patterns: Mapping[str, _T], scope: str) -> _T | None:
 
 
 class Context(NamedTuple):
-    """What all calls of a trace share."""
+    """The state that all calls of a trace share."""
 
     tally: TracedTally
     modules: ModuleStack
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     context : Context
         The trace.
     func, args, kwargs : Any
-        The operator and what it was given.
+        The operator and its arguments.
     inputs, outputs : list of Tensor
         The tensors among the arguments and results.
     frame : Frame
@@ -112,7 +112,7 @@ class Call(NamedTuple):
         self.context.tally.steps(Place(self.frame.path, role, self.side), form, counts)
 
     def elementwise(self, operator: str, form: str, counts: Mapping[Operation, int]) -> None:
-        """Count elementwise operations in the role that the operator has in its module."""
+        """Count elementwise operations, in the operator's role within its module."""
         role = self.frame.role(operator)
         self.steps(role, form, counts)
         if not self.fixed:

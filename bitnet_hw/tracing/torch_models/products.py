@@ -7,10 +7,11 @@ from math import prod
 
 import torch
 
-from . import values
+from ...reference.detection import Floats, Read
+from ..formulas import product_role, vector_function
+from ..record import Operand, Place
+from ..values import integer_operand, stored_operand
 from .calls import Call, Count, format_of
-from .formulas import product_role, vector_function
-from .record import Operand, Place
 
 
 def _matrix_product(first: int, second: int, addend: int | None = None) -> Count:
@@ -63,8 +64,8 @@ def _attention_role(call: Call, operands: tuple[torch.Tensor, torch.Tensor]) -> 
     return "attention-value" if values_read else "attention-score"
 
 
-def has_values(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's values can be looked at where they are."""
+def _has_values(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's values can be read."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
     return plain and tensor.device.type != "meta" and tensor.layout is torch.strided
 
@@ -73,7 +74,7 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     """Return the format of a stored matrix of shape (..., outputs, K)."""
     own = Operand(format_of(matrix.dtype))
     scope = call.frame.path
-    if not has_values(matrix):
+    if not _has_values(matrix):
         zeros = call.context.declared.zeros(scope)
         if zeros is not None:
             return Operand("ternary", 1, zeros=zeros)
@@ -83,46 +84,49 @@ def _weight(call: Call, matrix: torch.Tensor) -> Operand:
     key = (matrix.storage_offset(), matrix.shape, matrix.stride())
     found = known.get(key)
     if found is None:
-        rows = matrix.detach().reshape(-1, matrix.shape[-1])
-        get = _rows(rows)
-        count, k = rows.shape
-        found = values.find_ternary(get, count, k) if rows.numel() else None
-        found = found or values.find_integers(get, len(rows), _roundoff(rows.dtype)) or own
+        found = stored_operand(*_as_rows(matrix)) or own
         known[key] = found
     return found
 
 
 def _activation(call: Call, matrix: torch.Tensor, weight: Operand) -> Operand:
-    """Return the format of what meets a stored matrix."""
+    """Return the format of activations that a stored matrix multiplies."""
     own = Operand(format_of(matrix.dtype))
     if weight.is_float:
         return own  # a float product, whatever the values
-    if not has_values(matrix):
+    if not _has_values(matrix):
         name = call.context.declared.activation(call.frame.path)
         return Operand(name) if name else own
     known = call.context.storages.operands(matrix)
     key = ("activation", matrix.storage_offset(), matrix.shape, matrix.stride())
     found = known.get(key)
     if found is None:
-        rows = matrix.detach().reshape(-1, matrix.shape[-1])
-        found = values.find_integers(_rows(rows), len(rows), _roundoff(rows.dtype)) or own
+        found = integer_operand(*_as_rows(matrix)) or own
         known[key] = found
     return found
 
 
-def _rows(matrix: torch.Tensor) -> values.Rows:
-    def get(which: slice) -> values.Floats:
-        part = matrix[which].cpu()
+def _as_rows(matrix: torch.Tensor) -> tuple[Read, tuple[int, int], float]:
+    """Return how to read a matrix row by row, its shape, and its type's unit roundoff."""
+    rows = matrix.detach().reshape(prod(matrix.shape[:-1]), matrix.shape[-1])
+    kind = matrix.dtype
+    roundoff = torch.finfo(kind).eps / 2 if kind.is_floating_point else 0.0
+    return _reader(rows), (rows.shape[0], rows.shape[1]), roundoff
+
+
+def _reader(matrix: torch.Tensor) -> Read:
+    if matrix.device.type == "cpu" and matrix.dtype in (torch.float32, torch.float64):
+        array: Floats = matrix.numpy()
+        return lambda rows, columns: array[rows, columns]
+
+    def read(rows: slice, columns: slice) -> Floats:
+        part = matrix[rows, columns].cpu()
         if part.dtype is not torch.float64:
             part = part.float()
-        found: values.Floats = part.numpy()
+        found: Floats = part.numpy()
         return found
 
-    return get
-
-
-def _roundoff(dtype: torch.dtype) -> float:
-    return torch.finfo(dtype).eps / 2 if dtype.is_floating_point else 0.0
+    return read
 
 
 def _convolution(call: Call) -> None:
@@ -144,7 +148,7 @@ def _convolution(call: Call) -> None:
 
 
 def _attention(call: Call) -> None:
-    """Count a fused attention kernel, all S x S pairs even where it is causal."""
+    """Count a fused attention kernel: all S x S pairs, causal or not."""
     query, key, value = call.args[:3]
     batch, heads, queries, width = query.shape
     context, value_width = key.shape[-2], value.shape[-1]

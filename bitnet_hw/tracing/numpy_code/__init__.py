@@ -1,0 +1,1 @@
+"""The front end for numpy code: arrays that report what is done with them."""
