@@ -36,8 +36,9 @@ def test_static_energy_is_a_part_of_its_own(report: Report, warm_report: Report)
         scheme = next(one for one in report.schemes if one.name == warm.scheme)
         table = next(one for one in report.tables if one.short_name == warm.table)
         of = report.system_of(scheme, table)
+        assert of.tokens_per_second is not None
         # 5 W for the duration of one token, on top of everything else.
-        static = 5.0 / of.tokens_per_second  # type: ignore[operator]  the convention has time
+        static = 5.0 / of.tokens_per_second
         total = of.energy.value + static
         assert warm.parts["static"] == pytest.approx(static / total)
         # What is left with free projections and FFN does not depend on static power.
