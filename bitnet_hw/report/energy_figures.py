@@ -27,7 +27,7 @@ _PART_STYLES = dict(
             (COLOURS[1], "..."),
             ("#8B5A2B", "\\\\\\"),
             (COLOURS[4], "///"),
-            ("#000000", ""),
+            ("#CCCCCC", "---"),  # light, so that the error bars are seen on it
         ),
         strict=True,
     )
@@ -88,6 +88,8 @@ def draw_parts(report: Report) -> Figure:
         grid[1][column].set_title("arithmetic only")
         for row in grid:
             row[column].tick_params(axis="x", rotation=30)
+            # Else the top of a part too small to see becomes the bottom of the axis.
+            row[column].set_ylim(bottom=0)
     for row in grid:
         row[0].set_ylabel("mJ per token")
     legend_below(figure, grid[0][0], 2)

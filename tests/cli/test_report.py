@@ -71,7 +71,10 @@ def test_wrong_reports(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt2", "gemma-2-2b", "opt-350m"])
-def test_other_architectures_and_scenarios(run: Run, tmp_path: Path, model: str) -> None:
+def test_other_architectures_and_scenarios(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr("bitnet_hw.report.documents.FORMATS", ("svg",))
     result = run(
         "report", model, "--prompt", 64, "--generate", 16, "--scheme", "fp16,bitnet-a4.8",
         "--energy-table", "45nm", "--machine", "server", "-o", tmp_path / "out",

@@ -47,6 +47,12 @@ def test_parts_add_up_to_the_energy(warm_report: Report) -> None:
     for axes, table in zip(figure.axes[: len(tables)], tables, strict=True):
         stacked = [bars for bars in axes.containers if str(bars.get_label())[0] != "_"]
         assert "static" in [bars.get_label() for bars in stacked]
+        bottom, top = axes.get_ylim()
+        assert bottom == 0
+        assert top > 1e3 * max(
+            warm_report.system_of(scheme, table).energy_per_token.high
+            for scheme in warm_report.schemes
+        )
         for i, scheme in enumerate(warm_report.schemes):
             mj = warm_report.system_of(scheme, table).energy_per_token.value * 1e3
             assert sum(bars[i].get_height() for bars in stacked) == pytest.approx(mj)
