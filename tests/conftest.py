@@ -1,11 +1,13 @@
-"""What all tests share: tools that may be missing, and the command line as a user runs it."""
+"""Fixtures for all tests: tools that may be missing, the command line, the standard report."""
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -65,3 +67,29 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def standard_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the report that the README's command writes, and return its folder.
+
+    It is written once for all workers: the first worker writes it into the parent of the workers'
+    base folders, while the others wait for the lock. Tests only read it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "standard" / "report"
+    with (base / "standard.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "report.html").exists():
+            assert main(["report", "bitnet-b1.58-2b4t", "-o", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures of reports empty, for tests that look at other files: drawing is slow."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr("bitnet_hw.report.documents.drawn", lambda _plot, _report: Figure())

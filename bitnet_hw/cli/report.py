@@ -31,15 +31,16 @@ from .options import (
     type=click.Path(path_type=Path),
     default=Path("report"),
     show_default=True,
-    help="Folder for the files.",
+    help="Folder to write the files to, created if necessary.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier report in that folder.")
+@click.option("--force", is_flag=True, help="Replace the files of an earlier report in the folder.")
 @click.option(
     "--scheme",
     default="fp16,w8a8,w4a16,bitnet-b1.58",
     show_default=True,
-    help="Schemes or files, separated by commas; the first is the baseline, the last "
-    "add-only one (else the last) what the report is about.",
+    metavar="NAMES_OR_FILES",
+    help="Schemes to compare, separated by commas. The first is the baseline; the report is about "
+    "the last one with ternary or binary weights, or else the last.",
 )
 @table_options
 @scenario_options
@@ -61,9 +62,9 @@ def command(
 ) -> None:
     """Write the energy-savings report.
 
-    CONFIGS are catalogue names (see `bitnet-hw models`), YAML files of ours, or Hugging Face
-    config.json files or their folders. The first is taken apart in detail. The report shows both
-    the paper and the system convention; the options below set the latter.
+    CONFIGS are catalogue names (see `bitnet-hw models`), model YAML files, or Hugging Face
+    config.json files or their folders. The report shows the first model in detail, and every model
+    under both the paper and the system convention; the options below set the latter.
     """
     models = [load_model(config) for config in configs]
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
@@ -72,11 +73,11 @@ def command(
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario("system", given, models)
     if scenario.attention != "causal" and scenario.phase == "decode":
-        raise InputError("--attention full says nothing of a decode; give --prefill S beside it")
+        raise InputError("--attention full applies to a prefill; add --prefill S")
     described = build_machine("system", machine, lanes)
 
-    # Figures take a second to load; a wrong argument should not wait for them.
-    from ..report.content import build_report
+    # matplotlib takes a second to load; a wrong argument should not wait for it.
+    from ..report.build import build_report
     from ..report.documents import PAGE, write_report
     from .progress import stages
 
@@ -95,7 +96,7 @@ def command(
 
 
 def _command(context: click.Context) -> str:
-    """Return the command that repeats the report: what was given, in the order of the options."""
+    """Return the command line that repeats the report: the given options in their order of help."""
     parts = ["bitnet-hw", "report"]
     for parameter in context.command.params:
         name = parameter.name or ""

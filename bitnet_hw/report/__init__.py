@@ -1,1 +1,1 @@
-"""The energy-savings report: figures and documents. It sums and cites; it never recounts."""
+"""The energy-savings report: estimates compared, drawn, written out and cited."""

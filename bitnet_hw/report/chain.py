@@ -1,4 +1,4 @@
-"""From the papers' headline ratio to the system's, one factor at a time."""
+"""Chain of factors from the papers' headline ratio to the ratio of the whole system."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..cost.estimates import Estimate
+from ..cost.lowered import LoweredProduct
 from ..cost.lowering import adder_tree
 from ..cost.paper import adder as paper_adder
 from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, LINEAR_ROLES, SCALE_ROLES
@@ -22,11 +23,11 @@ class Link(NamedTuple):
     Attributes
     ----------
     title : str
-        What changes.
+        The change.
     factor : float
-        The ratio after the change over the ratio before it; the first link is the ratio itself.
+        The ratio after the change over the ratio before it; in the first link, the ratio itself.
     ratio : float
-        The savings ratio once the change is made.
+        The savings ratio after the change.
     """
 
     title: str
@@ -39,15 +40,15 @@ _WITH_HEAD = _MATRIX_ROLES | {*HEAD_ROLES}
 
 
 def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estimate]) -> list[Link]:
-    """Split the way from one MAC against one addition to the ratio of the whole system.
+    """Factor the change from one MAC against one addition to the ratio of the whole system.
 
-    The order is fixed, and a factor depends on it: each is the change that its step makes to the
-    ratio of all steps before it.
+    The order is fixed, and each factor depends on it: a factor is the change that its step makes
+    to the ratio of all steps before it.
 
     Parameters
     ----------
     paper, system : pair of Estimate
-        The baseline and the add-only scheme under either convention, on one energy table.
+        The baseline and the add-only scheme under each convention, on one energy table.
 
     Returns
     -------
@@ -58,29 +59,28 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
     Raises
     ------
     MismatchError
-        If the product does not meet that ratio, which two other ways of summing would explain.
+        If the product of the factors differs from that ratio.
     """
-    base, add_only = paper
-    table = base.table
-    operand = base.scheme.linear.activation
-    adder = paper_adder(base.scheme.linear.activation_format)
-    addend = paper_adder(add_only.scheme.linear.activation_format)
-    mac = table.price("mul", operand).pj + table.price("add", adder).pj
+    table = paper[0].table
+    operand, other_operand = (_linear_product(of).activation for of in paper)
+    addend = paper_adder(other_operand)
+    mac = table.price("mul", operand.name).pj + table.price("add", paper_adder(operand)).pj
     one = mac / table.price("ternary-add", addend).pj
-    links = [Link(f"one {operand} MAC against one {addend} addition", one, one)]
+    links = [Link(f"one {operand.name} MAC against one {addend} addition", one, one)]
 
     def link(title: str, baseline: float, other: float) -> None:
         now = baseline / other
         links.append(Link(title, now / links[-1].ratio, now))
 
-    def paper_linears(of: Estimate) -> float:
+    def scaled(of: Estimate) -> float:
+        """Sum the projections and FFN with their scales, J."""
         roles = {*LINEAR_ROLES, *SCALE_ROLES}
         return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
     elements = _elements(system)
     if elements is not None:
         baseline, other = elements
-        # As published: widths first, since they need no gates of ours.
+        # Widths come first: published prices suffice for them.
         widths = [_published_mac(of, mac) for of, mac in zip(system, elements, strict=True)]
         link(f"sums at their width, {table.base}", *widths)
         quiet = [mac.logic_pj - mac.glitches_pj for mac in elements]
@@ -89,11 +89,15 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         link("glitches", baseline.pj, other.pj)
         link("operand registers shared by tokens and rows", *map(_linear_mac, system))
     else:
-        link("scales of the linears (paper)", *map(paper_linears, paper))
+        link("scales of projections and FFN (paper)", *map(scaled, paper))
         link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
 
     def bare(of: Estimate, roles: frozenset[str], real: Callable[[Key], bool]) -> float:
-        """Sum the matrix products, additions at their operands' price unless `real` holds."""
+        """Sum the matrix products of some roles, J.
+
+        Additions for which `real` holds count at the width of their adder, others at the width of
+        their operands.
+        """
         return sum(
             row.joules
             if row.key.operation in ("mul", "mac") or real(row.key)
@@ -132,12 +136,16 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
     return links
 
 
+def _linear_product(of: Estimate) -> LoweredProduct:
+    """Return the first product of the projections and FFN, whose formats the chain compares."""
+    return next(product for product in of.lowered.products if product.role in LINEAR_ROLES)
+
+
 def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
-    """Return the simulated MACs of the linears of both estimates, where the table has both."""
+    """Return both estimates' simulated MACs of projections and FFN; None if one is missing."""
     found = []
     for of in system:
-        mac = next((mac for mac in of.tally.mac_counts if mac.role in LINEAR_ROLES), None)
-        entry = None if mac is None else find_mac(of.table.macs, *mac[2:])
+        entry = find_mac(of.table.macs, *_linear_product(of).mac_key[2:])
         if entry is None:
             return None
         found.append(entry[0])
@@ -145,7 +153,7 @@ def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | 
 
 
 def _linear_mac(of: Estimate) -> float:
-    """Return one MAC of the linears as the estimate prices it, registers shared, pJ."""
+    """Return the price of one MAC of projections and FFN, with shared registers, pJ."""
     return next(
         row.price.pj
         for row in of.arithmetic
@@ -154,21 +162,18 @@ def _linear_mac(of: Estimate) -> float:
 
 
 def _published_mac(of: Estimate, mac: MacEntry) -> float:
-    """Return one MAC on L lanes from the bare operations of the base table, pJ."""
-    table, lanes = of.table, mac.lanes
+    """Return the price of one MAC on L lanes from the base table's bare operations, pJ."""
+    table, form = of.table, _linear_product(of).product_format
+    multiplication = 0.0 if form is None else table.price("mul", form).pj
     activation, weight, accumulator = map(
         parse_format, (mac.activation, mac.weight, mac.accumulator)
     )
-    product = 0.0
-    if not weight.add_only:
-        same = activation == weight
-        form = mac.activation if same else f"{mac.activation}*{mac.weight}"
-        product = table.price("mul", form).pj
     if accumulator.kind is Kind.FLOAT:
-        return product + table.price("add", mac.accumulator).pj
-    bits = activation.bits + (0 if weight.add_only else weight.bits)
-    tree = adder_tree(bits, accumulator, lanes)
-    return product + sum(n * table.price("add", width.name).pj for width, n in tree) / lanes
+        return multiplication + table.price("add", accumulator.name).pj
+    term_bits = activation.bits + (0 if weight.add_only else weight.bits)
+    tree = adder_tree(term_bits, accumulator, mac.lanes)
+    additions = sum(number * table.price("add", width.name).pj for width, number in tree)
+    return multiplication + additions / mac.lanes
 
 
 def _check(links: list[Link], expected: float) -> None:

@@ -1,4 +1,4 @@
-"""The files of a report: HTML, Markdown, CSV, JSON, and every figure in three formats."""
+"""Files of a report: HTML, Markdown, CSV, JSON, and every figure in three formats."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from markupsafe import Markup
 from ..files.writing import whole_folder
 from ..prices.loading import load_expansions
 from ..units import percent, quantity, times
-from .content import EXCLUDED, Report, as_dict
+from .content import EXCLUDED, Report
 from .figures import PLOTS, Plot, drawn
+from .headline import behind, headline
+from .json_form import as_dict
 from .provenance import bibtex, cited_sources, price_row
 from .style import in_style
 
@@ -39,23 +41,23 @@ def write_report(
     Parameters
     ----------
     report : Report
-        What to say.
+        Content of the files.
     folder : str or path
-        Where; made if it is not there. All files appear together at the end.
+        Folder to write to, created if necessary. All files appear together at the end.
     force : bool
-        Replace the files of an earlier report; other files are left alone.
+        Replace the files of an earlier report; other files stay untouched.
     progress : callable, optional
         Called with a few words as each part begins.
 
     Returns
     -------
     list of Path
-        The files.
+        The files written.
 
     Raises
     ------
     InputError
-        If a report stands there and `force` is not given, or the folder cannot be written.
+        If one of the files exists and `force` is false, or the folder cannot be written.
     """
     folder = Path(folder)
     with whole_folder(folder, PAGE, force=force) as temporary:
@@ -84,10 +86,15 @@ def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None
 def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
     figure = drawn(plot, report)
     with in_style(), warnings.catch_warnings():
-        # A name in a script that the figures' font lacks; the page itself has the name.
+        # The font of the figures lacks some scripts; the page itself shows such a name in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            # Laid out once for all formats: that takes as long as drawing.
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         for form in FORMATS:
-            # Without a date the same report is the same file.
+            # Without a date, the same report gives the same file.
             date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
             figure.savefig(folder / f"{plot.name}.{form}", metadata=date)
     text = (folder / f"{plot.name}.svg").read_text(encoding="utf-8")
@@ -95,13 +102,13 @@ def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
 
 
 def _inline(text: str, plot: Plot, report: Report) -> Markup:
-    """Turn an SVG file into an element of the page, with its words, and ids of its own."""
+    """Turn an SVG file into an element of the page, with a description and unique ids."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{plot.name}-", text)
     label = Markup.escape(f"{plot.title}. {plot.alternative(report)}")
     opening = f'<svg role="img" aria-label="{label}" class="plot"'
-    return Markup(text.replace("<svg", opening, 1))  # noqa: S704  our own figure; texts are escaped
+    return Markup(text.replace("<svg", opening, 1))  # noqa: S704  our own figure, with its texts escaped
 
 
 def _write(path: Path, text: str) -> None:
@@ -117,7 +124,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _markdown_escape(text: object) -> Markup:
-    """Escape what Markdown or HTML would read as more than text, in a table's cell too."""
+    """Escape the characters that have a meaning in Markdown, in its tables, or in HTML."""
     escaped = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", str(text))
     return Markup(escaped.replace("<", "&lt;").replace("\n", " "))  # noqa: S704  escaped just here
 
@@ -138,6 +145,10 @@ def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
     }
     return environment.get_template(template).render(
         report=report,
+        headlines=[
+            (headline(report, model, report.tables[0]), behind(report, model, report.tables[0]))
+            for model in report.models
+        ],
         plots={plot.name: plot for plot in PLOTS},
         pictures=pictures,
         excluded=EXCLUDED,

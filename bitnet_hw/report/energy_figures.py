@@ -1,4 +1,4 @@
-"""Figures of energy: what `Report` holds in joules, drawn and said in words."""
+"""Figures of energies in joules, each with its description in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..units import percent, quantity
 from .content import Report
 from .style import COLOURS, COLUMN_WIDTH, HATCHES, LINES, MARKERS, legend_below, panels, plain
 
-#: Colour and hatch of each part: arithmetic in the palette's cool half, memory in its warm one.
+#: Colour and hatch of each part of an estimate.
 _PART_STYLES = dict(
     zip(
         PARTS,
@@ -27,7 +27,7 @@ _PART_STYLES = dict(
             (COLOURS[1], "..."),
             ("#8B5A2B", "\\\\\\"),
             (COLOURS[4], "///"),
-            ("#000000", ""),
+            ("#CCCCCC", "---"),  # light, so that the error bars are seen on it
         ),
         strict=True,
     )
@@ -72,29 +72,32 @@ def _total_band(axes: Axes, estimates: list[Estimate], scale: float) -> None:
 
 
 def draw_parts(report: Report) -> Figure:
-    """Draw `parts`."""
+    """Draw the energy per token by part."""
     tables = report.tables
     figure = Figure(figsize=(COLUMN_WIDTH, 4.6))
     grid = figure.subplots(2, len(tables), squeeze=False)
     for column, table in enumerate(tables):
         estimates = [report.system_of(scheme, table) for scheme in report.schemes]
         shown = [p for p in PARTS if any(of.by("part")[p].joules > 0 for of in estimates)]
-        arithmetic = [p for p in shown if not p.startswith(("DRAM", "SRAM", "static"))]
+        logic = {part for of in estimates for part in of.by("part", level="logic")}
+        arithmetic = [part for part in shown if part in logic]
         _stack(grid[0][column], estimates, shown, 1e3)
         _total_band(grid[0][column], estimates, 1e3)
         _stack(grid[1][column], estimates, arithmetic, 1e3)
-        grid[0][column].set_title(f"{table.short_name}: everything")
-        grid[1][column].set_title("arithmetic alone")
+        grid[0][column].set_title(f"{table.short_name}: total")
+        grid[1][column].set_title("arithmetic only")
         for row in grid:
             row[column].tick_params(axis="x", rotation=30)
+            # Else the top of a part too small to see becomes the bottom of the axis.
+            row[column].set_ylim(bottom=0)
     for row in grid:
-        row[0].set_ylabel("mJ a token")
+        row[0].set_ylabel("mJ per token")
     legend_below(figure, grid[0][0], 2)
     return figure
 
 
 def say_parts(report: Report) -> str:
-    """Say `parts` in words."""
+    """Return the largest parts of each scheme's energy in words."""
     table = report.tables[0]
     sentences = []
     for scheme in report.schemes:
@@ -102,23 +105,26 @@ def say_parts(report: Report) -> str:
         tokens = of.scenario.new_tokens
         energies = [(name, cost.joules) for name, cost in of.by("part").items()]
         parts = sorted(energies, key=lambda item: -item[1])[:4]
-        said = ", ".join(f"{name} {quantity(joules / tokens, 'J')}" for name, joules in parts)
-        sentences.append(f"{scheme.name}: {said}")
-    return f"Energy a token by part at {table.short_name}. " + "; ".join(sentences) + "."
+        text = ", ".join(f"{name} {quantity(joules / tokens, 'J')}" for name, joules in parts)
+        sentences.append(f"{scheme.name}: {text}")
+    return f"Energy per token by part at {table.short_name}. " + "; ".join(sentences) + "."
 
 
 def draw_sharing(report: Report) -> Figure:
-    """Draw `sharing`."""
-    figure, rows = panels(2, 2.2, sharex=True)
+    """Draw energy per token against the tokens that share a weight fetch."""
+    figure, rows = panels([2.4, 2.4], sharex=True)
     for axes, phase in zip(rows, ("decode", "prefill"), strict=True):
         for i, scheme in enumerate((report.baseline.name, report.subject.name)):
-            mine = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
-            tokens = [point.tokens for point in mine]
-            for j, (what, values) in enumerate(
+            points = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
+            tokens = [point.tokens for point in points]
+            for j, (name, values) in enumerate(
                 (
-                    ("total", [point.total_j for point in mine]),
-                    ("DRAM", [point.dram_j for point in mine]),
-                    ("linears' arithmetic", [point.linear_arithmetic_j for point in mine]),
+                    ("total", [point.total_j for point in points]),
+                    ("DRAM", [point.dram_j for point in points]),
+                    (
+                        "arithmetic of projections and FFN",
+                        [point.linear_arithmetic_j for point in points],
+                    ),
                 )
             ):
                 axes.plot(
@@ -127,37 +133,37 @@ def draw_sharing(report: Report) -> Figure:
                     LINES[j],
                     color=COLOURS[i],
                     marker=MARKERS[i] if j == 0 else "",
-                    label=f"{scheme}: {what}",
+                    label=f"{scheme}: {name}",
                 )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.xaxis.set_major_formatter(plain)
         axes.yaxis.set_major_formatter(plain)
-        axes.set_ylabel("mJ a token")
-    rows[0].set_title(f"decode, sequences side by side ({report.tables[0].short_name})")
-    rows[1].set_title("prefill: tokens of one sequence")
+        axes.set_ylabel("mJ per token")
+    rows[0].set_title(f"decode of a batch ({report.tables[0].short_name})")
+    rows[1].set_title("prefill of one sequence")
     rows[1].set_xlabel("tokens that share a weight fetch")
-    legend_below(figure, rows[0], 2)
+    legend_below(figure, rows[0], 1)
     return figure
 
 
 def say_sharing(report: Report) -> str:
-    """Say `sharing` in words."""
+    """Return the arithmetic's share of the energy, from fewest to most tokens, in words."""
     parts = []
     for phase in ("decode", "prefill"):
         for scheme in (report.baseline.name, report.subject.name):
-            mine = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
+            points = [p for p in report.sharing if p.scheme == scheme and p.phase == phase]
             ends = [
                 f"{percent(point.linear_arithmetic_j / point.total_j)} at {point.tokens}"
-                for point in (mine[0], mine[-1])
+                for point in (points[0], points[-1])
             ]
             parts.append(f"{phase}, {scheme}: {' and '.join(ends)} tokens")
-    return "Share of the energy that the linears' arithmetic takes. " + "; ".join(parts) + "."
+    return "Arithmetic of projections and FFN, share of the energy. " + "; ".join(parts) + "."
 
 
 def draw_operations(report: Report) -> Figure:
-    """Draw `operations`."""
-    figure, rows = panels(len(report.tables), 1.9)
+    """Draw arithmetic energy per token by kind of operation."""
+    figure, rows = panels([1.9] * len(report.tables))
     shown = [
         kind
         for kind in KINDS
@@ -179,7 +185,7 @@ def draw_operations(report: Report) -> Figure:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(plain)
         axes.tick_params(axis="x", rotation=15)
-        axes.set_ylabel("mJ a token")
+        axes.set_ylabel("mJ per token")
         axes.set_title(f"{table.short_name}: arithmetic")
         axes.grid(visible=False, axis="x")
     legend_below(figure, rows[0], 3)
@@ -191,22 +197,22 @@ def _of_kind(of: Estimate, kind: str) -> float:
 
 
 def say_operations(report: Report) -> str:
-    """Say `operations` in words."""
+    """Return arithmetic energy per token by kind of operation, in words."""
     parts = []
     for table in report.tables:
         for scheme in report.schemes:
             of = report.system_of(scheme, table)
-            said = ", ".join(
+            text = ", ".join(
                 f"{kind} {quantity(cost.joules / of.scenario.new_tokens, 'J')}"
                 for kind, cost in of.by("kind", level="logic").items()
             )
-            parts.append(f"{scheme.name} at {table.short_name}: {said}")
-    return "Arithmetic energy a token. " + "; ".join(parts) + "."
+            parts.append(f"{scheme.name} at {table.short_name}: {text}")
+    return "Arithmetic energy per token. " + "; ".join(parts) + "."
 
 
 def draw_unsaved(report: Report) -> Figure:
-    """Draw `unsaved`."""
-    figure, rows = panels(len(report.tables), 1.7)
+    """Draw the share of each part of the energy."""
+    figure, rows = panels([1.7] * len(report.tables))
     names = list(dict.fromkeys(name for one in report.unsaved for name in one.parts))
     for axes, table in zip(rows, report.tables, strict=True):
         shares = [one for one in report.unsaved if one.table == table.short_name]
@@ -220,15 +226,15 @@ def draw_unsaved(report: Report) -> Figure:
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
-        axes.set_title(f"{table.short_name}: energy by what it is spent on")
+        axes.set_title(f"{table.short_name}: shares of the energy")
         axes.grid(visible=False, axis="y")
-    rows[-1].set_xlabel("percent of the energy a token")
+    rows[-1].set_xlabel("percent of the energy per token")
     legend_below(figure, rows[0], 3)
     return figure
 
 
 def say_unsaved(report: Report) -> str:
-    """Say `unsaved` in words."""
-    return "Share that ternary weights cannot save. " + "; ".join(
+    """Return the shares outside the projections and FFN in words."""
+    return "Share of the energy outside the projections and FFN. " + "; ".join(
         f"{one.scheme} at {one.table}: {percent(one.share)}" for one in report.unsaved
     )

@@ -1,4 +1,4 @@
-"""Every figure of a report, in order, with its words."""
+"""Figures of a report, in order, with titles, captions and descriptions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .style import in_style
 
 
 class Plot(NamedTuple):
-    """A figure that a report has.
+    """A figure of a report.
 
     Attributes
     ----------
     name : str
-        File name without its ending.
+        File name without its extension.
     title, caption : str
-        Heading, and what is drawn and how it was computed.
+        Heading, and a few sentences on what the figure shows and how it was computed.
     alternative : callable
-        Report -> the figure in words.
+        Report -> description of the figure in words, for those who cannot see it.
     draw : callable
-        Report -> the figure.
+        Report -> matplotlib figure.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Plot(NamedTuple):
 
 
 def drawn(plot: Plot, report: Report) -> Figure:
-    """Draw a figure in the common style, with neither a window nor global state."""
+    """Draw a figure in the common style, without a window or changes to global state."""
     with in_style():
         return plot.draw(report)
 
@@ -46,76 +46,79 @@ PLOTS = (
     Plot(
         "energy-savings",
         "Energy savings against model size",
-        "Energy of the baseline over that of each scheme: curves over the b1.58 sizes, hollow "
-        "marks for the reported models. "
-        "Solid: system convention, the reported scenario and machine. Dashed: paper convention, "
-        "512 tokens, arithmetic alone. Sizes that the machine's DRAM cannot hold are drawn all the "
-        "same: capacity does not enter the energy.",
+        "Energy of the baseline divided by that of each scheme: curves over the b1.58 model sizes, "
+        "hollow marks for the models of this report. "
+        "Solid: system convention, with the scenario and machine of this report. Dashed: paper "
+        "convention, 512 tokens, arithmetic only. The energy does not depend on the DRAM's "
+        "capacity, so models that exceed it are drawn too.",
         ratios.say_energy_savings,
         ratios.draw_energy_savings,
     ),
     Plot(
         "memory-savings",
         "Memory savings against model size",
-        "Bytes of the baseline over those of each scheme, curves and marks as above. Solid: "
-        "weights, embeddings, LM head, KV cache and peak activations. Dashed: the projections and "
-        "the FFN alone.",
+        "Bytes of the baseline divided by those of each scheme, curves and marks as above. Solid: "
+        "weights, embeddings, LM head, KV cache and peak activations. Dashed: projections and FFN "
+        "only.",
         ratios.say_memory_savings,
         ratios.draw_memory_savings,
     ),
     Plot(
         "energy-by-part",
-        "Energy a token by part",
-        "System convention. Above everything, below the arithmetic alone on its own scale; the "
-        "linears are the projections and the FFN. Error bars: the ranges of the prices.",
+        "Energy per token by part",
+        "System convention. Top: all parts. Bottom: arithmetic only, on a scale of its own. Error "
+        "bars: the ranges of the prices.",
         energy.say_parts,
         energy.draw_parts,
     ),
     Plot(
         "factor-chain",
         "From the papers' ratio to the system's",
-        "Each bar multiplies the ratio of those above it by the factor beside it. The order is "
-        "fixed and a factor depends on it; the product is checked against the ratio of the two "
-        "system estimates.",
+        "Each bar multiplies the ratio reached so far by the factor beside it. The order is fixed, "
+        "and each factor depends on it; the product of all factors is checked against the ratio of "
+        "the two system estimates.",
         ratios.say_chain,
         ratios.draw_chain,
     ),
     Plot(
         "weight-sharing",
         "When the processing element matters",
-        "Energy a token against the tokens that share a weight fetch, on chip and, as far as the "
-        "activation buffer holds them, from DRAM. In decode every sequence keeps its own KV cache.",
+        "Energy per token against the number of tokens that share each weight fetch: all of them "
+        "on chip, and from DRAM as many as the activation buffer holds. In decode, every sequence "
+        "reads its own KV cache.",
         energy.say_sharing,
         energy.draw_sharing,
     ),
     Plot(
         "operations",
         "Additions against multiplications",
-        "Arithmetic energy a token by kind of operation; other: comparisons, exponentials, "
-        "divisions, roots and roundings, priced by the expansions.",
+        "Arithmetic energy per token by kind of operation. Whole MACs: multiplication and addition "
+        "priced together, from a table of processing elements. Other operations: comparisons, "
+        "exponentials, divisions, roots and roundings, priced by the expansions.",
         energy.say_operations,
         energy.draw_operations,
     ),
     Plot(
         "conventions",
         "Paper and system side by side",
-        "The same model: a forward pass over 512 tokens counted as the papers do, and the reported "
-        "scenario with accumulator widths, every other step and memory.",
+        "The same model under both conventions. Paper: a forward pass over 512 tokens, counted as "
+        "the papers do. System: the scenario of this report, with accumulator widths, every step "
+        "and memory.",
         ratios.say_conventions,
         ratios.draw_conventions,
     ),
     Plot(
         "unsaved-share",
         "What ternary weights cannot save",
-        "Energy a token by what it is spent on, arithmetic and memory together. Linears: what "
-        "ternary weights act on.",
+        "Shares of the energy per token, arithmetic and memory together. Ternary weights act on "
+        "the projections and FFN; static energy shrinks with the time per token.",
         energy.say_unsaved,
         energy.draw_unsaved,
     ),
     Plot(
         "tornado",
         "How far each assumption moves the result",
-        "The savings ratio at two values of one assumption, all others as reported.",
+        "Savings ratio at two values of one assumption, with all others as reported.",
         ratios.say_tornado,
         ratios.draw_tornado,
     ),

@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: every price that it used, and the works to cite."""
+"""Provenance of a report's numbers: every price that it uses, and the works to cite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from ..prices.entries import Price, Source
 
 
 class PriceUse(NamedTuple):
-    """A price that the report rests on, and its share of the energy that it prices."""
+    """A price that a report uses.
+
+    Attributes
+    ----------
+    table : str
+        Energy table that has the price; with its base table where the price comes from there.
+    what : str
+        Operation and format, or memory level.
+    price : Price
+        Value, range and source.
+    unit : str
+        ``pJ`` per operation, or ``pJ/bit``.
+    share : float
+        Largest share of an estimate's energy that the price accounts for.
+    """
 
     table: str
     what: str
@@ -19,7 +33,7 @@ class PriceUse(NamedTuple):
 
 
 def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
-    """Return every price that estimates rest on, with the largest share that rests on it."""
+    """Return every price that the estimates use, largest share first within each table."""
     found: dict[tuple[str, str], PriceUse] = {}
 
     def use(of: Estimate, what: str, price: Price, unit: str, joules: float) -> None:
@@ -28,7 +42,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
         before = found.get(key)
         if before is not None:
             share = max(share, before.share)
-        # A simulated table prices MACs itself and everything else through its base.
+        # A simulated table prices whole MACs itself, and everything else through its base.
         own = price.table in ("", of.table.name)
         name = of.table.short_name if own else f"{of.table.short_name}: {price.table}"
         found[key] = PriceUse(name, what, price, unit, share)
@@ -53,7 +67,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
 
 
 def cited_sources(prices: list[PriceUse]) -> list[Source]:
-    """Return the works that the prices stand in, each once for every place it was read in."""
+    """Return the works that the prices come from, once for each place where it was read."""
     found = {(s.cite(), s.read_in): s for s in (use.price.source for use in prices)}
     return list(found.values())
 
@@ -63,7 +77,7 @@ def _bibtex_authors(source: Source) -> str:
 
 
 def bibtex(prices: list[PriceUse], version: str) -> str:
-    """Return a BibTeX block: the tool, and the works that the prices stand in."""
+    """Return a BibTeX block: bitnet-hw, and the works that the prices come from."""
     entries = [
         "@software{bitnet_hw,\n"
         "  author = {{The bitnet-hw developers}},\n"
@@ -87,7 +101,7 @@ def bibtex(prices: list[PriceUse], version: str) -> str:
 
 
 def price_row(use: PriceUse) -> dict[str, Any]:
-    """Return a price as one flat mapping, for JSON and CSV."""
+    """Return a price as a flat mapping, for JSON and CSV."""
     price = use.price
     return {
         "table": use.table,

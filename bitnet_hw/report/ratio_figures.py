@@ -1,4 +1,4 @@
-"""Figures of savings: what `Report` holds as ratios, drawn and said in words."""
+"""Figures of savings ratios, each with its description in words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def _size_lines(
     axes: Axes, points: list[SizePoint], value: Callable[[SizePoint], float], style: str = "-"
 ) -> None:
     for i, scheme in enumerate(dict.fromkeys(point.scheme for point in points)):
-        apart = [point for point in points if point.scheme == scheme and not point.on_curve]
+        mine = [point for point in points if point.scheme == scheme]
+        apart = [point for point in mine if not point.on_curve]
         axes.plot(
             [point.parameters for point in apart],
             [value(point) for point in apart],
@@ -30,10 +31,10 @@ def _size_lines(
             markerfacecolor="none",
             color=COLOURS[i],
         )
-        mine = [point for point in points if point.scheme == scheme and point.on_curve]
+        curve = [point for point in mine if point.on_curve]
         axes.plot(
-            [point.parameters for point in mine],
-            [value(point) for point in mine],
+            [point.parameters for point in curve],
+            [value(point) for point in curve],
             style,
             color=COLOURS[i],
             marker=MARKERS[i] if style == "-" else "",
@@ -49,14 +50,14 @@ def _size_lines(
 
 
 def draw_energy_savings(report: Report) -> Figure:
-    """Draw `energy-savings`."""
-    figure, rows = panels(len(report.tables), 2.1, sharex=True)
+    """Draw energy savings against model size."""
+    figure, rows = panels([2.1] * len(report.tables), sharex=True)
     for axes, table in zip(rows, report.tables, strict=True):
         points = [point for point in report.sizes if point.table == table.short_name]
         _size_lines(axes, points, lambda point: point.system_ratio)
         _size_lines(axes, points, lambda point: point.paper_ratio, "--")
         axes.set_title(f"{table.short_name}: energy against {report.baseline.name}")
-        axes.set_ylabel("saving")
+        axes.set_ylabel("savings")
     rows[0].plot([], [], "-", color="#444444", label="system convention")
     rows[0].plot([], [], "--", color="#444444", label="paper convention")
     rows[-1].set_xlabel("parameters")
@@ -65,53 +66,56 @@ def draw_energy_savings(report: Report) -> Figure:
 
 
 def say_energy_savings(report: Report) -> str:
-    """Say `energy-savings` in words."""
+    """Return the energy savings at each model size in words."""
     ends = [
         f"{point.scheme} at {point.table}, {quantity(point.parameters, '')} parameters: "
         f"{times(point.system_ratio)} system, {times(point.paper_ratio)} paper"
         for point in report.sizes
         if point.scheme == report.subject.name
     ]
-    return "Savings against model size, a curve a scheme. " + "; ".join(ends) + "."
+    return "Energy savings against model size. " + "; ".join(ends) + "."
 
 
 def draw_memory_savings(report: Report) -> Figure:
-    """Draw `memory-savings`."""
-    figure, (axes,) = panels(1, 2.3)
+    """Draw memory savings against model size."""
+    figure, (axes,) = panels([2.3])
     points = [point for point in report.sizes if point.table == report.tables[0].short_name]
     _size_lines(axes, points, lambda point: point.memory_ratio)
     _size_lines(axes, points, lambda point: point.weights_ratio, "--")
     axes.plot([], [], "-", color="#444444", label="everything in memory")
-    axes.plot([], [], "--", color="#444444", label="projections and FFN alone")
+    axes.plot([], [], "--", color="#444444", label="projections and FFN only")
     axes.set_title(f"memory against {report.baseline.name}")
     axes.set_xlabel("parameters")
-    axes.set_ylabel("saving")
+    axes.set_ylabel("savings")
     legend_below(figure, axes, 2)
     return figure
 
 
 def say_memory_savings(report: Report) -> str:
-    """Say `memory-savings` in words."""
+    """Return the memory savings at the largest size in words."""
     last = [point for point in report.sizes if point.model == report.sizes[-1].model]
     seen = {point.scheme: point for point in last}
     return "Memory savings against model size. At the largest size: " + "; ".join(
-        f"{name} {times(point.memory_ratio)} in all, {times(point.weights_ratio)} for the weights"
+        f"{name} {times(point.memory_ratio)} overall, {times(point.weights_ratio)} in projections "
+        "and FFN"
         for name, point in seen.items()
     )
 
 
 def draw_chain(report: Report) -> Figure:
-    """Draw `chain`."""
-    figure, rows = panels(len(report.chains), 2.9)
+    """Draw the chain of factors as bars on a logarithmic axis."""
+    figure, rows = panels([0.8 + 0.24 * len(links) for links in report.chains.values()])
     for axes, (name, links) in zip(rows, report.chains.items(), strict=True):
-        labels = [link.title for link in links] + ["ratio of the system"]
+        labels = [link.title for link in links] + ["system ratio"]
         before = 1.0
         for i, link in enumerate(links):
             low, high = sorted((before, link.ratio))
             colour = COLOURS[7] if i == 0 else COLOURS[2] if link.factor >= 1 else COLOURS[4]
             hatch = "" if i == 0 or link.factor >= 1 else "///"
             axes.barh(i, high - low, 0.42, left=low, color=colour, hatch=hatch, edgecolor="white")
-            text = times(link.ratio) if i == 0 else f"× {link.factor:.3g}"
+            # A factor near 1 leaves a bar too thin to see.
+            axes.vlines(link.ratio, i - 0.21, i + 0.21, color=colour, linewidth=0.8)
+            text = times(link.ratio) if i == 0 else f"× {link.factor:#.3g}"
             axes.annotate(
                 text, (high, i), xytext=(2, 0), textcoords="offset points", va="center", fontsize=6
             )
@@ -138,18 +142,18 @@ def draw_chain(report: Report) -> Figure:
 
 
 def say_chain(report: Report) -> str:
-    """Say `chain` in words."""
+    """Return the chain of factors in words."""
     links = report.chains[report.tables[0].name]
     steps = "; ".join(f"{link.title} × {link.factor:.3g}" for link in links[1:])
     return (
-        f"From {times(links[0].ratio)}, {links[0].title}, to {times(links[-1].ratio)} at "
+        f"From {times(links[0].ratio)} ({links[0].title}) to {times(links[-1].ratio)} at "
         f"{report.tables[0].short_name}, in this order: {steps}."
     )
 
 
 def draw_conventions(report: Report) -> Figure:
-    """Draw `conventions`."""
-    figure, rows = panels(len(report.tables), 1.8)
+    """Draw energy savings under both conventions."""
+    figure, rows = panels([1.8] * len(report.tables))
     others = report.schemes[1:]
     for axes, table in zip(rows, report.tables, strict=True):
         bars = (
@@ -164,7 +168,7 @@ def draw_conventions(report: Report) -> Figure:
             )  # fmt: skip
             axes.bar_label(drawn_bars, [times(value) for value in values], fontsize=6)
         axes.set_xticks(range(len(others)), [scheme.name for scheme in others])
-        axes.set_ylabel("energy saving")
+        axes.set_ylabel("energy savings")
         axes.set_title(f"{table.short_name}: {report.model.name} against {report.baseline.name}")
         axes.grid(visible=False, axis="x")
         axes.margins(y=0.15)
@@ -173,7 +177,7 @@ def draw_conventions(report: Report) -> Figure:
 
 
 def say_conventions(report: Report) -> str:
-    """Say `conventions` in words."""
+    """Return energy savings under both conventions in words."""
     return "Energy savings by convention. " + "; ".join(
         f"{scheme.name} at {table.short_name}: paper {times(report.paper_saving(scheme, table))}, "
         f"system {times(report.saving(scheme, table).value)}"
@@ -183,13 +187,13 @@ def say_conventions(report: Report) -> str:
 
 
 def draw_tornado(report: Report) -> Figure:
-    """Draw `tornado`."""
+    """Draw the savings ratio at both values of each assumption."""
     rows = report.tornado
-    figure, (axes,) = panels(1, 0.8 + 0.3 * len(rows))
+    figure, (axes,) = panels([0.8 + 0.3 * len(rows)])
     middle = report.saving(report.subject, report.tables[0]).value
     for i, one in enumerate(rows):
         low, high = min(one.low, one.high, middle), max(one.low, one.high, middle)
-        axes.barh(i, high - low, 0.42, left=low, color=COLOURS[5])
+        axes.barh(i, high - low, 0.36, left=low, color=COLOURS[5])
         ends = [(one.low, one.low_text), (one.high, one.high_text)]
         if one.low > one.high:
             ends.reverse()
@@ -208,16 +212,17 @@ def draw_tornado(report: Report) -> Figure:
         row_title(axes, i, one.title)
     axes.set_yticks([])
     axes.set_ylim(len(rows) - 0.5, -0.9)
+    axes.use_sticky_edges = False
     axes.margins(x=0.25)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
-    axes.set_xlabel(f"saving, {times(middle)} as reported")
+    axes.set_xlabel(f"energy savings ({times(middle)} as reported)")
     axes.grid(visible=False, axis="y")
     return figure
 
 
 def say_tornado(report: Report) -> str:
-    """Say `tornado` in words."""
-    return "The ratio at two values of each assumption. " + "; ".join(
+    """Return the savings ratio at both values of each assumption in words."""
+    return "Savings ratio at two values of each assumption. " + "; ".join(
         f"{one.title}: {times(one.low)} at {one.low_text}, {times(one.high)} at {one.high_text}"
         for one in report.tornado
     )

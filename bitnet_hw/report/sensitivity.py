@@ -1,4 +1,4 @@
-"""How far each assumption moves the savings ratio, and when the PE matters at all."""
+"""Sensitivity of the savings ratio to each assumption, and of the energy to weight sharing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..cost.estimates import Estimate, estimate
 from ..cost.ratios import ratio
+from ..inputs.formats import Kind
 from ..inputs.machine import load_machine
 from ..inputs.scenario import LmHead, Phase
 from ..inputs.scheme import Scheme
@@ -16,14 +17,14 @@ Pair = tuple[Estimate, Estimate]
 
 
 class Assumption(NamedTuple):
-    """What the ratio becomes at the two ends of one assumption.
+    """Savings ratio at two values of one assumption.
 
     Attributes
     ----------
     title : str
-        The assumption and the value that the report uses.
+        The assumption, with the report's own value in brackets.
     low_text, high_text : str
-        The two other values.
+        The two values.
     low, high : float
         The ratio at each.
     """
@@ -36,24 +37,25 @@ class Assumption(NamedTuple):
 
     @property
     def span(self) -> float:
-        """Distance between the two ends."""
+        """Difference between the two ratios."""
         return abs(self.high - self.low)
 
 
 class SharingPoint(NamedTuple):
-    """Energy a token where so many tokens share each weight fetch.
+    """Energy per token at a number of tokens that share each weight fetch.
 
     Attributes
     ----------
     phase : str
-        ``decode``: so many sequences side by side, each with its own KV cache. ``prefill``: so
-        many tokens of one sequence.
+        ``decode``: a batch of `tokens` sequences, each with its own KV cache. ``prefill``: one
+        sequence of `tokens` tokens.
     tokens : int
-        Tokens that share a fetch, as far as the activation buffer allows.
+        Tokens that share a fetch from the weight buffer; from DRAM, as many of them share one as
+        the activation buffer holds.
     scheme : str
         Name of the scheme.
     total_j, linear_arithmetic_j, dram_j : float
-        Energy a token; of the linears' arithmetic; of DRAM, J.
+        Energy per token, J: in total, of the arithmetic of projections and FFN, of DRAM.
     """
 
     phase: Phase
@@ -65,12 +67,12 @@ class SharingPoint(NamedTuple):
 
 
 def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
-    """Vary one assumption at a time, all others as in the report.
+    """Vary one assumption at a time, with all others as in the report.
 
     Returns
     -------
     list of Assumption
-        The widest span first.
+        Widest span first.
     """
     found: list[Assumption] = []
 
@@ -105,20 +107,20 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     vary(f"DRAM ({machine.dram})", ("DDR3/4", on(dram="DDR3/4")), ("HBM2", on(dram="HBM2")))
     lanes = f"adder lanes (L = {machine.lanes})"
     vary(lanes, ("1", on(lanes=1)), ("128", on(lanes=128)))
-    saving = f"saving on zero weights ({machine.weight_zero_saving:g})"
+    saving = f"savings on zero weights ({machine.weight_zero_saving:g})"
     vary(saving, ("0", on(weight_zero_saving=0.0)), ("0.45", on(weight_zero_saving=0.45)))
     _vary_scenario(vary, base, asked)
     vary(
-        "float accumulator (as the schemes say)",
+        "float accumulator (as in the schemes)",
         ("fp16", schemes(lambda scheme: scheme.with_float_accumulator("fp16"))),
         ("fp32", schemes(lambda scheme: scheme.with_float_accumulator("fp32"))),
     )
     vary(
         f"KV cache ({other.scheme.attention.kv_cache})",
-        ("as operands", schemes(lambda s: s.with_kv_cache(s.attention.operand))),
+        ("same as operands", schemes(lambda s: s.with_kv_cache(s.attention.operand))),
         ("int4", schemes(lambda s: s.with_kv_cache("int4"))),
     )
-    if "ternary" in other.scheme.linear.weight:
+    if other.scheme.linear.weight_format.kind is Kind.TERNARY:
         vary(
             f"weight codec ({other.scheme.linear.codec})",
             ("2bit", (base, _again(other, scheme=other.scheme.with_codec("2bit")))),
@@ -130,7 +132,7 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
         ("int8", (base, _again(other, scheme=_with_int8_head(other.scheme)))),
     )
     band = ratio(base, other)
-    prices = "prices within their published ranges (middle)"
+    prices = "prices within their published ranges (nominal)"
     found.append(Assumption(prices, "one end", "other end", band.low, band.high))
     found.sort(key=lambda one: one.span, reverse=True)
     return found
@@ -146,17 +148,14 @@ def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..
     ends = [(str(n), asked(**{field: n})) for n in lengths]
     vary(f"{field} ({getattr(scenario, field)})", *ends)
     vary(f"batch ({scenario.batch})", ("1", asked(batch=1)), ("32", asked(batch=32)))
-    # In decode the last position is all there is.
+    # A decode step has no position but the last.
     most: LmHead = "last" if scenario.phase == "decode" else "all"
     head = f"LM head ({scenario.lm_head})"
     vary(head, ("none", asked(lm_head="none")), (most, asked(lm_head=most)))
 
 
 def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
-    """Return energy a token against the tokens that share a weight fetch.
-
-    On chip as many tokens share a fetch; from DRAM, as many as the activation buffer holds.
-    """
+    """Return the energy per token at 1, 2, 4 ... 1024 tokens that share a weight fetch."""
     points = []
     for tokens in (2**n for n in range(11)):
         decode = base.scenario._replace(
@@ -176,11 +175,10 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
             for of in (base, other):
                 machine = of.machine.model_copy(update={"tokens": tokens})
                 again = _again(of, scenario=scenario, machine=machine)
-                dram = sum(row.joules for row in again.memory or [] if row.row.level == "dram")
                 energies = (
                     again.energy.value,
                     again.by("part")["projections and FFN"].joules,
-                    dram,
+                    again.by("level")["dram"].joules,
                 )
                 points.append(
                     SharingPoint(

@@ -1,4 +1,4 @@
-"""How every figure looks: column width, colours that survive colour blindness and print."""
+"""Style of the figures: column width, and colours that survive colour blindness and print."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 #: Width of one column of a two-column paper, inches.
 COLUMN_WIDTH = 3.5
 
-#: Okabe and Ito's palette, which stays apart for the common forms of colour blindness
-#: (Color Universal Design, 2008); the order also alternates light and dark for grey print.
+#: Okabe and Ito's palette, distinct under the common forms of colour blindness (Color Universal
+#: Design, 2008), in an order that also alternates light and dark for grey print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "++", "---", "|||", "**", "//..")
@@ -39,11 +39,11 @@ _STYLE: Any = {
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
     "hatch.linewidth": 0.4,
-    # A model's name may hold a dollar sign, which is not the start of a formula.
+    # A dollar sign in a model's name is plain text, not the start of a formula.
     "text.parse_math": False,
-    # The same report twice is the same files.
+    # Makes ids depend on the content alone: the same report gives the same files.
     "svg.hashsalt": "bitnet-hw",
-    # Outlines rather than fonts, so that the page needs none.
+    # Draws text as outlines, so that the page needs no font.
     "svg.fonttype": "path",
     "pdf.fonttype": 42,
 }
@@ -54,32 +54,33 @@ def in_style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
-def panels(number: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:  # noqa: ANN401
-    """Return a figure of one column with panels above each other, `height` inches each."""
-    figure = Figure(figsize=(COLUMN_WIDTH, height * number))
-    axes = figure.subplots(number, 1, squeeze=False, **options)
+def panels(heights: list[float], *, sharex: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure one column wide, with stacked panels of the given heights in inches."""
+    figure = Figure(figsize=(COLUMN_WIDTH, sum(heights)))
+    axes = figure.subplots(len(heights), 1, squeeze=False, sharex=sharex, height_ratios=heights)
     return figure, list(axes[:, 0])
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """Put the legend of one panel under the whole figure."""
+    """Draw the legend of one panel below the whole figure."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def row_title(axes: Axes, row: int, text: str) -> None:
-    """Write what a horizontal bar is above it: a tick label would eat the column's width."""
+    """Write the title of a horizontal bar above it, which saves the width of tick labels."""
     axes.annotate(
         text,
         (0, row),
         xycoords=("axes fraction", "data"),
-        xytext=(2, 7),
+        xytext=(2, 8),
         textcoords="offset points",
         va="center",
         fontsize=6.3,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
     )
 
 
 def plain(value: float, _position: object = None) -> str:
-    """Return a tick's label as people write numbers, powers of ten included."""
+    """Return a tick label in plain digits, without powers of ten."""
     return f"{value:g}"

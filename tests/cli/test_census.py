@@ -166,6 +166,7 @@ def test_estimate_takes_measured_zeros_where_the_machine_saves_by_them(
     assert measured["memory_j"] == assumed["memory_j"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_report_says_that_the_zeros_were_measured(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -246,6 +246,7 @@ def test_every_scheme_of_16_bits_or_less_prices_at_one_boundary(name: str, conve
         }, scheme
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_sets_published_and_simulated_prices_side_by_side(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:

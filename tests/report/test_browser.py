@@ -1,4 +1,4 @@
-"""The report in a real browser: it renders, says nothing on the console, and asks for nothing."""
+"""The report in a real browser: it renders without console messages or network requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ webdriver = pytest.importorskip("selenium.webdriver")
 
 pytestmark = pytest.mark.tools
 
-#: Chromium looks for its maker's hosts at every start; these keep it from trying.
+#: Chromium contacts its vendor's hosts at every start; these flags keep it from trying.
 _SILENT = (
     "--headless",
     "--no-sandbox",
@@ -26,13 +26,9 @@ _SILENT = (
 )
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bitnet_hw.cli import main
-
-    folder = tmp_path_factory.mktemp("browser") / "report"
-    assert main(["report", "bitnet-b1.58-2b4t", "-o", str(folder)]) == 0
-    return folder / "report.html"
+@pytest.fixture
+def page(standard_report: Path) -> Path:
+    return standard_report / "report.html"
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def browser(require_tool: Callable[[str], str], tmp_path: Path) -> Iterator[Any]
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(require_tool("chromedriver")))
-    # The browser's own start page has requests too: they end here.
+    # The browser's own start page makes requests too: discard them.
     driver.get("about:blank")
     driver.get_log("performance")
     driver.get_log("browser")

@@ -1,0 +1,174 @@
+"""Building a report: the estimates, and everything that is derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..cost.estimates import Estimate, estimate
+from ..cost.footprint import footprint
+from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES
+from ..cost.ratios import ratio
+from ..errors import InputError
+from ..inputs.machine import Machine
+from ..inputs.model import ModelSpec, load_model
+from ..inputs.scenario import Scenario
+from ..inputs.scheme import Scheme
+from ..prices.tables import EnergyTable
+from .chain import factor_chain
+from .content import Report, SizePoint, Unsaved, subject_of
+from .provenance import used_prices
+from .sensitivity import assumptions, sharing_curve
+
+#: Models of the curves over size: the b1.58 paper's, and LLaMA's larger shapes, 0.7 to 70 billion.
+SIZES = (
+    "bitnet-b1.58-700m",
+    "bitnet-b1.58-1.3b",
+    "bitnet-b1.58-3b",
+    "bitnet-b1.58-7b",
+    "bitnet-b1.58-13b",
+    "bitnet-b1.58-70b",
+)
+
+
+def build_report(
+    models: Iterable[ModelSpec],
+    schemes: Iterable[Scheme],
+    tables: Iterable[EnergyTable],
+    scenario: Scenario,
+    machine: Machine,
+    command: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Estimate everything that a report shows.
+
+    Parameters
+    ----------
+    models, schemes, tables : iterable
+        At least one model and one table, and two schemes; the first scheme is the baseline.
+    scenario, machine
+        Inputs of the estimates under the system convention; the paper convention fixes its own.
+    command : str
+        Command line that repeats the report.
+    progress : callable, optional
+        Called with a few words as each part begins.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two schemes, if two models have the same name, or if an estimate is
+        refused.
+    """
+    models, schemes, tables = tuple(models), tuple(schemes), tuple(tables)
+    say = progress or (lambda _text: None)
+    if len(schemes) < 2:
+        raise InputError("a report compares at least two schemes; name a baseline and another")
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two of the models are called {twice!r}; give them different names")
+    say("estimates")
+    ours: dict[tuple[str, str, str], Estimate] = {}
+    papers: dict[tuple[str, str, str], Estimate] = {}
+    for model in models:
+        for scheme in schemes:
+            for table in tables:
+                key = (model.name, scheme.name, table.name)
+                ours[key] = estimate(model, scheme, table, scenario, "system", machine)
+                papers[key] = _paper(model, scheme, table, machine)
+    say("model sizes")
+    sizes = _sizes(models, schemes, tables, scenario, machine)
+    say("chain of factors")
+    first, subject = models[0].name, subject_of(schemes).name
+    base = schemes[0].name
+    chains = {
+        table.name: factor_chain(
+            (papers[first, base, table.name], papers[first, subject, table.name]),
+            (ours[first, base, table.name], ours[first, subject, table.name]),
+        )
+        for table in tables
+    }
+    pair = (ours[first, base, tables[0].name], ours[first, subject, tables[0].name])
+    say("assumptions")
+    return Report(
+        models=models,
+        schemes=schemes,
+        tables=tables,
+        scenario=scenario,
+        machine=machine,
+        system_estimates=ours,
+        paper_estimates=papers,
+        sizes=sizes,
+        chains=chains,
+        sharing=sharing_curve(*pair),
+        tornado=assumptions(*pair),
+        unsaved=[_unsaved(ours[first, s.name, t.name]) for t in tables for s in schemes],
+        prices=used_prices([e for e in ours.values() if e.model.name == first]),
+        command=command,
+    )
+
+
+def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, machine: Machine) -> Estimate:
+    return estimate(model, scheme, table, convention="paper", machine=machine)
+
+
+def _sizes(
+    models: tuple[ModelSpec, ...],
+    schemes: tuple[Scheme, ...],
+    tables: tuple[EnergyTable, ...],
+    scenario: Scenario,
+    machine: Machine,
+) -> list[SizePoint]:
+    points = []
+    catalogued = [load_model(name) for name in SIZES]
+    known = {model.name for model in catalogued}
+    for model in [*catalogued, *(m for m in models if m.name not in known)]:
+        base = schemes[0]
+        stored = footprint(model, base, scenario)
+        for table in tables:
+            ours = estimate(model, base, table, scenario, "system", machine)
+            papers = _paper(model, base, table, machine)
+            for scheme in schemes[1:]:
+                there = footprint(model, scheme, scenario)
+                other = estimate(model, scheme, table, scenario, "system", machine)
+                points.append(
+                    SizePoint(
+                        model.name,
+                        model.total_parameters,
+                        scheme.name,
+                        table.short_name,
+                        model.name in known,
+                        ratio(ours, other).value,
+                        ratio(papers, _paper(model, scheme, table, machine)).value,
+                        stored.total / there.total,
+                        stored.weights / there.weights,
+                    )
+                )
+    return sorted(points, key=lambda point: point.parameters)
+
+
+#: Parts of `Unsaved`, in the order in which reports stack them.
+_UNSAVED_PARTS = (
+    "projections and FFN", "attention", "LM head and embedding", "KV cache", "other", "static",
+)  # fmt: skip
+
+
+def _unsaved(of: Estimate) -> Unsaved:
+    total = of.energy.value
+    sums = dict.fromkeys(_UNSAVED_PARTS, 0.0)
+    for (reach, role, content), cost in of.by("reach", "role", "content").items():
+        sums[_unsaved_part(reach, role, content)] += cost.joules / total
+    if of.static_j is None:
+        del sums["static"]
+    share = of.by("reach")["rest"].joules / total
+    return Unsaved(of.table.short_name, of.scheme.name, share, sums, 1 / share if share else 0.0)
+
+
+def _unsaved_part(reach: str, role: str, content: str) -> str:
+    """Return the part of `_UNSAVED_PARTS` that a cost belongs to."""
+    if reach != "rest":
+        return reach
+    if content == "kv-cache":
+        return "KV cache"
+    if role in HEAD_ROLES:
+        return "LM head and embedding"
+    return "attention" if role in (*ATTENTION_ROLES, "softmax") else "other"

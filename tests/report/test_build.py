@@ -1,0 +1,46 @@
+"""Limits of the savings, with and without static energy."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitnet_hw.report.content import Report
+
+
+def test_no_scheme_saves_more_than_the_limit_of_the_baseline(
+    report: Report, warm_report: Report
+) -> None:
+    for one in (report, warm_report):
+        limits = {row.table: row.limit for row in one.unsaved if row.scheme == one.baseline.name}
+        for table in one.tables:
+            for scheme in one.schemes:
+                assert one.saving(scheme, table).value <= limits[table.short_name]
+
+
+def test_shares_are_those_of_the_golden_case(report: Report) -> None:
+    at = {(row.table, row.scheme): row for row in report.unsaved}
+    # DRAM at 11 pJ per bit is 98 % of the energy, so bytes give the shares: LM head 657 MB, KV
+    # cache 157 MB, ternary projections and FFN 521 MB.
+    parts = at["7nm", "bitnet-b1.58"].parts
+    total = 657 + 157 + 521
+    assert parts["LM head and embedding"] == pytest.approx(657 / total, abs=0.01)
+    assert parts["KV cache"] == pytest.approx(157 / total, abs=0.01)
+    assert parts["projections and FFN"] == pytest.approx(521 / total, abs=0.01)
+    assert at["7nm", "bitnet-b1.58"].share == pytest.approx((657 + 157) / total, abs=0.01)
+    assert "static" not in parts
+
+
+def test_static_energy_is_a_part_of_its_own(report: Report, warm_report: Report) -> None:
+    for cold, warm in zip(report.unsaved, warm_report.unsaved, strict=True):
+        assert sum(warm.parts.values()) == pytest.approx(1)
+        scheme = next(one for one in report.schemes if one.name == warm.scheme)
+        table = next(one for one in report.tables if one.short_name == warm.table)
+        of = report.system_of(scheme, table)
+        assert of.tokens_per_second is not None
+        # 5 W for the duration of one token, on top of everything else.
+        static = 5.0 / of.tokens_per_second
+        total = of.energy.value + static
+        assert warm.parts["static"] == pytest.approx(static / total)
+        # What is left with free projections and FFN does not depend on static power.
+        assert warm.share * total == pytest.approx(cold.share * of.energy.value)
+        assert warm.limit == pytest.approx(total / (cold.share * of.energy.value))

@@ -1,0 +1,91 @@
+"""Figures: bars add up to the energies that they show; texts neither overlap nor get cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from bitnet_hw.report.content import Report
+from bitnet_hw.report.figures import PLOTS, Plot, drawn
+from bitnet_hw.report.style import in_style
+
+BY_NAME = {plot.name: plot for plot in PLOTS}
+
+
+def _labels(axes: Axes) -> list[str]:
+    return [str(bars.get_label()) for bars in axes.containers]
+
+
+def test_operations_show_whole_macs_and_add_up_to_the_arithmetic(report: Report) -> None:
+    figure = drawn(BY_NAME["operations"], report)
+    assert len(figure.axes) == len(report.tables)
+    for axes, table in zip(figure.axes, report.tables, strict=True):
+        kinds = ["multiplications", "additions", "whole MACs", "other operations"]
+        assert _labels(axes) == kinds
+        for i, scheme in enumerate(report.schemes):
+            heights = [bars[i].get_height() for bars in axes.containers]
+            mj = report.system_of(scheme, table).arithmetic_j * 1e3
+            assert sum(heights) == pytest.approx(mj)
+            if table.short_name == "7nm":
+                assert heights[2] == 0
+            elif scheme.name == "fp16":
+                assert heights[2] > 0.99 * mj
+    words = BY_NAME["operations"].alternative(report)
+    for scheme in report.schemes:
+        of_scheme = words.split(f"{scheme.name} at asap7-prelayout: ")[1].split(";")[0]
+        assert "whole MACs" in of_scheme
+
+
+def test_parts_add_up_to_the_energy(warm_report: Report) -> None:
+    figure = drawn(BY_NAME["energy-by-part"], warm_report)
+    tables = warm_report.tables
+    for axes, table in zip(figure.axes[: len(tables)], tables, strict=True):
+        stacked = [bars for bars in axes.containers if str(bars.get_label())[0] != "_"]
+        assert "static" in [bars.get_label() for bars in stacked]
+        bottom, top = axes.get_ylim()
+        assert bottom == 0
+        assert top > 1e3 * max(
+            warm_report.system_of(scheme, table).energy_per_token.high
+            for scheme in warm_report.schemes
+        )
+        for i, scheme in enumerate(warm_report.schemes):
+            mj = warm_report.system_of(scheme, table).energy_per_token.value * 1e3
+            assert sum(bars[i].get_height() for bars in stacked) == pytest.approx(mj)
+
+
+def test_unsaved_shares_show_static_energy_and_add_up(warm_report: Report) -> None:
+    figure = drawn(BY_NAME["unsaved-share"], warm_report)
+    for axes in figure.axes:
+        assert _labels(axes)[0] == "projections and FFN"
+        assert _labels(axes)[-1] == "static"
+        for i in range(len(warm_report.schemes)):
+            assert sum(bars[i].get_width() for bars in axes.containers) == pytest.approx(100)
+
+
+def _texts(figure: Figure) -> Iterator[Text]:
+    """Yield every text but tick labels, of which some lie outside the view and are not drawn."""
+    for axes in figure.axes:
+        yield from (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+    for legend in figure.legends:
+        yield from legend.get_texts()
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_texts_lie_within_the_figure_and_apart(plot: Plot, warm_report: Report) -> None:
+    with in_style():
+        figure = drawn(plot, warm_report)
+        figure.draw_without_rendering()
+        whole = figure.bbox
+        for text in _texts(figure):
+            box = text.get_window_extent()
+            if text.get_text():
+                assert whole.x0 <= box.x0 < box.x1 <= whole.x1, text
+                assert whole.y0 <= box.y0 < box.y1 <= whole.y1, text
+        for axes in figure.axes:
+            for one, other in combinations(axes.texts, 2):
+                assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
