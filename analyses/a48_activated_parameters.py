@@ -7,9 +7,9 @@ leaves a column of weights unused; a zero gate leaves an output row of up unused
 included. The figures do not depend on the convention.
 
 Tolerance: our figure must round to the printed digits; the overall share of zeros must agree within
-0.1 percentage points, because the shares that it is computed from are themselves rounded. Known
-miss: a4.8 at 7B, published 3.4 billion, computed 3.594; the overall share of zeros in the same row,
-44.5 percent, agrees with the computed one.
+0.1 percentage points, because the shares that it is computed from are themselves rounded.
+Known miss: a4.8 at 7B, published 3.4 billion, computed 3.594; the overall share of zeros in the
+same row, 44.5 percent, agrees with the computed one.
 """
 
 from __future__ import annotations

@@ -151,9 +151,11 @@ def sweep(number: int) -> None:
     help="Number of timed runs of FlopCounterMode; closed form has four times as many. Default: 5.",
 )
 @click.option(
-    "--scenarios", type=click.IntRange(1), default=SWEEP,
+    "--scenarios",
+    type=click.IntRange(1),
+    default=SWEEP,
     help=f"Number of scenarios of the sweep. Default: {SWEEP}.",
-)  # fmt: skip
+)
 def main(tokens: int, runs: int, scenarios: int) -> None:
     """Run the comparison and the sweep, and check the smallest ratio."""
     for package in ("torch", "transformers"):
