@@ -65,7 +65,7 @@ def fit_memory(room: dict[str, float], batch: dict[str, int], step: int) -> Fit:
     Parameters
     ----------
     room : mapping
-        Column -> bytes left beside the parameters.
+        Column -> bytes of memory that the parameters leave free.
     batch : mapping
         Column -> largest batch that fits.
     step : int

@@ -280,7 +280,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Table:
-    """Table that an analysis shows besides its comparisons, without verdicts."""
+    """Further table of an analysis, without verdicts."""
 
     title: str
     columns: Sequence[str]
@@ -351,7 +351,7 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
     @click.option(
         "--published", "folder", metavar="FOLDER", default=FOLDER,
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Folder of the published figures. Default: published/ beside the script.",
+        help="Folder of the published figures. Default: published/ in the script's folder.",
     )  # fmt: skip
     def command(as_json: bool, folder: Path) -> None:
         published = Published(folder)

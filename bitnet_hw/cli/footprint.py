@@ -76,13 +76,8 @@ def command(
         print_csv(rows)
     else:
         click.echo(f"{scenario.describe()}; 1 kB = 1000 bytes")
-        columns: list[str | Column] = [
-            "model",
-            "scheme",
-            "codec",
-            *numbers(*_FIELDS.values(), "total"),
-        ]
-        columns += numbers("largest batch") if size else []
+        columns: list[str | Column] = ["model", "scheme", "codec"]
+        columns += numbers(*_FIELDS.values(), "total", *(["largest batch"] if size else []))
         table = [
             [
                 row["model"], row["scheme"], row["codec"],

@@ -305,7 +305,7 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
 
 
 def _groups_of(folder: Path) -> set[str]:
-    """Return the folders of an earlier export, which would be misleading beside a new one."""
+    """Return the folders of an earlier export, which would mislead if they stayed."""
     try:
         said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
         names = set(said["groups"])

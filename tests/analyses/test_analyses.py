@@ -31,7 +31,7 @@ FIGURES = {
 
 
 def _load(name: str) -> ModuleType:
-    """Load a module of the folder, which is not a package: its scripts import from beside them."""
+    """Load a module of the folder, which is not a package: scripts import by bare names."""
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""Elementwise functions, each run on numbers that count what is done with them."""
+"""Elementwise functions, each run on numbers that count the operations on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bitnet_hw.inputs.elementwise import elementwise_functions
 
 
 class _Counted:
-    """A number that counts the operations it passes through."""
+    """Number that counts the operations on it."""
 
     seen: ClassVar[Counter[str]] = Counter()
 
@@ -147,7 +147,7 @@ FUNCTIONS = {
 }
 
 
-def test_every_elementwise_function_is_run_here() -> None:
+def test_every_elementwise_function_is_tested() -> None:
     assert set(FUNCTIONS) == set(elementwise_functions().functions)
 
 

@@ -1,4 +1,4 @@
-"""One estimate: its parts, its JSON form, how it moves, and ratios of two."""
+"""Estimates: their parts, JSON output, monotonic behaviour, and ratios."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_schemas_describe_every_field_and_allow_no_other(name: str) -> None:
 
     schema = _schema(name)
     visit(schema)
-    # What only the command adds is not required of the library's form.
+    # The command alone adds this key, so that the schema does not require it.
     assert schema["required"] == [key for key in schema["properties"] if key != "largest_batch"]
     for key in schema["properties"]:
         unit = {"_j": " J", "_s": "s", "_bytes": " bytes"}.get(f"_{key.rpartition('_')[2]}", "")
@@ -202,7 +202,7 @@ def test_the_paper_convention_gives_the_published_joules(size: str) -> None:
         assert [round(found.by("kind")[kind].joules, 2) for kind in KINDS[:2]] == [mul, add]
 
 
-# How it moves.
+# Monotonic behaviour.
 
 LENGTHS = st.integers(1, 40)
 
@@ -274,12 +274,12 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
         macs = sum(n for key, n in found.tally.mac_counts.items() if key.role == "qkv")
         return 1e12 * found.by("role", level="logic")["qkv"].joules / macs
 
-    # 20 bits wide at K = 2560: 0.0185 pJ a term alone, about 0.009 pJ in a tree of 32.
+    # 20 bits wide at K = 2560: 0.0185 pJ per term on one lane, about 0.009 pJ in a tree of 32.
     assert qkv(1) == pytest.approx(0.0185)
     assert qkv(32) == pytest.approx(0.009, abs=0.0005)
 
 
-def test_hardware_that_saves_on_zero_weights() -> None:
+def test_a_machine_that_saves_on_zero_weights() -> None:
     saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
     dense, spared = (
         _estimate(machine=machine).by("role", level="logic")["ffn-up"].joules
@@ -293,13 +293,13 @@ def test_hardware_that_saves_on_zero_weights() -> None:
 # Ratios.
 
 
-def test_a_ratio_of_one_thing_with_itself_is_one_without_a_band() -> None:
+def test_a_ratio_of_an_estimate_to_itself_is_one_without_a_band() -> None:
     found = _estimate()
     assert ratio(found, found) == Band(1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("node", ["7nm", "45nm"])
-def test_a_ratio_lies_in_its_band_and_the_band_is_reached(node: str) -> None:
+def test_a_ratio_and_the_ratios_of_both_ends_lie_in_its_band(node: str) -> None:
     dense, ternary = _estimate("fp16", node=node), _estimate(node=node)
     band = ratio(dense, ternary)
     assert band.value == pytest.approx(dense.energy.value / ternary.energy.value)
@@ -317,7 +317,7 @@ def test_a_ratio_across_tables_or_conventions_is_refused() -> None:
         ratio(paper, _estimate())
 
 
-def test_a_ratio_compares_nothing_but_schemes() -> None:
+def test_a_ratio_compares_only_schemes() -> None:
     short, long = (Scenario("decode", context=n) for n in (8, 16))
     fp16, ternary, table = load_scheme("fp16"), load_scheme("bitnet-b1.58"), load_table("7nm")
     base = estimate(SMALL, fp16, table, short)
@@ -340,7 +340,7 @@ def test_a_ratio_across_boundaries_is_refused() -> None:
         ratio(dense, ternary)
 
 
-# What the commands print.
+# Output of the commands.
 
 
 @pytest.mark.parametrize("convention", ["system", "paper"])
@@ -395,8 +395,8 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
     assert spared / dense == pytest.approx(1 - 0.4 * 0.5)
 
 
-def test_the_kv_cache_belongs_to_what_ternary_weights_cannot_save() -> None:
-    """A 3-bit cache changes the rest of the token, not the part that ternary weights act on."""
+def test_the_kv_cache_is_part_of_the_rest_that_ternary_weights_cannot_save() -> None:
+    """Change the rest, but not the part that ternary weights act on, with a 3-bit cache."""
     fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
     fields["attention"] = {"operand": "fp16", "kv_cache": "int3", "accumulator": "fp32"}
     table, quantized = load_table("7nm"), Scheme.model_validate(fields)

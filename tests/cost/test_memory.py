@@ -1,4 +1,4 @@
-"""Footprint and traffic against a published golden case and a literal walk through the loads."""
+"""Footprint and traffic compared with a golden case and with a walk through the loads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOLDEN = Scenario("decode", context=2048)
 
 @pytest.fixture(scope="module")
 def golden() -> tuple[Estimate, Estimate]:
-    """Return fp16 and b1.58 of 2B4T at 7 nm, L = 1, FP16 accumulation, HBM2."""
+    """Return estimates of 2B4T in fp16 and b1.58: 7 nm, L = 1, FP16 accumulation, HBM2."""
     machine = load_machine("edge").model_copy(update={"lanes": 1, "dram": "HBM2"})
     model, table = load_model("bitnet-b1.58-2b4t"), load_table("7nm")
     dense, ternary = (
@@ -38,10 +38,10 @@ def golden() -> tuple[Estimate, Estimate]:
 
 
 def _products(found: Estimate) -> tuple[float, float, float]:
-    """Return the energy of linears, attention and LM head, mJ."""
+    """Return the energy of projections and FFN, of attention, and of the LM head, mJ."""
     by_role = {role: 1e3 * cost.joules for role, cost in found.by("role", level="logic").items()}
     attention = by_role["attention-score"] + by_role["attention-value"]
-    return sum(by_role[role] for role in LINEARS), attention, by_role["lm-head"]
+    return sum(by_role[role] for role in PROJECTIONS_AND_FFN), attention, by_role["lm-head"]
 
 
 def _dram_bytes(found: Estimate) -> float:
@@ -57,8 +57,8 @@ def test_golden_bytes(golden: tuple[Estimate, Estimate]) -> None:
 
 
 def test_golden_arithmetic(golden: tuple[Estimate, Estimate]) -> None:
-    linears, attention, head = _products(golden[1])
-    assert round(linears, 3) == 0.039
+    projections_and_ffn, attention, head = _products(golden[1])
+    assert round(projections_and_ffn, 3) == 0.039
     assert round(attention, 3) == 0.157
     assert round(head, 3) == 0.164
 
@@ -80,17 +80,17 @@ def test_golden_dram_costs_a_hundred_times_all_arithmetic(
 
 # A walk through the loads.
 
-#: Bits of a product's inputs and of its outputs, in the format of what takes them next.
-LINEARS = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
+#: Bits of a product's inputs and outputs, in the format of the step that takes them.
+PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 BITS = {
-    "fp16": {role: {"in": 16, "out": 16} for role in (*LINEARS, "lm-head")},
-    "bitnet-b1.58": {role: {"in": 8, "out": 16} for role in LINEARS}
+    "fp16": {role: {"in": 16, "out": 16} for role in (*PROJECTIONS_AND_FFN, "lm-head")},
+    "bitnet-b1.58": {role: {"in": 8, "out": 16} for role in PROJECTIONS_AND_FFN}
     | {"lm-head": {"in": 16, "out": 16}},
 }
 
 
 def _stored(scheme: str, role: str, n: int, p: int) -> float:
-    """Return bytes: two a weight, or four weights in a byte and one FP16 scale."""
+    """Return bytes of a matrix: two per weight, or a quarter per weight and one FP16 scale."""
     return n * p / 4 + 2 if scheme == "bitnet-b1.58" and role != "lm-head" else 2 * n * p
 
 
@@ -101,15 +101,15 @@ def _walk_gemm(
     loads: Loads, scheme: str, role: str, m: int, n: int, p: int, machine: Machine, resident: bool
 ) -> None:
     bits = BITS[scheme][role]
-    a_token = n * bits["in"] + p * bits["out"]
+    per_token = n * bits["in"] + p * bits["out"]
     waiting = m
     while waiting:
         block, room = 0, machine.activation_buffer_bytes * 8
-        while block < waiting and room >= a_token:
-            block, room = block + 1, room - a_token
-        if block == 0:  # nothing fits: one token at a time, from DRAM and back
+        while block < waiting and room >= per_token:
+            block, room = block + 1, room - per_token
+        if block == 0:  # no token fits: one at a time, from DRAM and back
             block = 1
-            loads["dram", role, "activations"] += a_token / 8
+            loads["dram", role, "activations"] += per_token / 8
         if not resident:
             loads["dram", role, "weights"] += _stored(scheme, role, n, p)
         waiting -= block
@@ -127,8 +127,8 @@ def _walk_attention(
     """Walk through one sequence and layer in which every query sees `seen` positions."""
     heads, kv_heads, width = model.num_attention_heads, model.num_key_value_heads, model.head_dim
     out = {"attention-score": 16, "attention-value": BITS[scheme]["attention-out"]["in"]}
-    a_token = heads * width * (16 + out["attention-value"])
-    block = max(1, min(new, machine.activation_buffer_bytes * 8 // a_token))
+    per_token = heads * width * (16 + out["attention-value"])
+    block = max(1, min(new, machine.activation_buffer_bytes * 8 // per_token))
     for role in ("attention-score", "attention-value"):
         for _ in range(kv_heads):
             for _ in range(new):
@@ -238,7 +238,7 @@ def test_decode_traffic_equals_the_walk(
 
 
 def _keys_of_a_prefill(tokens: int, window: int, block: int) -> int:
-    """Count the positions that each block of queries must have at hand."""
+    """Count the positions that the blocks of queries need, block by block."""
     return sum(
         len(
             {
@@ -276,12 +276,12 @@ def test_kv_cache_of_sliding_layers_stops_at_the_window() -> None:
         tie_word_embeddings=True, sliding_window=512, sliding_window_layers=5,
     )  # fmt: skip
     fp16 = load_scheme("fp16")
-    a_position = 2 * 2 * 16 * 2  # keys and values, two heads of 16, two bytes
-    assert kv_cache_bytes(model, fp16, 300) == 6 * 300 * a_position
-    assert kv_cache_bytes(model, fp16, 4096, batch=3) == 3 * (5 * 512 + 4096) * a_position
+    per_position = 2 * 2 * 16 * 2  # keys and values, two heads of 16, two bytes
+    assert kv_cache_bytes(model, fp16, 300) == 6 * 300 * per_position
+    assert kv_cache_bytes(model, fp16, 4096, batch=3) == 3 * (5 * 512 + 4096) * per_position
 
 
-def test_an_integer_kv_cache_stores_a_scale_a_vector() -> None:
+def test_an_integer_kv_cache_stores_a_scale_per_vector() -> None:
     model = load_model("bitnet-b1.58-2b4t")
     # 3 bits x 128 and 16 bits of scale, for 5 heads, keys and values, 30 layers.
     expected = 2048 * 30 * 2 * 5 * (3 * 128 + 16) / 8
@@ -307,7 +307,7 @@ def test_weights_of_2b4t_by_codec(scheme: str, codec: str | None, megabytes: flo
     assert size / 1e6 == pytest.approx(megabytes, abs=0.06)
 
 
-def test_an_untied_head_stands_apart_from_the_embedding() -> None:
+def test_an_untied_lm_head_is_separate_from_the_embedding() -> None:
     model = load_model("bitnet-b1.58-2b4t").model_copy(update={"tie_word_embeddings": False})
     found = footprint(model, load_scheme("fp16"), GOLDEN)
     assert found.lm_head == found.embedding == 128256 * 2560 * 2
@@ -328,7 +328,7 @@ def test_the_largest_batch_fits_and_one_more_does_not(name: str, gigabytes: floa
             assert (total <= gigabytes * 1e9) is fits
 
 
-def test_skipping_hardware_fetches_what_its_tokens_need() -> None:
+def test_a_machine_that_skips_fetches_the_weights_that_its_tokens_need() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("bitnet-a4.8")
     dense = load_machine("edge")
     skipping = dense.model_copy(update={"skips_inactive_weights": True})
@@ -355,10 +355,10 @@ def test_zero_weights_save_no_bytes() -> None:
 def test_traffic_is_priced_by_level() -> None:
     model, scheme, machine = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16"), load_machine()
     rows = traffic(lower(model, GOLDEN, scheme, machine))
-    pj_a_bit = {"dram": 11.0, "weight-sram": 14 / 64, "activation-sram": 14 / 64}
+    pj_per_bit = {"dram": 11.0, "weight-sram": 14 / 64, "activation-sram": 14 / 64}
     for moved in price_traffic(rows, load_table("7nm"), machine):
         assert moved.joules == pytest.approx(
-            moved.row.bytes * 8 * pj_a_bit[moved.row.level] * 1e-12
+            moved.row.bytes * 8 * pj_per_bit[moved.row.level] * 1e-12
         )
         assert moved.low_joules <= moved.joules <= moved.high_joules
 
@@ -372,7 +372,7 @@ def test_capacities(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "nan", "inf", "80 gigs", "1e30"])
-def test_capacities_that_make_no_sense(text: str) -> None:
+def test_senseless_capacities_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="memory size"):
         parse_capacity(text)
 
@@ -383,7 +383,7 @@ def _changed(scheme: str, **linear: Any) -> Scheme:
     return Scheme.model_validate(fields)
 
 
-def test_results_are_written_in_the_format_that_takes_them() -> None:
+def test_results_are_written_in_the_format_of_the_next_step() -> None:
     """Halving the activations of the output projection halves what AV writes."""
     model, machine = load_model("bitnet-b1.58-2b4t"), load_machine()
 
