@@ -1,15 +1,15 @@
-"""BitNet a4.8, Table 2: activated parameters, from the table's own shares of zeros.
+"""BitNet a4.8, Table 2: activated parameters, computed from the zeros that the table lists.
 
 Shapes (hidden size x layers, FFN width): 1536 x 24, 4096; 2048 x 24, 5460; 3200 x 26, 8640; 4096 x
 32, 11008. Activated parameters (M: 1e6, G: 1e9) are the weights of projections and FFN, each
-times one minus its share of zeros (percent): a zero in the input of QKV, out, gate or down leaves a
-column of weights unused; a zero gate leaves an output row of up unused. No embeddings; no
-convention enters.
+multiplied by one minus its share of zeros (percent): a zero in the input of QKV, out, gate or down
+leaves a column of weights unused; a zero gate leaves an output row of up unused. Embeddings are not
+included. The figures do not depend on the convention.
 
-Tolerance: ours rounds to the digits that are printed; the overall share of zeros lies within 0.1 of
-a percentage point, since the shares that enter it are rounded themselves. Known miss: a4.8 at 7B,
-published 3.4 billion, computed 3.594; the same row's overall share of zeros, 44.5 percent, agrees
-with the computed one.
+Tolerance: our figure must round to the printed digits; the overall share of zeros must agree within
+0.1 percentage points, because the shares that it is computed from are themselves rounded.
+Known miss: a4.8 at 7B, published 3.4 billion, computed 3.594; the overall share of zeros in the
+same row, 44.5 percent, agrees with the computed one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNITS = {"M": 1e6, "G": 1e9}
 
 
 def projections(model: ModelSpec) -> dict[str, int]:
-    """Return the weights of a model by the table's columns."""
+    """Return the number of weights of a model in each column of the table."""
     h, f = model.hidden_size, model.intermediate_size
     layers = model.num_hidden_layers
     return {
@@ -41,7 +41,7 @@ def compare(published: Published) -> Findings:
     """Compare activated parameters and the overall share of zeros, row by row."""
     comparisons = []
     for size in SIZES:
-        # LLaMA has the same shape; its table row has no zeros.
+        # LLaMA has the same shapes; its rows of the table list no zeros.
         weights = projections(load_model(f"bitnet-b1.58-{size}"))
         for row in ROWS:
             key = f"a4.8.table2.{row}.{size}"

@@ -1,10 +1,10 @@
-"""BitNet b1.58, Fig. 3 left: the 71.4 times cheaper matrix product, at 7 nm.
+"""BitNet b1.58, Fig. 3 left: a matrix product that costs 71.4 times less energy, at 7 nm.
 
-No model enters: the figure is the price of one FP16 MAC, an FP16 multiplication and an FP16
-addition, over the price of one INT8 addition, all three from the 7 nm table (pJ). It leaves out
-accumulator width, scales, attention, LM head and memory. No convention enters.
+No model is involved: the figure is the price of one FP16 MAC (an FP16 multiplication and an FP16
+addition) divided by the price of one INT8 addition, all three from the 7 nm table (pJ). It leaves
+out accumulator width, scales, attention, LM head and memory, and does not depend on the convention.
 
-Tolerance: ours rounds to the one decimal that is printed. Known misses: none.
+Tolerance: our figure must round to the one printed decimal. Known misses: none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from comparison import Comparison, Findings, Published, Table, run
 
 
 def compare(published: Published) -> Findings:
-    """Compare the one number, and show the same quotient at the other node."""
+    """Compare the ratio, and show the same ratio at 45 nm."""
 
     def quotient(node: str) -> tuple[float, float, float, float]:
         table = load_table(node)
@@ -27,7 +27,7 @@ def compare(published: Published) -> Findings:
     figure = published["b1.58.fig3.left"]
     name = "FP16 MAC / INT8 addition, 7 nm"
     nodes = Table(
-        "The same quotient at each node, prices in pJ",
+        "The same ratio at each node, prices in pJ",
         ("node", "fp16 mul", "fp16 add", "int8 add", "ratio"),
         [(node, *quotient(node)) for node in ("7nm", "45nm")],
     )

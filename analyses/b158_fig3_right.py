@@ -1,12 +1,13 @@
 """BitNet b1.58, Fig. 3 right: end-to-end energy of LLaMA over BitNet b1.58, 1.3B to 70B, at 7 nm.
 
-Shapes: 12 h^2 weights a layer with 2048 x 24, 2560 x 32, 4096 x 32, 5120 x 40 and 8192 x 80 (hidden
-size x layers), queries not grouped. They were found by arithmetic: the paper prints none, and the
-models that it trained have others. The ratio (no unit) of all arithmetic of one forward pass over
-512 tokens, fp16 over bitnet-b1.58, under the ``paper`` convention.
+Shapes: 12 h^2 weights per layer with 2048 x 24, 2560 x 32, 4096 x 32, 5120 x 40 and 8192 x 80
+(hidden size x layers), without grouped queries. They were inferred from the published ratios: the
+paper prints no shapes for this figure, and the models that it trained have others. The ratio (no
+unit) is that of the energy of all arithmetic in one forward pass over 512 tokens, fp16 over
+bitnet-b1.58, under the ``paper`` convention.
 
-Tolerance: ours rounds to the one decimal that is printed. Known misses: none with these shapes. The
-second table shows what the models' own dimensions give instead.
+Tolerance: our figure must round to the one printed decimal. Known misses: none with these shapes. A
+second table shows the ratios that the models' own dimensions give instead.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SIZES = ("1.3b", "3b", "7b", "13b", "70b")
 
 
 def energy_ratio(model_name: str) -> float:
-    """Return the energy of fp16 over that of bitnet-b1.58 at 7 nm under the paper convention."""
+    """Return the energy ratio of fp16 over bitnet-b1.58 at 7 nm under the paper convention."""
     model, table = load_model(model_name), load_table("7nm")
     fp16, ternary = (
         estimate(model, load_scheme(scheme), table, convention="paper")
@@ -34,7 +35,7 @@ def energy_ratio(model_name: str) -> float:
 
 
 def compare(published: Published) -> Findings:
-    """Compare the five bars, and show what other shapes give."""
+    """Compare the five bars, and show the ratios of other shapes."""
     figures = {size: published[f"b1.58.fig3.right.{size}"] for size in SIZES}
     comparisons = [
         Comparison.of(figure, size.upper(), energy_ratio(f"b1.58-fig3-{size}"))

@@ -1,15 +1,17 @@
-"""BitNet b1.58, Table 1: the GPU memory that ternary weights save, 700M to 3B.
+"""BitNet b1.58, Table 1: GPU memory that ternary weights save, 700M to 3B.
 
-Shapes (hidden size x layers, FFN width): 1536 x 24, 4096; 2048 x 24, 5460; 3200 x 26, 8640. What is
-compared is the difference LLaMA - BitNet, in GB of 1e9 bytes: the projections and the FFN at 16
-against 2 bits a weight (schemes fp16 and bitnet-b1.58, the scales of the matrices included). All
-else, embeddings, KV cache, buffers, is the same in both and drops out. No convention enters.
+Shapes (hidden size x layers, FFN width): 1536 x 24, 4096; 2048 x 24, 5460; 3200 x 26, 8640. The
+differences LLaMA - BitNet are compared, in GB of 1e9 bytes: projections and FFN at 16 bits per
+weight less those at 2 bits (schemes fp16 and bitnet-b1.58, scales of the matrices included).
+Everything else (embeddings, KV cache, buffers) is the same in both and cancels out. The figures do
+not depend on the convention.
 
-Tolerance: 7.5, 4 and 1 percent of the published difference. The table prints two decimals; its
-smallest difference, 1.28 GB, is uncertain by 0.8 percent for that alone, and no shape of that size
-explains the rest. Known misses: none. The absolute figures cannot be computed: the second table
-shows the 0.4 to 1.2 GB that parameters leave to the runtime, where the LM head is the embedding
-table, as in the reproduction that was released, and where it is not, as in LLaMA.
+Tolerance: 7.5, 4 and 1 percent of the published difference at 700M, 1.3B and 3B. The table prints
+two decimals; rounding alone makes its smallest difference, 1.28 GB, uncertain by 0.8 percent, and
+no shape of that size explains the rest. Known misses: none. The absolute figures cannot be
+computed: a second table shows the 0.4 to 1.2 GB that the parameters do not explain and the runtime
+may use, both with the LM head tied to the embedding table, as in the released reproduction, and
+with an LM head of its own, as in LLaMA.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from bitnet_hw.inputs.scheme import load_scheme
 from comparison import Cell, Comparison, Findings, Published, Table, Tolerance, run
 
 TOLERANCES = {"700m": 0.075, "1.3b": 0.04, "3b": 0.01}
-#: The columns of the published table, and the scheme that each is.
+#: Column of the published table -> its scheme.
 COLUMNS = {"llama": "fp16", "bitnet": "bitnet-b1.58"}
 GB = 1e9
 
 
 def compare(published: Published) -> Findings:
-    """Compare the three differences, and show the remainder of the absolute figures."""
+    """Compare the three differences, and show how far parameters explain the absolute figures."""
     comparisons = []
     remainders: list[list[Cell]] = []
     for size, tolerance in TOLERANCES.items():
@@ -41,7 +43,7 @@ def compare(published: Published) -> Findings:
             printed[column], stored[column] = figure.number, weight_bytes(model, scheme) / GB
             row: list[Cell] = [f"{size.upper()} {column}", figure.value]
             for tied in (True, False):
-                variant = model.model_copy(update={"tie_word_embeddings": tied})
+                variant = model.replace(tie_word_embeddings=tied)
                 # Parameters do not depend on the scenario.
                 ours = footprint(variant, scheme, Scenario("decode", context=1)).parameters / GB
                 row += [ours, figure.number - ours]
@@ -57,7 +59,7 @@ def compare(published: Published) -> Findings:
             )
         )
     absolute = Table(
-        "Absolute figures, GB: what parameters explain, and what is left to the runtime",
+        "Absolute figures, GB: size of the parameters, and the remainder for the runtime",
         ("", "published", "parameters, tied", "remainder", "parameters, untied", "remainder"),
         remainders,
     )

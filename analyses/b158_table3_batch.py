@@ -1,21 +1,22 @@
-"""BitNet b1.58, Table 3: what the batches and throughputs of the 70B models need to come out.
+"""BitNet b1.58, Table 3: memory and rates that give the batches and throughputs of 70B models.
 
-This is a fit, not a prediction: the paper prints neither KV format, nor runtime memory, nor what
-bounds the speed, so the analysis solves for them and says which values are possible.
+This is a fit, not a prediction: the paper states neither the KV format, nor the memory of the
+runtime, nor what limits the speed, so the analysis solves for them and lists the possible values.
 
-Shapes: LLaMA 2 70B, 8192 x 80, FFN 28672, 8 key/value heads (an assumption: the paper names a size
-only), fp16 against bitnet-b1.58 at 2 bits a weight, 512 positions, two A100 of 80 GB (1e9 bytes).
-Convention: system, for traffic and time.
+Shapes: LLaMA 2 70B, 8192 x 80, FFN 28672, 8 key/value heads (an assumption: the paper gives only
+the size), fp16 against bitnet-b1.58 at 2 bits per weight, 512 positions, two A100 of 80 GB (1e9
+bytes). Convention: system, for traffic and time.
 
-Memory: parameters + fixed + batch x (KV cache + runtime) fills the memory; one sequence more does
-not fit. Two batches give the two unknowns, `fixed` and the bytes of a sequence, as ranges. Speed: a
-decode step takes batch / throughput seconds; LLaMA's gives the DRAM bandwidth, BitNet's, whose
-bytes would take a third of the time, gives the rate of arithmetic (MAC/s).
+Memory: parameters + fixed + batch x (KV cache + runtime) fills the memory, and one more sequence
+does not fit. Two batches give ranges for the two unknowns, `fixed` and the bytes per sequence.
+Speed: a decode step takes batch / throughput seconds. LLaMA's step gives the DRAM bandwidth. At
+that bandwidth, BitNet's bytes would take 27 percent of its step, so its step gives the rate of
+arithmetic (MAC/s).
 
-Tolerance: both batches exact and both throughputs to 0.1 percent, put back into the memory and
-timing models with the middle of each range; the two ratios that the paper prints to their digits.
-The analysis fails where the fit leaves what is physically possible: negative memory, or more than
-the GPUs' peaks. Known misses: none.
+Tolerance: the memory and time models, given the middle of each range, must return both batches
+exactly and both throughputs within 0.1 percent; the two ratios that the paper prints must round to
+the printed digits. The analysis fails if the fit is physically impossible: negative memory, or
+rates above the GPUs' peaks. Known misses: none.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance,
 MODEL = "bitnet-b1.58-70b"
 GPUS = 2
 POSITIONS = 512
-#: The table's columns, and the scheme that each is.
+#: Column of the published table -> its scheme.
 COLUMNS = {"llama": "fp16", "bitnet": "bitnet-b1.58"}
 KV_FORMATS = ("fp16", "int8", "int4")
 GB = 1e9
-#: On-chip memory of a GPU holds the activations of a batch, and none of the weights.
+#: L2 cache of one GPU. It holds the activations of a batch, but not the weights.
 L2_BYTES = 40_000_000
 
 
 class Fit(NamedTuple):
-    """Ranges of the two unknowns of memory, bytes."""
+    """Ranges of the two unknown sizes, bytes: fixed memory, and memory per sequence."""
 
     fixed: tuple[float, float]
     sequence: tuple[float, float]
@@ -59,31 +60,31 @@ class Fit(NamedTuple):
 
 
 def fit_memory(room: dict[str, float], batch: dict[str, int], step: int) -> Fit:
-    """Return which fixed bytes and which bytes a sequence give both batches.
+    """Return the fixed bytes and the bytes per sequence that give both batches.
 
     Parameters
     ----------
     room : mapping
-        Column -> bytes that the parameters leave.
+        Column -> bytes of memory that the parameters leave free.
     batch : mapping
-        Column -> the largest batch that fits.
+        Column -> largest batch that fits.
     step : int
-        The next batch that was tried is this much larger, and does not fit.
+        Sequences by which the next batch is larger, which does not fit.
 
     Raises
     ------
     MismatchError
-        If no non-negative values do.
+        If no non-negative values give both batches.
     """
 
     def sequence(fixed: float) -> tuple[float, float]:
-        """Return the least and the most that a sequence may take beside some fixed bytes."""
+        """Return the smallest and the largest size of a sequence, given the fixed bytes."""
         least = max((room[c] - fixed) / (batch[c] + step) for c in room)
         most = min((room[c] - fixed) / batch[c] for c in room)
         return least, most
 
-    # The range ends at nothing fixed, or where one column is full to the brim and the other one
-    # step short of its next batch.
+    # The range ends where nothing is fixed, or where one column exactly fills the memory and the
+    # next batch of the other would exactly fill it.
     ends = [0.0]
     for full, short in permutations(room, 2):
         a, b = batch[full], batch[short] + step
@@ -97,13 +98,13 @@ def fit_memory(room: dict[str, float], batch: dict[str, int], step: int) -> Fit:
 
 
 def with_kv(scheme: Scheme, kv: str) -> Scheme:
-    """Return a scheme with another KV cache."""
+    """Return a scheme with its KV cache in another format."""
     attention = AttentionFormats(operand="fp16", kv_cache=kv, accumulator="fp32")
-    return scheme.model_copy(update={"attention": attention})
+    return scheme.replace(attention=attention)
 
 
 def compare(published: Published) -> Findings:
-    """Solve for what the table leaves out, and put it back."""
+    """Solve for the sizes and rates that the paper leaves out, and compute the table from them."""
     model = load_model(MODEL)
     schemes = {column: load_scheme(name) for column, name in COLUMNS.items()}
     batch = {c: int(published[f"b1.58.table3.{c}.batch"].number) for c in COLUMNS}
@@ -134,21 +135,21 @@ def compare(published: Published) -> Findings:
 
     moved, macs, seconds = {}, {}, {}
     for c, scheme in schemes.items():
-        scenario = one._replace(batch=batch[c])
+        scenario = one.replace(batch=batch[c])
         rows = traffic(lower(model, scenario, scheme, machine(1.0, 1.0)))
         moved[c] = sum(row.bytes for row in rows if row.level == "dram")
         macs[c] = count(model, scenario, scheme).macs
         seconds[c] = batch[c] / throughput[c]
     bandwidth = moved["llama"] / seconds["llama"]
     macs_per_s = macs["bitnet"] / seconds["bitnet"]
-    # An FP16 peak of n TFLOPS is n / 2 TMAC/s, an INT8 peak of n TOPS likewise.
+    # A MAC is two operations, so that a peak of n TFLOPS or TOPS is n / 2 TMAC/s.
     shares = {
         "DRAM bandwidth of LLaMA": bandwidth / (peak["bandwidth"] * GB),
         "INT8 arithmetic of BitNet": macs_per_s / (peak["int8"] / 2 * 1e12),
     }
     for what, share in shares.items():
         if not 0 < share <= 1:
-            raise MismatchError(f"{what} would be {share:.2f} of the GPUs' peak")
+            raise MismatchError(f"{what} would be {share:.2f} times the GPUs' peak")
 
     fitted = machine(bandwidth, macs_per_s)
     comparisons = []
@@ -156,7 +157,7 @@ def compare(published: Published) -> Findings:
         fits = int((room[c] - fixed) // sequence)
         figure = published[f"b1.58.table3.{c}.batch"]
         comparisons.append(Comparison.of(figure, f"batch, {c} 70B", fits, EXACT, fitted=True))
-        time = timing(lower(model, one._replace(batch=fits), scheme, fitted))
+        time = timing(lower(model, one.replace(batch=fits), scheme, fitted))
         figure = published[f"b1.58.table3.{c}.throughput"]
         name, rate = f"throughput, {c} 70B", fits / time.seconds
         tolerance = Tolerance("relative", 0.001)
@@ -166,27 +167,27 @@ def compare(published: Published) -> Findings:
         ours = values["bitnet"] / values["llama"]
         comparisons.append(Comparison.of(figure, f"{what}, ratio as printed", ours))
 
-    readings = [(f"{step} more does not fit", fit_memory(room, batch, step)) for step in (1, 16)]
+    readings = [(f"{step} more do not fit", fit_memory(room, batch, step)) for step in (1, 16)]
     memory = Table(
-        f"Memory, GB of {capacity / GB:g}: what both batches need at once",
-        ("batch is the largest of its kind:", "fixed", "up to", "a sequence", "up to"),
+        f"Memory, GB of {capacity / GB:g}: ranges that give both batches",
+        ("sequences beyond the batch", "fixed", "up to", "per sequence", "up to"),
         [(text, *(x / GB for x in (*f.fixed, *f.sequence))) for text, f in readings],
     )
     kv_rows = []
     for heads in (model.num_key_value_heads, model.num_attention_heads):
-        spec = model.model_copy(update={"num_key_value_heads": heads})
+        spec = model.replace(num_key_value_heads=heads)
         for kv in KV_FORMATS:
             cache = kv_cache_bytes(spec, with_kv(schemes["bitnet"], kv), POSITIONS)
             rest = sequence - cache
-            possible = "yes" if rest >= 0 else "no: a sequence has not so much"
+            possible = "yes" if rest >= 0 else "no: exceeds the memory per sequence"
             kv_rows.append((kv, heads, cache / GB, rest / GB, possible))
     kv_table = Table(
-        f"KV cache of a sequence, and the runtime memory beside it, of {sequence / GB:.3f} GB",
+        f"KV cache and runtime memory of a sequence, which takes {sequence / GB:.3f} GB",
         ("KV format", "key/value heads", "KV cache, GB", "runtime, GB", "possible"),
         kv_rows,
     )
     speed = Table(
-        "Speed: a decode step at the published batch",
+        "Speed: one decode step at the published batch",
         ("", "ms", "DRAM, GB", "TB/s", "of peak", "TMAC/s", "of FP16 peak", "of INT8 peak"),
         [
             (
@@ -204,13 +205,15 @@ def compare(published: Published) -> Findings:
     )
     by_bytes = throughput["bitnet"] * seconds["bitnet"] * bandwidth / moved["bitnet"]
     notes = [
-        f"Reproduces with: FP16 KV cache of {model.num_key_value_heads} heads, {fixed / GB:.1f} GB "
-        f"fixed and {sequence / GB:.3f} GB a sequence, {bandwidth / 1e12:.2f} TB/s from DRAM, "
-        f"{macs_per_s / 1e12:.0f} TMAC/s. Four numbers fitted to four: not a prediction.",
-        f"At LLaMA's bandwidth alone BitNet would reach {by_bytes:.0f} tokens/s: the published "
-        f"{throughput['bitnet']:.0f} are bound by arithmetic or overhead, not by bytes.",
-        "Both batches are multiples of 16; if batches were tried in steps of 16, nothing fixed is "
-        "needed.",
+        f"Reproduced with an FP16 KV cache of {model.num_key_value_heads} heads, "
+        f"{fixed / GB:.1f} GB of fixed memory and {sequence / GB:.3f} GB per sequence, "
+        f"{bandwidth / 1e12:.2f} TB/s from DRAM and {macs_per_s / 1e12:.0f} TMAC/s. Four numbers "
+        "fitted to four: not a prediction.",
+        f"If LLaMA's DRAM bandwidth were the only limit, BitNet would reach {by_bytes:.0f} "
+        f"tokens/s: the published {throughput['bitnet']:.0f} must be limited by arithmetic or "
+        "overhead.",
+        "Both batches are multiples of 16; if batches were tried in steps of 16, no fixed memory "
+        "is needed.",
     ]
     return Findings(comparisons, [memory, kv_table, speed], notes)
 

@@ -1,12 +1,13 @@
 """BitNet, Fig. 1 left: energy of an FP16 Transformer over that of BitNet, 125M to 30B, at 7 nm.
 
-Shapes: Table 5 of the paper, 12 h^2 weights a layer: 768 x 12, 1024 x 24, 1536 x 24, 2048 x 24,
-2560 x 32, 7168 x 48 (hidden size x layers). The ratio (no unit) of all arithmetic of one forward
-pass over 512 tokens, fp16 over bitnet-b1, under the ``paper`` convention. The figure's bars bear
-numbers but no sizes: the sizes were assigned by computing them.
+Shapes: Table 5 of the paper, 12 h^2 weights per layer: 768 x 12, 1024 x 24, 1536 x 24, 2048 x 24,
+2560 x 32, 7168 x 48 (hidden size x layers). The ratio (no unit) is that of the energy of all
+arithmetic in one forward pass over 512 tokens, fp16 over bitnet-b1, under the ``paper`` convention.
+The figure labels its bars with ratios but not with sizes: the sizes were assigned by computing the
+ratio of each.
 
-Tolerance: ours rounds to the one decimal that is printed. Known miss: 30B, published 38.8, computed
-38.86.
+Tolerance: our figure must round to the one printed decimal. Known miss: 30B, published 38.8,
+computed 38.86.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """BitNet, Table 1: energy of multiplications and of additions, 6.7B to 30B, at 7 and 45 nm.
 
-Shapes: Table 5 of the paper, 12 h^2 weights a layer (four h x h projections, two FFN matrices of
-width 4h): 4096 x 32, 5120 x 40, 7168 x 48 (hidden size x layers). One forward pass over 512 tokens,
-in J, under the ``paper`` convention: full attention, no LM head, no norms, FP16 sums in FP16. The
-32-bit and 16-bit columns are the schemes fp32 and fp16, the 1-bit column is bitnet-b1.
+Shapes: Table 5 of the paper, 12 h^2 weights per layer (four h x h projections, two FFN matrices of
+width 4h): 4096 x 32, 5120 x 40, 7168 x 48 (hidden size x layers). The energy is that of one forward
+pass over 512 tokens, in J, under the ``paper`` convention: full attention, no LM head, no norms,
+FP16 sums in FP16. The 32-bit and 16-bit columns are the schemes fp32 and fp16, the 1-bit column is
+bitnet-b1.
 
-Tolerance: ours rounds to the two decimals that are printed; a ratio of two-digit numbers would say
-little. Known misses: the additions of the 1-bit 6.7B and 30B at 7 nm, published 0.04 and 0.14,
-computed 0.0341 and 0.1349. No variant of the energy model that was tried gives them.
+Tolerance: our figure must round to the two printed decimals; a relative tolerance would mean
+little for figures such as 0.02. Known misses: the additions of the 1-bit 6.7B and 30B models at
+7 nm, published 0.04 and 0.14, computed 0.0341 and 0.1349. None of the variants of the energy model
+that were tried gives them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What every analysis shares: published figures, comparisons with a verdict, and their output.
+"""Shared parts of the analyses: published figures, comparisons with a verdict, and their output.
 
-A script of this folder compares what a work printed with what bitnet-hw computes. It hands
-:func:`run` its docstring and a function from :class:`Published` to :class:`Findings`; the rest, the
-table on the terminal, ``--json``, the exit code, is the same for all.
+Each script in this folder compares figures from a publication with those that bitnet-hw computes.
+It passes its docstring and a function from :class:`Published` to :class:`Findings` to :func:`run`,
+which provides the command line, the table on the terminal, ``--json`` and the exit code.
 
-Exit codes: 0, every comparison is within its tolerance or a known miss; 4, one is not, or a known
-miss has gone or moved; 2, bad input; 3, a tool that the analysis needs is not installed.
+Exit codes: 0, every comparison is within its tolerance or a known miss; 2, bad input; 3, a tool
+that the analysis needs is not installed; 4, a comparison is outside its tolerance, or a known miss
+has disappeared or changed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from bitnet_hw.prices.entries import Source
 
 FOLDER = Path(__file__).resolve().parent / "published"
 
-#: A known miss whose computed value changes by more than this share has become another miss.
+#: Largest relative change of the computed value at which a known miss is still the same miss.
 MISS_DRIFT = 0.005
 
 Verdict = Literal["ok", "fitted", "known miss", "FAIL"]
@@ -40,14 +41,14 @@ Cell = str | float | int
 
 
 class KnownMiss(Record):
-    """A published figure that is known not to come out.
+    """Record of a published figure that is known not to be reproduced.
 
     Attributes
     ----------
     ours : float
-        What comes out instead, in the figure's unit.
+        Value that is computed instead, in the figure's unit.
     why : str
-        What is known about it.
+        What is known about the cause.
     """
 
     ours: float
@@ -60,19 +61,19 @@ class Figure(Record):
     Attributes
     ----------
     id : str
-        What scripts ask for.
+        Name by which scripts look it up.
     value : str
-        The number as printed: its digits say how precise it is.
+        Number as printed; its digits show its precision.
     unit : str
-        Its unit; ``x`` for a ratio.
+        Unit; ``x`` for a ratio.
     source : str
-        Key of the file's `sources`.
+        Key in the file's `sources`.
     locator : str
-        Where in that work.
+        Table, figure or section of the source.
     confidence : str
-        How the number was read, where that was not simply in the work itself.
+        How the number was obtained, unless it was read in the source itself.
     known_miss : KnownMiss, optional
-        Why it does not come out.
+        Value that is computed instead, if the figure is known not to be reproduced.
     """
 
     id: str
@@ -85,7 +86,7 @@ class Figure(Record):
 
     @property
     def number(self) -> float:
-        """The value as a number."""
+        """Value as a number."""
         return float(self.value)
 
 
@@ -98,17 +99,17 @@ class FigureFile(Record):
 
 
 class Published:
-    """The published figures of a folder, by id.
+    """Published figures of a folder, by id.
 
     Parameters
     ----------
     folder : path
-        Its YAML files are read.
+        Folder of YAML files, all of which are read.
 
     Raises
     ------
     InputError
-        If a file is not valid, an id stands twice, or a source is missing.
+        If a file is not valid, an id occurs twice, or a source is missing.
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
@@ -120,7 +121,7 @@ class Published:
             self._sources |= file.sources
             for figure in file.figures:
                 if figure.id in self._figures:
-                    raise InputError(f"{path}: figure {figure.id!r} stands twice")
+                    raise InputError(f"{path}: figure {figure.id!r} occurs twice")
                 if figure.source not in file.sources:
                     raise InputError(
                         f"{path}: {figure.id}: "
@@ -129,7 +130,7 @@ class Published:
                 self._figures[figure.id] = figure
 
     def __getitem__(self, name: str) -> Figure:
-        """Return a figure, and note its source as used."""
+        """Return a figure, and record its source as used."""
         if name not in self._figures:
             raise unknown_name("published figure", name, self._figures)
         figure = self._figures[name]
@@ -137,28 +138,28 @@ class Published:
         return figure
 
     def citations(self) -> list[str]:
-        """Return the works whose figures were asked for."""
+        """Return the citations of all figures that were looked up."""
         sources = [self._sources[key] for key in self._used]
         return [s.cite() + (f" (read in {s.read_in})" if s.read_in else "") for s in sources]
 
 
 class Tolerance(NamedTuple):
-    """How far ours may lie from the published figure.
+    """Largest accepted difference between our figure and the published one.
 
     Attributes
     ----------
     kind : str
-        ``digits``: rounds to the printed digits. ``relative``: a share of the published value.
-        ``absolute``: in the figure's unit. ``exact``: equal to a part in 1e9.
+        ``digits``: ours must round to the printed digits. ``relative``: a share of the published
+        value. ``absolute``: a difference in the figure's unit. ``exact``: equal to one part in 1e9.
     amount : float
-        As the kind needs it.
+        Share or difference; unused for ``digits`` and ``exact``.
     """
 
     kind: Literal["digits", "relative", "absolute", "exact"]
     amount: float = 0.0
 
     def holds(self, printed: str, ours: float) -> bool:
-        """Return whether ours is within it of a printed number."""
+        """Return whether our figure is close enough to a printed number."""
         published = float(printed)
         allowed = {
             "digits": 0.5 * 10.0 ** -len(printed.partition(".")[2]),
@@ -169,7 +170,7 @@ class Tolerance(NamedTuple):
         return abs(ours - published) <= allowed + 1e-9 * abs(published)
 
     def __str__(self) -> str:
-        """Return it as tables show it."""
+        """Return the text that tables show."""
         return {
             "digits": "printed digits",
             "relative": f"{100 * self.amount:g} %",
@@ -184,24 +185,24 @@ EXACT = Tolerance("exact")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published figure beside ours.
+    """Comparison of a published figure with ours.
 
     Attributes
     ----------
     name : str
-        What is compared.
+        Name of the compared quantity.
     printed : str
-        The published number, or what follows from printed ones, with its digits.
+        Published number as printed, or a number computed from published ones, with its digits.
     ours : float
-        What comes out.
+        Computed value.
     unit, locator : str
-        Unit of both, and where the published one stands.
+        Unit of both, and location of the published figure in its source.
     tolerance : Tolerance
-        How far apart they may be.
+        Largest accepted difference.
     known_miss : KnownMiss or None
-        Set where they are known to disagree.
+        Set if the two are known to disagree.
     fitted : bool
-        Whether ours was made to agree, which confirms nothing but the fit itself.
+        Whether ours was made to agree; agreement then confirms only the fit.
     """
 
     name: str
@@ -223,13 +224,13 @@ class Comparison:
         *,
         fitted: bool = False,
     ) -> Comparison:
-        """Compare ours with a published figure."""
+        """Compare a computed value with a published figure."""
         known = figure.known_miss
         return cls(name, figure.value, ours, figure.unit, figure.locator, tolerance, known, fitted)
 
     @property
     def published(self) -> float:
-        """The published number."""
+        """Published number."""
         return float(self.printed)
 
     @property
@@ -244,7 +245,7 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """Why it misses or fails; empty where it is ok."""
+        """Explanation of any verdict but ``ok``; empty for that."""
         return self._judgement[1]
 
     @property
@@ -256,13 +257,13 @@ class Comparison:
                 return "FAIL", "outside the tolerance"
             return ("fitted", "by construction") if self.fitted else ("ok", "")
         if within:
-            return "FAIL", "a known miss has disappeared: strike it from the published figures"
+            return "FAIL", "a known miss has disappeared: remove it from the published figures"
         if abs(self.ours - miss.ours) > MISS_DRIFT * abs(miss.ours):
-            return "FAIL", f"a known miss has moved: it was {miss.ours:g}"
+            return "FAIL", f"a known miss has changed: it was {miss.ours:g}"
         return "known miss", miss.why
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the fields of the JSON output."""
         return {
             "name": self.name,
             "published": self.published,
@@ -279,14 +280,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Table:
-    """What an analysis shows beside its comparisons, without a verdict."""
+    """Further table of an analysis, without verdicts."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the fields of the JSON output."""
         return {
             "title": self.title,
             "columns": list(self.columns),
@@ -296,18 +297,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an analysis found.
+    """Results of an analysis.
 
     Attributes
     ----------
     comparisons : list of Comparison
-        What decides the exit code.
+        Comparisons, which decide the exit code.
     tables : list of Table
-        What else there is to see.
+        Further tables.
     notes : list of str
-        One sentence each.
+        Remarks, printed as a list.
     reference : str
-        Whose figures ours stand beside, where they are not published ones.
+        Heading of the figures that ours are compared with: ``published``, or the name of a tool.
     """
 
     comparisons: list[Comparison]
@@ -316,7 +317,7 @@ class Findings:
     reference: str = "published"
 
     def count(self, verdict: Verdict) -> int:
-        """Return how many comparisons have a verdict."""
+        """Return the number of comparisons with a verdict."""
         return sum(c.verdict == verdict for c in self.comparisons)
 
 
@@ -331,26 +332,26 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
     script : str
         ``__file__`` of the analysis.
     doc : str
-        Its docstring: the first line is the title.
+        Docstring of the analysis; its first line is the title.
     compare : callable
-        Computes and compares.
+        Function that computes our figures and compares them.
     args : list of str, optional
-        The arguments; those of the process when absent.
+        Command-line arguments. Default: those of the process.
 
     Returns
     -------
     int
-        The exit code.
+        Exit code.
     """
     name = Path(script).stem
     title, _, description = inspect.cleandoc(doc or name).partition("\n")
 
     @click.command(help=doc, context_settings={"help_option_names": ["-h", "--help"]})
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @click.option(
-        "--published", "folder", metavar="FOLDER", default=FOLDER, show_default="published/",
+        "--published", "folder", metavar="FOLDER", default=FOLDER,
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Read the published figures from another folder.",
+        help="Folder of the published figures. Default: published/ in the script's folder.",
     )  # fmt: skip
     def command(as_json: bool, folder: Path) -> None:
         published = Published(folder)
@@ -378,8 +379,8 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
         if failed:
             first = failed[0]
             raise MismatchError(
-                f"{len(failed)} of {len(findings.comparisons)} comparisons fail; first "
-                f"{first.name}: {findings.reference} {first.printed}, ours {first.ours:g} "
+                f"{len(failed)} of {len(findings.comparisons)} comparisons fail; the first "
+                f"is {first.name}: {findings.reference} {first.printed}, ours {first.ours:g} "
                 f"{first.unit} (tolerance {first.tolerance}): {first.remark}"
             )
 
@@ -400,7 +401,7 @@ def _fail(name: str, message: str, code: int) -> int:
 
 
 def shown(value: Cell) -> str:
-    """Return a cell as text: a float at four significant digits."""
+    """Return a cell as text; a float is rounded to four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -414,7 +415,7 @@ _STYLES: dict[Verdict, str] = {
 
 def _show(title: str, citations: list[str], findings: Findings) -> None:
     on_terminal = sys.stdout.isatty()
-    # A pipe has no width of its own: wide enough that no line is folded.
+    # A pipe has no width; 200 columns keep every row on one line.
     console = Console(width=None if on_terminal else 200, highlight=False)
     frame = box.SIMPLE_HEAD if on_terminal else None
     console.print(f"[bold]{escape(title)}[/]")

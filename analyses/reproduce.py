@@ -1,10 +1,12 @@
-"""Run every analysis and write one page.
+"""Run every analysis and write one page with the results.
 
-Each analysis of this folder runs as a command of its own, as a reader would run it. Written:
-``index.html``, self-contained, and ``results.json``, what each analysis printed with ``--json``.
+Each analysis in this folder runs as a separate command, as a reader would run it. Two files are
+written: ``index.html``, a self-contained page, and ``results.json``, the output of each analysis
+with ``--json``.
 
-Exit codes: 0, all hold; 4, a comparison is outside its tolerance, or an analysis broke down. One
-that needs a tool which is not installed is listed as not run and does not count.
+Exit codes: 0, every analysis passes; 4, a comparison is outside its tolerance, or an analysis ends
+with an error. An analysis that needs a tool which is not installed is listed as not run and does
+not count as a failure.
 """
 
 from __future__ import annotations
@@ -33,28 +35,28 @@ PAGE = "index.html"
 SCHEMA = 1
 TIME_LIMIT_S = 600
 
-#: The strip of ratios: the pixels it takes, and the ratios at its ends.
+#: Strip of ratios: its width in pixels, and the ratios at its ends.
 STRIP_WIDTH, STRIP_LOW, STRIP_HIGH = 600, 0.8, 1.25
 
 
 def scripts() -> list[Path]:
-    """Return the analyses, in the order of their names."""
+    """Return the scripts of the analyses, sorted by name."""
     return [path for path in sorted(FOLDER.glob("*.py")) if path.stem not in NOT_ANALYSES]
 
 
 def run_analysis(script: Path) -> dict[str, Any]:
-    """Run one analysis, and return what it printed, or why it printed nothing.
+    """Run one analysis, and return its output, or the reason why there is none.
 
     Parameters
     ----------
     script : path
-        The analysis.
+        Script of the analysis.
 
     Returns
     -------
     dict
-        Its JSON, with ``verdict`` one of ``ok``, ``FAIL`` and ``not run``, and ``error``, the line
-        that it printed on standard error where it did not end well.
+        Its JSON output, with ``verdict`` set to ``ok``, ``FAIL`` or ``not run``, and ``error`` to
+        the last line on standard error if the exit code is not 0.
     """
     command = [sys.executable, str(script), "--json"]
     try:
@@ -64,7 +66,7 @@ def run_analysis(script: Path) -> dict[str, Any]:
         said = done.stderr.strip().splitlines()
         code, output = done.returncode, done.stdout
     except subprocess.TimeoutExpired:
-        said, code, output = [f"no answer in {TIME_LIMIT_S} s"], 1, ""
+        said, code, output = [f"no result within {TIME_LIMIT_S} s"], 1, ""
     error = said[-1] if code and said else ""
     try:
         found: dict[str, Any] = json.loads(output)
@@ -88,13 +90,13 @@ def run_analysis(script: Path) -> dict[str, Any]:
 
 
 def strip_place(ratio: float) -> float:
-    """Return where a ratio stands on the strip, in pixels; the ends hold what lies beyond."""
+    """Return the position of a ratio on the strip, in pixels; those beyond it lie at its ends."""
     inside = min(max(ratio, STRIP_LOW), STRIP_HIGH)
     return 10 + (STRIP_WIDTH - 20) * (inside - STRIP_LOW) / (STRIP_HIGH - STRIP_LOW)
 
 
 def render(results: list[dict[str, Any]], version: str) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -121,13 +123,12 @@ def render(results: list[dict[str, Any]], version: str) -> str:
     "--output",
     type=click.Path(path_type=Path),
     default=Path("reproduced"),
-    show_default=True,
     metavar="FOLDER",
-    help="Where the page goes.",
+    help="Folder to write the page to. Default: reproduced.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier page.")
+@click.option("--force", is_flag=True, help="Replace an earlier page in that folder.")
 def main(output: Path, force: bool) -> None:
-    """Run, write, and say what failed."""
+    """Run the analyses, write the page, and report failures."""
     from importlib.metadata import version
 
     results: list[dict[str, Any]] = []

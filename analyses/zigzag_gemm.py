@@ -1,15 +1,15 @@
-"""One GEMM in ZigZag: MAC energy and traffic of the 2B4T down projection, in the real tool.
+"""One GEMM in ZigZag: MAC energy and traffic of the 2B4T down projection.
 
-Shape: m tokens by 6912 inputs by 2560 outputs, m = 1 and m = 16 (decode at context 2048, that
-batch), bitnet-b1.58 at 2 bits a weight, 7 nm, the machine edge (R = 32, L = 32, T = 8). The export
-of bitnet_hw is run by ZigZag (zigzag-dse), in our loop order; energies in pJ, traffic in bytes.
-ZigZag stands in the column of the reference. Convention: system.
+Shape: m tokens by 6912 inputs by 2560 outputs, with m = 1 and m = 16 (decode at context 2048, batch
+m), bitnet-b1.58 at 2 bits per weight, 7 nm, the machine edge (R = 32, L = 32, T = 8). ZigZag
+(zigzag-dse) runs the files that bitnet-hw exports, in our loop order; energies are in pJ, traffic
+in bytes. ZigZag's figures are the reference. Convention: system.
 
-Tolerance: MAC energy equal, since both are MACs x unit_energy; each stream of bytes within 0.1
-percent, which covers the one scale a matrix that the export leaves out and the last word of a
-memory that ZigZag cuts off. Known misses: none. Shown and not compared: ZigZag charges the writing
-of the weight buffer as it is filled from DRAM, bitnet_hw its reading only; and the loop order that
-ZigZag's own search finds.
+Tolerance: MAC energy must be equal, since both compute MACs x unit_energy; each stream of bytes
+must agree within 0.1 percent, which covers the one scale per matrix that the export leaves out and
+the incomplete last word of a memory, which ZigZag drops. Known misses: none. Two things are shown
+but not compared: the writing of the weight buffer as it is filled from DRAM, which ZigZag charges
+and bitnet-hw does not, and the results in the loop order that ZigZag's own search finds.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ TRAFFIC = Tolerance("relative", 0.001)
 
 
 class Run(NamedTuple):
-    """What ZigZag says of the GEMM.
+    """Results of ZigZag for the GEMM.
 
     Attributes
     ----------
     macs : int
-        MACs.
+        Number of MACs.
     mac_pj, memory_pj : float
-        Energy.
+        Energy of the MACs and of the memories, pJ.
     bytes : mapping
         Stream -> bytes.
     """
@@ -58,21 +58,21 @@ class Run(NamedTuple):
 
 
 def run_zigzag(folder: Path, layer: str, prices: dict[str, float]) -> Run:
-    """Run ZigZag on an exported folder, and return what it says of one layer.
+    """Run ZigZag on an exported folder, and return its results for one layer.
 
     Parameters
     ----------
     folder : path
-        With workload.yaml, accelerator.yaml and mapping.yaml.
+        Folder that holds workload.yaml, accelerator.yaml and mapping.yaml.
     layer : str
         Name of the layer.
     prices : mapping
-        Memory -> pJ a bit, which turn ZigZag's energies back into bytes.
+        Memory -> pJ per bit, used to convert ZigZag's energies back into bytes.
     """
     from zigzag.api import get_hardware_performance_zigzag
     from zigzag.hardware.architecture.memory_port import DataDirection as Way
 
-    # Five values for in-memory computing, three, the evaluations last, for anything else.
+    # ZigZag returns five values for in-memory computing, else three with the evaluations last.
     evaluations: Any = get_hardware_performance_zigzag(
         str(folder / "workload.yaml"),
         str(folder / "accelerator.yaml"),
@@ -104,7 +104,7 @@ def run_zigzag(folder: Path, layer: str, prices: dict[str, float]) -> Run:
 
 
 def without_order(folder: Path) -> None:
-    """Take our loop order out of an exported mapping, so that ZigZag searches."""
+    """Remove our loop order from an exported mapping, so that ZigZag searches for one."""
     path = folder / "mapping.yaml"
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     for entry in entries:
@@ -113,7 +113,7 @@ def without_order(folder: Path) -> None:
 
 
 def compare(_published: Published) -> Findings:
-    """Export, run, compare; then let ZigZag search."""
+    """Compare ZigZag in our loop order, and show the order that it finds itself."""
     if importlib.util.find_spec("zigzag") is None:
         raise ToolMissingError("ZigZag is not installed: pip install 'bitnet-hw[bench]'")
     logging.disable(logging.WARNING)
@@ -167,14 +167,15 @@ def compare(_published: Published) -> Findings:
             (f"m = {m}, memory energy, pJ", ordered.memory_pj, memory_pj, searched.memory_pj)
         )
     everything = Table(
-        "All streams: ZigZag in our loop order, ours, and ZigZag in the order that it finds",
+        "All streams: ZigZag in our loop order, bitnet-hw, and ZigZag in its own loop order",
         ("", "ZigZag", "ours", "ZigZag's own order"),
         rows,
     )
     share = prices["weight_buffer"] / prices["dram"]
     notes = [
-        "ZigZag also charges the filling of the weight buffer, once for each byte from DRAM; the "
-        f"memory model here leaves it out: {100 * share:.1f} % of what the DRAM takes for it.",
+        "ZigZag also charges for filling the weight buffer, once per byte from DRAM; the memory "
+        f"model of bitnet-hw leaves this out. It adds {100 * share:.1f} % to the DRAM energy of "
+        "these bytes.",
     ]
     return Findings(comparisons, [everything], notes, reference="ZigZag")
 

@@ -1,7 +1,7 @@
-"""Speed of the exact integer product beside numpy's own float32 product of the same shape.
+"""Speed of the exact integer product, compared with numpy's float32 product of the same shape.
 
-Run ``python benchmarks/bitlinear_gemm.py``. One process times both, alternating, and prints the
-ratio of the medians; exit code 1 when a ratio passes the limit of 1.5.
+Run ``python benchmarks/bitlinear_gemm.py``. One process times the two alternately and prints the
+ratio of the medians for each shape. The exit code is 1 if a ratio exceeds the limit of 1.5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from bitnet_hw.reference.bitlinear import PreparedWeights, integer_gemm
 
 LIMIT = 1.5
-#: (tokens, K, N): the down and up projections of a 2B model, and the square of a 7B one.
+#: (tokens, K, N): up and down projections of a 2B model, and a square projection of a 7B model.
 SHAPES = [
     (1, 2560, 6912),
     (1, 4096, 4096),
@@ -45,7 +45,7 @@ def main() -> int:
         prepared = PreparedWeights(weights)
         real, real_weights = codes.astype(np.float32), weights.astype(np.float32)
         if tokens == 1:
-            real = real[0]  # the matrix-vector routine
+            real = real[0]  # so that numpy takes its matrix-vector routine
         integer_gemm(codes, prepared)
         repeats = 60 if tokens == 1 else 9
         theirs_call = partial(np.matmul, real, real_weights.T)

@@ -114,7 +114,3 @@ def parse_size(text: str) -> int:
     if not 0 < size < _LARGEST:
         raise InputError(f"memory size {text!r}: write a positive size such as 80GB or 16GiB")
     return int(size)
-
-
-#: Another name of `parse_size`.
-parse_capacity = parse_size

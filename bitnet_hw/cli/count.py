@@ -1,4 +1,4 @@
-"""``bitnet-hw count``: additions against multiplications by format and role."""
+"""``bitnet-hw count``: additions and multiplications by format and role."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .options import (
 )
 from .output import Column, numbers, print_csv, print_json, print_table
 
-#: Version of the JSON form; docs/schema/count-2.json describes it.
+#: Version of the JSON output, which docs/schema/count-2.json describes.
 SCHEMA = 2
 
 
@@ -39,22 +39,34 @@ SCHEMA = 2
 @click.option(
     "--trace",
     metavar="MODULE:CALLABLE",
-    help="Count a running PyTorch model instead: the function returns (model, inputs).",
+    help="Function that returns a PyTorch model and its inputs; the model runs, and its operations "
+    "are counted. Default: count CONFIG in closed form.",
 )
-@click.option("--strict", is_flag=True, help="With --trace: refuse operators without a formula.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="With --trace: end with an error if an operator has no formula. Default: list it.",
+)
 @click.option(
     "--weight-zeros",
     multiple=True,
     metavar="PATTERN=Z",
-    help="With --trace, on the meta device: ternary weights of these modules, Z of them zero.",
+    help="With --trace on the meta device: modules whose weights are ternary, and the fraction of "
+    "them that is zero. Can be given several times.",
 )
 @click.option(
     "--activations",
     multiple=True,
     metavar="PATTERN=FORMAT",
-    help="With --trace, on the meta device: format of what meets those weights.",
+    help="With --trace on the meta device: number format of the activations that these modules "
+    "multiply. Can be given several times.",
 )
-@click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
+@click.option(
+    "--scheme",
+    default="bitnet-b1.58",
+    metavar="NAME_OR_FILE",
+    help="Scheme: a name (see `bitnet-hw schemes`) or a YAML file. Default: bitnet-b1.58.",
+)
 @convention_option
 @scenario_options
 @machine_options
@@ -79,8 +91,8 @@ def command(
 ) -> None:
     """Count additions and multiplications by format and role.
 
-    CONFIG is a catalogue name (see `bitnet-hw models`), a YAML file of ours, or a Hugging Face
-    config.json or its folder.
+    CONFIG is a model: a name (see `bitnet-hw models`), a YAML file, a Hugging Face config.json, or
+    the folder of one.
     """
     form = output_form(as_json, as_csv)
     if trace is not None:
@@ -120,7 +132,7 @@ def command(
                 "macs_by_role": tally.macs_by_role(),
                 "add_only": _add_only(tally, chosen),
                 "rows": list(tally.rows()),
-                # The closed form knows every operator that it counts; a trace may not.
+                # Only a trace can find operators without a formula.
                 "unknown": [],
             }
         )
@@ -166,7 +178,7 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
         ternary = scheme.linear.weight_format.kind is Kind.TERNARY
         basis = scheme.weight_zeros_basis if scheme.weight_zeros_from else "assumed, not measured"
         of_zeros = (
-            f"{zeros:.3g} of the weights zero: {basis}"
+            f"{zeros:.3g} of the weights are zero: {basis}"
             if ternary
             else "binary weights have no zeros"
         )

@@ -1,4 +1,4 @@
-"""``bitnet-hw estimate``: joules by operation, role and memory level, with bytes and time."""
+"""``bitnet-hw estimate``: energy by operation, role and memory level, with bytes and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..cost.parts import KINDS
 from ..cost.ratios import ratio
 from ..errors import InputError
 from ..inputs.model import load_model
-from ..units import parse_capacity, percent, quantity, times
+from ..units import parse_size, percent, quantity, times
 from .options import (
     build_machine,
     build_scenario,
@@ -38,8 +38,9 @@ from .output import numbers, print_csv, print_json, print_table
 @click.option(
     "--scheme",
     default="fp16,bitnet-b1.58",
-    show_default=True,
-    help="Schemes or files, separated by commas; ratios are against the first.",
+    metavar="NAMES_OR_FILES",
+    help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
+    "Savings are relative to the first. Default: fp16,bitnet-b1.58.",
 )
 @table_options
 @convention_option
@@ -51,9 +52,15 @@ from .output import numbers, print_csv, print_json, print_table
     "field",
     type=click.Choice(get_args(Field)),
     metavar="FIELD",
-    help=f"Print the energy summed by one field instead: {', '.join(get_args(Field))}.",
+    help="Field by which to sum the energy: "
+    f"{', '.join(get_args(Field))}. Default: print the whole estimate.",
 )
-@click.option("--memory", "capacity", metavar="SIZE", help="DRAM size for the largest batch.")
+@click.option(
+    "--memory",
+    "capacity",
+    metavar="SIZE",
+    help="Memory that the largest batch must fit, as in 16GB. Default: the machine's DRAM.",
+)
 @output_options
 def command(
     configs: tuple[str, ...],
@@ -72,10 +79,10 @@ def command(
     as_csv: bool,
     **given: Any,  # noqa: ANN401  the scenario options
 ) -> None:
-    """Price a count in joules, with memory and time beside it.
+    """Estimate energy, memory and time.
 
-    CONFIGS are catalogue names (see `bitnet-hw models`), YAML files of ours, or Hugging Face
-    config.json files or their folders.
+    CONFIGS are models: names (see `bitnet-hw models`), YAML files, Hugging Face config.json files,
+    or the folders of such files.
     """
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
@@ -85,7 +92,7 @@ def command(
     described = build_machine(convention, machine, lanes, codec)
     if capacity is not None and convention == "paper":
         raise InputError(f"--memory {capacity} contradicts --convention paper, which has no memory")
-    size = described.capacity_bytes if capacity is None else parse_capacity(capacity)
+    size = described.capacity_bytes if capacity is None else parse_size(capacity)
     found = [
         estimate(model, one, table, scenario, convention, described, float_accumulator)
         for model in models
@@ -104,7 +111,7 @@ def command(
 
 
 def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, form: str) -> None:
-    """Print the costs of estimates by one field, those of one model and table in one table."""
+    """Print costs by one field: one table per model and energy table, one column per scheme."""
     if form == "table":
         for start in range(0, len(found), side_by_side):
             group = found[start : start + side_by_side]
@@ -147,7 +154,7 @@ def _head(first: Estimate) -> None:
     machine = first.machine
     click.echo(f"\n{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
     if first.convention == "paper":
-        click.echo("paper convention: no accumulator widths, no memory, no LM head, no other steps")
+        click.echo("paper convention: no accumulator widths, elementwise steps, LM head or memory")
     else:
         click.echo(
             f"system convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
@@ -167,12 +174,12 @@ def _print(group: list[Estimate], size: int | None) -> None:
         row("energy", *(quantity(e.energy.value, "J", 4) for e in group)),
         row("  low", *(quantity(e.energy.low, "J", 4) for e in group)),
         row("  high", *(quantity(e.energy.high, "J", 4) for e in group)),
-        row(f"saving against {names[0]}", *(times(ratio(first, e).value) for e in group)),
+        row(f"saving over {names[0]}", *(times(ratio(first, e).value) for e in group)),
         row("energy per token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
     ]
     rows += _kind_rows(group)
     rows += _memory_rows(group)
-    rows.append(row("on derived prices", *(percent(e.derived_share) for e in group)))
+    rows.append(row("from derived prices", *(percent(e.derived_share) for e in group)))
     rows += _roles(group)
     if first.convention == "system":
         rows += _time_rows(group, size)
@@ -212,7 +219,7 @@ def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
     rows = [
         ["time", *(quantity(t.seconds, "s") for _, t in timings)],
         ["bound by", *(t.bound_by for _, t in timings)],
-        ["tokens a second", *(f"{e.tokens_per_second:.4g}" for e, _ in timings)],
+        ["tokens per second", *(f"{e.tokens_per_second:.4g}" for e, _ in timings)],
     ]
     if any(t.first_token_seconds is not None for _, t in timings):
         rows.append(
@@ -230,7 +237,7 @@ def _notes(group: list[Estimate]) -> None:
     for each in group:
         if not each.scheme.add_only or each.machine.lanes == 1:
             continue
-        serial = each.machine.model_copy(update={"lanes": 1})
+        serial = each.machine.replace(lanes=1)
         alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
         click.echo(
             f"{each.scheme.name} projections and FFN at L = {each.machine.lanes}: "

@@ -1,4 +1,4 @@
-"""``bitnet-hw export``: a workload and its prices as input files of another tool."""
+"""``bitnet-hw export``: a workload and its energy prices as input files of another tool."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from .options import (
     "form",
     type=click.Choice(["zigzag"]),
     default="zigzag",
-    show_default=True,
-    help="The tool that reads the files.",
+    help="Tool that is to read the files. Default: zigzag.",
 )
 @click.option(
     "-o",
@@ -38,10 +37,15 @@ from .options import (
     type=click.Path(path_type=Path),
     required=True,
     metavar="FOLDER",
-    help="Where the files go.",
+    help="Folder to write the files to.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier export.")
-@click.option("--scheme", default="bitnet-b1.58", show_default=True, help="A scheme, or a file.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in that folder.")
+@click.option(
+    "--scheme",
+    default="bitnet-b1.58",
+    metavar="NAME_OR_FILE",
+    help="Scheme: a name (see `bitnet-hw schemes`) or a YAML file. Default: bitnet-b1.58.",
+)
 @table_options
 @scenario_options
 @machine_options
@@ -59,12 +63,14 @@ def command(
     float_accumulator: str | None,
     **given: Any,  # noqa: ANN401  the scenario options
 ) -> None:
-    """Write a workload and its prices for another tool.
+    """Write a workload and its energy prices for another tool.
 
-    For ZigZag: loop nests, an accelerator whose unit_energy and memory costs are those of our
-    tables for the scheme's formats, a mapping, and a README on how to run them. CONFIG is a
-    catalogue name (see `bitnet-hw models`), a YAML file of ours, or a Hugging Face config.json or
-    its folder. One pass: --decode CONTEXT, or --prefill S with --attention full.
+    For ZigZag, these are loop nests, an accelerator with the MAC energy and memory costs that our
+    tables give for the scheme's formats, a mapping, and a README that says how to run them.
+
+    CONFIG is a model: a name (see `bitnet-hw models`), a YAML file, a Hugging Face config.json, or
+    the folder of one. The scenario must be a single pass: --decode CONTEXT, or --prefill S with
+    --attention full. An export takes one energy table; unless one is given, that is 7nm.
     """
     source = click.get_current_context().get_parameter_source("energy_tables")
     if source is click.core.ParameterSource.DEFAULT:
@@ -78,7 +84,7 @@ def command(
     if scenario.phase == "request":
         raise InputError("the export takes one pass: give --prefill or --decode, not --prompt")
     if scenario.phase == "prefill" and scenario.attention == "causal":
-        raise InputError("loop nests are rectangular: give --attention full beside --prefill")
+        raise InputError("loop nests are rectangular: give --attention full with --prefill")
     of = estimate(
         model,
         schemes[0],
@@ -90,5 +96,5 @@ def command(
     )
     groups = write_zigzag(of, output, force=force)
     click.echo(
-        f"{output}: {len(groups)} kinds of MAC for {form}; {output / README} says how to run"
+        f"{output}: {len(groups)} kinds of MAC for {form}; {output / README} says how to run them"
     )

@@ -11,16 +11,24 @@ from ..inputs.codecs import CODECS
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, load_scheme
-from ..units import parse_capacity, quantity
+from ..units import parse_size, quantity
 from .options import build_scenario, build_schemes, output_form, output_options, scenario_options
 from .output import Column, numbers, print_csv, print_json, print_table
 
-#: Version of the JSON form: an object with the footprints and the KV cache by format and context.
+#: Version of the JSON output: the footprints, and the KV cache by format and context.
 SCHEMA = 1
 
 _KV_FORMATS = ("fp16", "int8", "int4", "int3")
 _KV_CONTEXTS = (512, 1024, 2048, 4096, 8192, 32_768, 131_072)
-_FIELDS = ("weights", "lm_head", "embedding", "norms_and_biases", "kv_cache", "activations")
+#: Field of a footprint -> its heading in the table.
+_FIELDS = {
+    "weights": "weights",
+    "lm_head": "LM head",
+    "embedding": "embedding",
+    "norms_and_biases": "norms and biases",
+    "kv_cache": "KV cache",
+    "activations": "activations",
+}
 
 
 @click.command()
@@ -28,11 +36,18 @@ _FIELDS = ("weights", "lm_head", "embedding", "norms_and_biases", "kv_cache", "a
 @click.option(
     "--scheme",
     default="fp16,w8a8,bitnet-b1.58",
-    show_default=True,
-    help="Schemes or files, separated by commas; add-only ones are shown in every codec.",
+    metavar="NAMES_OR_FILES",
+    help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
+    "Those with ternary or binary weights are shown in every codec that fits. Default: "
+    "fp16,w8a8,bitnet-b1.58.",
 )
 @scenario_options
-@click.option("--memory", "capacity", metavar="SIZE", help="DRAM size for the largest batch.")
+@click.option(
+    "--memory",
+    "capacity",
+    metavar="SIZE",
+    help="Memory that the largest batch must fit, as in 16GB. Default: no largest batch is shown.",
+)
 @output_options
 def command(
     configs: tuple[str, ...],
@@ -44,14 +59,15 @@ def command(
 ) -> None:
     """Show the bytes of weights, embeddings, KV cache and activations.
 
-    CONFIGS are as for `bitnet-hw estimate`. Gains and biases take the elementwise format. A second
+    CONFIGS are models: names (see `bitnet-hw models`), YAML files, Hugging Face config.json files,
+    or the folders of such files. Gains and biases are stored in the elementwise format. A second
     table shows the KV cache of one sequence by format and context.
     """
     form = output_form(as_json, as_csv)
     models = [load_model(config) for config in configs]
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
     scenario = build_scenario("system", given, models)
-    size = None if capacity is None else parse_capacity(capacity)
+    size = None if capacity is None else parse_size(capacity)
     rows = [_row(model, one, scenario, size) for model in models for one in stored]
     caches = [_kv_row(model, context) for model in models for context in _contexts(model)]
     if form == "json":
@@ -60,8 +76,8 @@ def command(
         print_csv(rows)
     else:
         click.echo(f"{scenario.describe()}; 1 kB = 1000 bytes")
-        columns: list[str | Column] = ["model", "scheme", "codec", *numbers(*_FIELDS, "total")]
-        columns += numbers("largest batch") if size else []
+        columns: list[str | Column] = ["model", "scheme", "codec"]
+        columns += numbers(*_FIELDS.values(), "total", *(["largest batch"] if size else []))
         table = [
             [
                 row["model"], row["scheme"], row["codec"],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..inputs.model import ModelSpec
+from ..inputs.roles import ROLES, Role
 from ..inputs.scenario import Scenario
 from .products import AttentionProduct, Contexts, Gemm, Product, Step
 
@@ -45,8 +46,8 @@ class Matrix(NamedTuple):
 
     Attributes
     ----------
-    path, role : str
-        Module path inside the layer, and role.
+    path : str
+        Module path inside the layer.
     n, p : int
         Inputs and outputs.
     first_of_input : bool
@@ -54,24 +55,28 @@ class Matrix(NamedTuple):
     """
 
     path: str
-    role: str
     n: int
     p: int
     first_of_input: bool = True
+
+    @property
+    def role(self) -> Role:
+        """Role of its weights."""
+        return ROLES[self.path.rpartition(".")[2]]
 
 
 def layer_matrices(model: ModelSpec) -> tuple[Matrix, ...]:
     """Return the projections and the FFN of one layer, in the order in which they run."""
     h, q, kv, f = model.hidden_size, model.query_width, model.key_width, model.intermediate_size
-    gate = (Matrix("mlp.gate_proj", "ffn-gate", h, f),) if model.gated else ()
+    gate = (Matrix("mlp.gate_proj", h, f),) if model.gated else ()
     return (
-        Matrix("self_attn.q_proj", "qkv", h, q),
-        Matrix("self_attn.k_proj", "qkv", h, kv, first_of_input=False),
-        Matrix("self_attn.v_proj", "qkv", h, kv, first_of_input=False),
-        Matrix("self_attn.o_proj", "attention-out", q, h),
+        Matrix("self_attn.q_proj", h, q),
+        Matrix("self_attn.k_proj", h, kv, first_of_input=False),
+        Matrix("self_attn.v_proj", h, kv, first_of_input=False),
+        Matrix("self_attn.o_proj", q, h),
         *gate,
-        Matrix("mlp.up_proj", "ffn-up", h, f, first_of_input=not model.gated),
-        Matrix("mlp.down_proj", "ffn-down", f, h),
+        Matrix("mlp.up_proj", h, f, first_of_input=not model.gated),
+        Matrix("mlp.down_proj", f, h),
     )
 
 
@@ -102,8 +107,13 @@ def step_operators(model: ModelSpec, scenario: Scenario, step: Step) -> list[Ope
     matrices = {matrix.path: matrix for matrix in layer_matrices(model)}
 
     def gemm(path: str) -> None:
-        _, role, n, p, first = matrices[path]
-        found.append(Gemm(f"layers.*.{path}", role, m, n, p, layers, step.passes, first))
+        matrix = matrices[path]
+        found.append(
+            Gemm(
+                f"layers.*.{path}", matrix.role, m, matrix.n, matrix.p, layers, step.passes,
+                matrix.first_of_input,
+            )
+        )  # fmt: skip
 
     def each(path: str, function: str, width: int, per_layer: int = 1, role: str = "") -> None:
         vectors = m * layers * step.passes * per_layer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..inputs.roles import LINEAR_ROLES
 from .traffic import Traffic
 
-LINEAR_ROLES = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 ATTENTION_ROLES = ("attention-score", "attention-value")
 HEAD_ROLES = ("lm-head", "embedding")
 SCALE_ROLES = ("quantize", "rescale", "dequantize", "hadamard")

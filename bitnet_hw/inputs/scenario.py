@@ -130,8 +130,6 @@ class Scenario:
                 raise unknown_name("value of a scenario:", name, _FIELDS)
         return dataclasses.replace(self, **changes)
 
-    _replace = replace
-
     @property
     def last_position(self) -> int:
         """Longest context, which is also the final length of the KV cache."""

@@ -45,7 +45,7 @@ def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
     projections = [one.by("part")["projections and FFN"].joules for one in (base, of)]
     moved = [one.by("level")["dram"].bytes for one in (base, of)]
     dram = of.by("level")["dram"].joules
-    serial = of.machine.model_copy(update={"lanes": 1})
+    serial = of.machine.replace(lanes=1)
     alone = estimate(model, of.scheme, table, of.scenario, "system", serial)
     tokens = of.scenario.new_tokens
     lanes, one_lane = (

@@ -83,11 +83,11 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     machine, scenario = base.machine, base.scenario
 
     def on(**changes: Any) -> Pair:  # noqa: ANN401  any field of Machine
-        changed = machine.model_copy(update=changes)
+        changed = machine.replace(**changes)
         return _again(base, machine=changed), _again(other, machine=changed)
 
     def asked(**changes: Any) -> Pair:  # noqa: ANN401  any field of Scenario
-        changed = scenario._replace(**changes)
+        changed = scenario.replace(**changes)
         return _again(base, scenario=changed), _again(other, scenario=changed)
 
     def schemes(change: Callable[[Scheme], Scheme]) -> Pair:
@@ -158,14 +158,14 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
     """Return the energy per token at 1, 2, 4 ... 1024 tokens that share a weight fetch."""
     points = []
     for tokens in (2**n for n in range(11)):
-        decode = base.scenario._replace(
+        decode = base.scenario.replace(
             phase="decode",
             context=base.scenario.last_position,
             tokens=0,
             generate=0,
             batch=tokens,
         )
-        prefill = base.scenario._replace(
+        prefill = base.scenario.replace(
             phase="prefill", tokens=tokens, context=0, generate=0, batch=1
         )
         limit = base.model.max_position_embeddings
@@ -173,7 +173,7 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
             continue
         for scenario in (decode, prefill):
             for of in (base, other):
-                machine = of.machine.model_copy(update={"tokens": tokens})
+                machine = of.machine.replace(tokens=tokens)
                 again = _again(of, scenario=scenario, machine=machine)
                 energies = (
                     again.energy.value,

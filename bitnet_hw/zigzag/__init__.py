@@ -1,1 +1,1 @@
-"""Export of a workload and its prices to ZigZag."""
+"""Export of a workload and its energy prices to ZigZag."""

@@ -1,9 +1,10 @@
-"""Export of a workload with its prices to ZigZag, a design-space explorer for accelerators.
+"""Export of a workload and its energy prices to ZigZag, a design-space explorer for accelerators.
 
-ZigZag (the distribution ``zigzag-dse``; its input form is that of 3.9) takes a workload of loop
-nests, an accelerator with one energy a MAC and one an access of each memory, and a mapping. One
-energy a MAC means one accelerator file for each kind of MAC: products that differ in operand
-formats, accumulator or reduction length stand in folders of their own.
+ZigZag (the distribution ``zigzag-dse``; the files have the format of version 3.9) takes a workload
+of loop nests, an accelerator with one energy per MAC and one per access of each memory, and a
+mapping. With a single energy per MAC, each kind of MAC needs an accelerator file of its own:
+products that differ in operand formats, accumulator or reduction length are written to separate
+folders.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from .loopnest import Layer, layers
 SCHEMA = 1
 README = "README.md"
 EXPECTED = "expected.json"
-#: What the folder of a kind of MAC holds.
+#: Files, without suffix, in the folder of each kind of MAC.
 FILES = ("workload", "accelerator", "mapping")
-#: ZigZag asks for a size of DRAM; no layer comes near it.
+#: Size of the DRAM, which ZigZag requires; no layer comes near it.
 _DRAM_BITS = 10**15
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes a value that stands twice twice, without anchors."""
+    """YAML dumper that writes repeated values in full, without anchors."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True
@@ -46,7 +47,7 @@ def _sram_ports(reads: list[str], writes: list[str], bits: int) -> list[dict[str
 
 
 def _port(name: str, kind: str, bits: int, allocation: list[str]) -> dict[str, Any]:
-    # At a least width of one bit every access costs in proportion to its bits.
+    # With a minimum width of one bit, the cost of an access is proportional to its bits.
     return {
         "name": name,
         "type": kind,
@@ -72,7 +73,7 @@ def _memory(
 
 
 class Prices(NamedTuple):
-    """What a bit costs at each memory."""
+    """Price of a bit in each memory."""
 
     activation_buffer: Price
     weight_buffer: Price
@@ -80,7 +81,7 @@ class Prices(NamedTuple):
 
     @classmethod
     def of(cls, estimate: Estimate) -> Prices:
-        """Return the prices that an estimate rests on."""
+        """Return the prices that an estimate uses."""
         machine = estimate.machine
         return cls(
             estimate.table.sram_price(machine.activation_buffer_bytes),
@@ -92,14 +93,14 @@ class Prices(NamedTuple):
 def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
     """Return ZigZag's description of the machine for one kind of MAC.
 
-    D1 are the rows (outputs), D2 the lanes (terms of a dot product). Each multiplier holds one
-    weight; each row accumulates for as many tokens as share a weight fetch: both are part of the
-    MAC's energy and cost nothing here. Activations have the activation buffer as their top level
-    where every layer's fit, and DRAM where not.
+    Dimension D1 is the rows (outputs), D2 the lanes (terms of a dot product). Each multiplier holds
+    one weight, and each row one sum for every token that shares a weight fetch; the energy of both
+    is part of the MAC's, so that these memories cost nothing. The top level of the activations is
+    the activation buffer if those of every layer fit it, and DRAM otherwise.
     """
     machine, prices, first = of.machine, Prices.of(of), group[0]
     weight, total = max(x.weight_bits for x in group), first.accumulator_bits
-    # ZigZag cuts off a last word that is not full: a power of two is filled by most rows.
+    # ZigZag drops an incomplete last word; most rows fill whole words of a power of two.
     moved = max(machine.lanes * first.input_bits, machine.rows * total)
     buffer_word = 1 << (moved - 1).bit_length()
     weight_word = machine.rows * machine.lanes * weight
@@ -152,7 +153,7 @@ def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
 
 
 def workload(group: list[Layer]) -> list[dict[str, Any]]:
-    """Return ZigZag's description of the loop nests, one repetition each."""
+    """Return ZigZag's description of the loop nests, each without repetition."""
     found = []
     for number, x in enumerate(group):
         outer = [(d, n) for d, n in (("B", x.b), ("H", x.h)) if n > 1]
@@ -180,11 +181,11 @@ def workload(group: list[Layer]) -> list[dict[str, Any]]:
 
 
 def mapping(machine: Machine, group: list[Layer]) -> list[dict[str, Any]]:
-    """Return the spatial mapping of each layer, and our loop order where it divides evenly.
+    """Return the spatial mapping of each layer, and our loop order if its dimensions divide evenly.
 
-    From the inside: the tokens that share a weight fetch, the reduction, the other tokens that fit
-    the activation buffer, the outputs, the rest. Where a dimension does not divide, ZigZag searches
-    the order itself.
+    The loops, from the innermost outwards, run over the tokens that share a weight fetch, the
+    reduction, the other tokens that fit the activation buffer, the outputs, and the rest. If a
+    dimension does not divide evenly, ZigZag searches for an order itself.
     """
     links = {"O": "O", "W": "I2", "I": "I1"}
     found = [{"name": "default", "memory_operand_links": links} | _spatial(machine, None)]
@@ -204,7 +205,7 @@ def _spatial(machine: Machine, x: Layer | None) -> dict[str, Any]:
 
 
 def loop_order(machine: Machine, x: Layer) -> list[tuple[str, int]]:
-    """Return the loops from the innermost outwards; empty where a dimension does not divide."""
+    """Return the loops, innermost first; none if a dimension does not divide evenly."""
     rows, lanes = min(machine.rows, x.k), min(machine.lanes, x.c)
     if x.k % rows or x.c % lanes:
         return []
@@ -227,7 +228,7 @@ def loop_order(machine: Machine, x: Layer) -> list[tuple[str, int]]:
 
 
 def expected(of: Estimate, group: list[Layer]) -> list[dict[str, Any]]:
-    """Return what the same layers cost here, one repetition each: MACs, pJ, bytes by stream."""
+    """Return MACs, energy (pJ) and bytes per stream of the same layers, without repetition."""
     found = []
     for x in group:
         streams: dict[str, float] = {}
@@ -256,23 +257,23 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
     Parameters
     ----------
     of : Estimate
-        Under the system convention, of a single pass.
+        Estimate of a single pass under the system convention.
     folder : str or path
-        Gets a README, ``expected.json`` and a folder with ``workload.yaml``,
-        ``accelerator.yaml`` and ``mapping.yaml`` for each kind of MAC.
+        Folder to write: a README, ``expected.json``, and for each kind of MAC a folder with
+        ``workload.yaml``, ``accelerator.yaml`` and ``mapping.yaml``.
     force : bool
-        Replace an earlier export.
+        Whether to replace an earlier export.
 
     Returns
     -------
     list of str
-        The folders of the kinds of MAC.
+        Names of the folders, one per kind of MAC.
 
     Raises
     ------
     InputError
-        If the estimate has no form in ZigZag, an export stands there already, or the folder
-        cannot be written.
+        If ZigZag cannot describe the estimate, the folder holds an export and `force` is not set,
+        or it cannot be written.
     """
     groups: dict[str, list[Layer]] = {}
     for x in layers(of):
@@ -304,13 +305,13 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
 
 
 def _groups_of(folder: Path) -> set[str]:
-    """Return the kinds of MAC of an earlier export, which would mislead beside a new one."""
+    """Return the folders of an earlier export, which would mislead if they stayed."""
     try:
         said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
         names = set(said["groups"])
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    # Only folders that stand directly in this one.
+    # Only direct subfolders: a name from the file must not lead elsewhere.
     return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
 
 
@@ -325,13 +326,13 @@ def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:
 
 {of.scenario.describe()}; arithmetic and SRAM at {of.table.short_name}, machine {of.machine.name}
 (R = {of.machine.rows}, L = {of.machine.lanes}, T = {of.machine.tokens}, {of.machine.dram}).
-Made by bitnet-hw; the form is that of zigzag-dse 3.9.
+Written by bitnet-hw, in the input format of zigzag-dse 3.9.
 
-| folder | unit_energy, pJ a MAC | layers, and how often the model has them |
+| folder | unit_energy, pJ per MAC | layers x their number in the model |
 |-|-|-|
 {table}
 
-A folder is one kind of MAC, since an accelerator has one `unit_energy`. Run each:
+Each folder holds one kind of MAC, because an accelerator has a single `unit_energy`. Run each:
 
     pip install zigzag-dse six
 
@@ -342,20 +343,20 @@ A folder is one kind of MAC, since an accelerator has one `unit_energy`. Run eac
         opt="energy", dump_folder="outputs",
     )
 
-ZigZag computes each layer once: multiply by its number. `{EXPECTED}` holds what bitnet-hw computes
-for the same layers: MACs, their energy, and the bytes of each stream.
+ZigZag computes each layer once: multiply its results by the number in the table. `{EXPECTED}`
+holds bitnet-hw's figures for the same layers: MACs, their energy, and the bytes of each stream.
 
-What to know when the two are compared:
+When you compare the two:
 
 - A bit costs {prices.activation_buffer.pj:.6g} pJ in the activation buffer, \
 {prices.weight_buffer.pj:.6g} in the weight buffer, {prices.dram.pj:.6g} in DRAM; reading and
-  writing cost the same. Registers cost nothing: their energy is in the MAC's.
-- ZigZag also charges the writing of the weight buffer as it is filled from DRAM; bitnet-hw charges
-  its reading only.
-- Scales that stand beside integer weights or keys, norms, softmax and other elementwise steps, and
-  the embedding are not exported.
+  writing cost the same. Registers cost nothing: their energy is part of the MAC's.
+- ZigZag also charges for writing the weight buffer as it is filled from DRAM; bitnet-hw charges
+  only for reading it.
+- The stored scales of integer weights and of an integer KV cache, norms, softmax and other
+  elementwise steps, and the embedding are not exported.
 - Where a layer's activations exceed the activation buffer, ZigZag reads and writes them in DRAM;
-  bitnet-hw then loads the weights more often instead, and keeps attention scores on chip always.
+  bitnet-hw loads the weights more often instead, and always keeps attention scores on chip.
 - The mapping prescribes bitnet-hw's loop order where every dimension divides evenly; delete
-  `temporal_ordering` to let ZigZag search.
+  `temporal_ordering` to let ZigZag search for one.
 """

@@ -1,4 +1,4 @@
-"""Matrix products as loop nests, the form in which design-space explorers take a workload."""
+"""Matrix products as loop nests, the form of workload that design-space explorers take."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ..tally import MacKey
 class Layer(NamedTuple):
     """One matrix product as a loop nest.
 
-    ``O[b][h][d][k] += I[b][h][d][c] * W[b][h][c][k]``; without b and h where the weights are the
-    model's own.
+    ``O[b][h][d][k] += I[b][h][d][c] * W[b][h][c][k]``; b and h are left out where they are 1, as
+    they are for the model's own weights.
 
     Attributes
     ----------
     name, scope, role : str
-        Its name in the files; module path and role in the tally.
+        Name in the files; module path and role in the tally.
     macs_key : MacKey
         Operand and accumulator formats.
     b, h, d, c, k : int
-        Sequences, key/value heads, rows of activations, reduction length, outputs.
+        Numbers of sequences, key/value heads, rows of activations, terms of a sum, and outputs.
     repeat : int
-        How often the model does it: layers x passes.
+        Number of times that the model executes it: layers x passes.
     weight_bits, input_bits, output_bits, accumulator_bits : int
-        Stored and moved widths.
+        Widths as stored and moved.
     energy_j : float
-        Of all its MACs and repetitions, as priced here.
+        Energy of all its MACs in all repetitions, J.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Layer(NamedTuple):
 
     @property
     def pj_per_mac(self) -> float:
-        """Energy of one MAC, pJ: multiplication, addition, its share of the adder tree."""
+        """Energy of one MAC, pJ: multiplication, addition, and a share of the adder tree."""
         return self.energy_j * 1e12 / (self.macs * self.repeat)
 
     @property
     def group(self) -> str:
-        """Name of the folder that holds it: alike MACs, alike energy."""
+        """Name of its folder, which it shares with layers of the same MAC and the same energy."""
         key = self.macs_key
         return f"{key.activation}-{key.weight}-{key.accumulator}-n{self.c}"
 
     @property
     def activation_bits(self) -> int:
-        """Bits of the whole input and the whole output."""
+        """Bits of the whole input and the whole output together."""
         each = self.c * self.input_bits + self.k * self.output_bits
         return self.b * self.h * self.d * each
 
@@ -79,18 +79,18 @@ def layers(of: Estimate) -> list[Layer]:
     Parameters
     ----------
     of : Estimate
-        Under the system convention, of a single pass.
+        Estimate of a single pass under the system convention.
 
     Raises
     ------
     InputError
-        If the estimate has no machine, several passes, a triangular attention, or weights
-        stored in a fraction of a bit.
+        If the estimate has no machine, several passes, a prefill with causal attention, or weights
+        stored in a fractional number of bits.
     """
     if of.memory is None:
-        raise InputError("the export needs the system convention: formats, buffers and DRAM")
+        raise InputError("the export needs the system convention, which has buffers and DRAM")
     if of.scenario.phase == "request":
-        raise InputError("the export takes one pass, a prefill or a decode, and no request")
+        raise InputError("the export takes one pass, a prefill or a decode, not a request")
     joules: dict[tuple[str, str], float] = {}
     for row in of.arithmetic:
         if row.key.operation in (*PRODUCT_OPERATIONS, "mac"):

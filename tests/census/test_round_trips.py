@@ -48,8 +48,8 @@ def test_transformers_packing(
     scale = torch.tensor([0.5], dtype=torch.bfloat16)
     name = "model.layers.0.self_attn.q_proj"
     save_file({f"{name}.weight": packed, f"{name}.weight_scale": scale}, tmp_path / "m.safetensors")
-    model = load_model("bitnet-b1.58-2b4t").model_copy(
-        update={"num_attention_heads": rows, "head_dim": 1}
+    model = load_model("bitnet-b1.58-2b4t").replace(
+        num_attention_heads=rows, num_key_value_heads=rows, head_dim=1
     )
     census = take_census(tmp_path / "m.safetensors", model=model)
     (found,) = (matrix for matrix in census.matrices if matrix.ternary)

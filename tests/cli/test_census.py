@@ -135,7 +135,7 @@ def test_warnings_go_to_standard_error(run: Run, tmp_path: Path) -> None:
 
 def test_count_takes_measured_zeros_role_by_role(run: Run, checkpoint: Path) -> None:
     result = run("count", MODEL, "--checkpoint", checkpoint)
-    assert "0.4 of the weights zero: measured in tiny.safetensors" in result.out
+    assert "0.4 of the weights are zero: measured in tiny.safetensors" in result.out
     assert "assumed" not in result.out
     assert "320 ternary weights; bitnet-b1.58-2b4t has 2,084,044,800" in result.err
     counted = json.loads(run("count", MODEL, "--checkpoint", checkpoint, "--json").out)

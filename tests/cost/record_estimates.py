@@ -1,11 +1,11 @@
 """Record `bitnet-hw estimate --json` of random scenarios, and compare a later state with it.
 
-A tool for changes that must not move a figure, run by hand:
+Run it by hand around a change that must leave all figures as they are:
 
     python tests/cost/record_estimates.py record before.json      # before the change
     python tests/cost/record_estimates.py compare before.json     # after it
 
-Every number must agree within a relative 1e-12. The recording is not kept in the repository.
+Every number must agree to a relative 1e-12. The recording is not kept in the repository.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TABLES = ("7nm", "45nm", "asap7-prelayout", "ihp-sg13g2-prelayout")
 
 
 def scenarios(number: int, seed: int) -> list[dict[str, Any]]:
-    """Return arguments and machines, drawn at random."""
+    """Return models, arguments and machines, drawn at random."""
     draw = random.Random(seed)  # noqa: S311  no secret
     found = []
     for _ in range(number):
@@ -89,7 +89,7 @@ def _machine(draw: random.Random) -> dict[str, Any]:
 
 
 def run(scenario: dict[str, Any], folder: Path) -> Any:
-    """Return what the command prints, or the line with which it refuses."""
+    """Return the JSON that the command prints, or the exit code with which it refuses."""
     arguments = ["estimate", scenario["model"], *scenario["arguments"], "--json"]
     if scenario["machine"] is not None:
         (folder / "drawn.yaml").write_text(yaml.safe_dump(scenario["machine"]), encoding="utf-8")
@@ -101,7 +101,7 @@ def run(scenario: dict[str, Any], folder: Path) -> Any:
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
-    """Yield a line for each value that is not the same."""
+    """Yield a line for each value that differs."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() | after.keys():
             if key not in before or key not in after:
@@ -121,7 +121,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
 
 
 def _ordered(found: Any) -> Any:
-    """Return the JSON with the rows of traffic in one order, which carries no meaning."""
+    """Return the JSON with its rows of traffic sorted: their order carries no meaning."""
     for estimate in found if isinstance(found, list) else ():
         if estimate["traffic"]:
             estimate["traffic"].sort(key=lambda row: (row["level"], row["content"]))
@@ -135,8 +135,10 @@ def command() -> int:
     )
     parser.add_argument("action", choices=["record", "compare"])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--number", type=int, default=400, help="Scenarios to draw. Default: 400.")
-    parser.add_argument("--seed", type=int, default=1, help="Seed of the draw. Default: 1.")
+    parser.add_argument(
+        "--number", type=int, default=400, help="Number of scenarios to draw. Default: 400."
+    )
+    parser.add_argument("--seed", type=int, default=1, help="Seed of the random draw. Default: 1.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.action == "record":

@@ -1,4 +1,4 @@
-"""The one breakdown of an estimate, and how a result shows itself."""
+"""Breakdown of an estimate by any field, and the display of results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
 
 @pytest.fixture(scope="module", params=["7nm", "asap7-prelayout"])
 def found(request: pytest.FixtureRequest) -> Estimate:
-    machine = load_machine().model_copy(update={"static_w": 0.5, "dram_static_w": 0.1})
+    machine = load_machine().replace(static_w=0.5, dram_static_w=0.1)
     model, scheme = load_model("gemma-3-1b"), load_scheme("bitnet-b1.58")
     scenario = Scenario("request", tokens=9, generate=5)
     return estimate(model, scheme, load_table(request.param), scenario, machine=machine)
@@ -62,7 +62,7 @@ def test_names_are_those_of_the_model(found: Estimate) -> None:
 
 def test_an_unknown_field_names_the_nearest(found: Estimate) -> None:
     with pytest.raises(InputError, match="unknown field 'operater'; did you mean 'operator'"):
-        found.by("operater")  # type: ignore[call-overload]  # as a user might
+        found.by("operater")  # type: ignore[call-overload]  # a user's mistake
 
 
 def test_bands_add_and_scale() -> None:
@@ -72,7 +72,7 @@ def test_bands_add_and_scale() -> None:
     assert band / 2 == Band(1.5, 1.0, 2.5)
 
 
-def test_an_estimate_shows_itself_in_a_few_lines(found: Estimate) -> None:
+def test_an_estimate_is_displayed_in_a_few_lines(found: Estimate) -> None:
     text = repr(found)
     assert len(text.splitlines()) <= 6
     assert len(text) < 500

@@ -1,4 +1,4 @@
-"""Closed-form counting against another tool's MACs and hand examples."""
+"""Closed-form counting compared with MACs from another tool and with examples by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bitnet_hw.tally import OpTally
 ORACLE = json.loads(
     (Path(__file__).parents[1] / "data" / "flop_counter_mode_macs.json").read_text("utf-8")
 )
-#: The tool's module names that are not ours; GPT-2 keeps Q, K and V in one matrix.
+#: Module names of the tool that differ from ours; GPT-2 keeps Q, K and V in one matrix.
 MODULES = {
     "self_attn.out_proj": ["self_attn.o_proj"],
     "fc1": ["mlp.up_proj"],
@@ -36,7 +36,7 @@ MODULES = {
 
 
 def _model(name: str, config: dict[str, Any]) -> ModelSpec:
-    """Read the few shapes by hand, so that no importer stands between the tool and the count."""
+    """Read the few shapes directly, so that the comparison does not depend on our importer."""
     old = "n_embd" in config
     hidden = config["n_embd" if old else "hidden_size"]
     plain = old or "ffn_dim" in config
@@ -104,11 +104,11 @@ def test_macs_do_not_depend_on_scheme_or_convention() -> None:
         for scheme in ("fp32", "w4a16", "bitnet-b1.58", "bitnet-a4.8")
         for convention in ("paper", "system")
     }
-    # The tool's 1275403960320 MACs of this pass, less 512 x 2560 x 128256 of its LM head.
+    # The tool counts 1275403960320 MACs for this pass, with 512 x 2560 x 128256 for the LM head.
     assert found == {1275403960320 - 168107704320}
 
 
-# Specifics of single schemes.
+# Details of individual schemes.
 
 
 def _tiny(**changes: object) -> ModelSpec:
@@ -128,7 +128,7 @@ def _tiny(**changes: object) -> ModelSpec:
 
 
 def _walsh_hadamard(values: list[int]) -> tuple[list[int], int]:
-    """Transform in place, block by block of the largest power of two that divides the width."""
+    """Transform blocks of the largest power of two that divides the width; count additions."""
     values, additions, block = list(values), 0, 1
     while len(values) % (2 * block) == 0:
         block *= 2
@@ -146,7 +146,7 @@ def _walsh_hadamard(values: list[int]) -> tuple[list[int], int]:
 
 @given(st.integers(1, 12), st.integers(0, 6))
 @settings(deadline=None, max_examples=30)
-def test_the_transform_that_counts_is_a_hadamard_transform(odd: int, power: int) -> None:
+def test_the_counting_transform_is_a_hadamard_transform(odd: int, power: int) -> None:
     width = odd << power
     values = [(7 * i) % 11 - 5 for i in range(width)]
     once, _ = _walsh_hadamard(values)
@@ -157,14 +157,14 @@ def test_the_transform_that_counts_is_a_hadamard_transform(odd: int, power: int)
 
 @pytest.mark.parametrize(("hidden", "ffn"), [(8, 32), (24, 40), (48, 54), (20, 27)])
 @pytest.mark.parametrize("convention", ["system", "paper"])
-def test_v2_hadamard_additions_equal_a_transform_that_counts_its_own(
+def test_v2_hadamard_additions_equal_those_of_the_counting_transform(
     hidden: int, ffn: int, convention: Any
 ) -> None:
     model = _tiny(hidden_size=hidden, intermediate_size=ffn)
     scenario = Scenario("prefill", tokens=3, batch=2, attention="full", lm_head="none")
     tally = count(model, scenario, load_scheme("bitnet-v2"), convention)
-    a_token = sum(_walsh_hadamard([1] * width)[1] for width in (model.query_width, ffn))
-    assert _total(tally, role="hadamard") == 2 * 3 * 2 * a_token
+    per_token = sum(_walsh_hadamard([1] * width)[1] for width in (model.query_width, ffn))
+    assert _total(tally, role="hadamard") == 2 * 3 * 2 * per_token
     assert {key.operation for key in tally.counts if key.role == "hadamard"} <= {"add"}
 
 
@@ -187,11 +187,11 @@ def _total(tally: OpTally, **wanted: str) -> int:
 @pytest.mark.parametrize(
     ("tokens", "share", "fetches"), [(1, 8, 1), (8, 8, 1), (9, 8, 2), (5, 1, 5)]
 )
-def test_w4a16_dequantizes_with_one_mul_and_one_add_a_weight_fetch(
+def test_w4a16_dequantizes_with_one_mul_and_one_add_per_weight_fetch(
     tokens: int, share: int, fetches: int
 ) -> None:
     model = _tiny()
-    machine = load_machine("edge").model_copy(update={"tokens": share})
+    machine = load_machine("edge").replace(tokens=share)
     scenario = Scenario("prefill", tokens=tokens, lm_head="none")
     tally = count(model, scenario, load_scheme("w4a16"), machine=machine)
     weights = model.linear_parameters
@@ -218,18 +218,18 @@ def test_a48_has_the_formats_of_the_paper() -> None:
         "ffn-up": "int4",
         "ffn-down": "int8",
     }
-    # A 3-bit key or value becomes a float with one mul, once for the two heads that it serves.
+    # A 3-bit key or value becomes a float with one multiplication, shared by the two heads.
     entries = 2 * 9 * (2 * 6)  # layers x context x key width
     scopes = tally.by("role", "operation")
     assert scopes["dequantize", "mul"] == 2 * entries  # keys and values
     assert ("dequantize", "add") not in scopes
 
 
-def test_a48_sparsity_counts_only_where_the_hardware_skips() -> None:
+def test_a48_sparsity_counts_only_if_the_machine_skips() -> None:
     model, scenario = _tiny(), Scenario("decode", context=9)
     scheme = load_scheme("bitnet-a4.8")
-    dense = load_machine("edge").model_copy(update={"lanes": 1})
-    skipping = dense.model_copy(update={"skips_inactive_weights": True})
+    dense = load_machine("edge").replace(lanes=1)
+    skipping = dense.replace(skips_inactive_weights=True)
 
     def slots(machine: Machine, role: str) -> int:
         return _total(count(model, scenario, scheme, machine=machine), role=role)
@@ -253,7 +253,7 @@ def test_the_three_numbers_of_an_add_only_product_by_hand() -> None:
     # 24 terms, a quarter of them zero: 18 non-zero, 17 additions; on 16 lanes 32 slots.
     model = _tiny(num_hidden_layers=1, intermediate_size=24)
     scheme = load_scheme("bitnet-b1.58").with_weight_zeros(0.25)
-    machine = load_machine("edge").model_copy(update={"lanes": 16})
+    machine = load_machine("edge").replace(lanes=16)
     work = count(model, Scenario("decode", context=1), scheme, machine=machine).add_only
     outputs = 24 + 12 + 12 + 24 + 24 + 24 + 24
     assert work.non_zero_terms == outputs * 18
@@ -274,7 +274,7 @@ def test_the_three_numbers_of_an_add_only_product_by_hand() -> None:
         ),
     ],
 )
-def test_a_flag_that_contradicts_the_paper_convention_is_refused(
+def test_a_setting_that_contradicts_the_paper_convention_is_refused(
     scenario: Scenario, flag: str
 ) -> None:
     with pytest.raises(InputError, match=flag):
@@ -309,12 +309,12 @@ def test_a_batch_multiplies_every_count(batch: int, tokens: int) -> None:
     assert {key: batch * n for key, n in one.counts.items()} == many.counts
 
 
-def test_executed_slots_shrink_only_where_the_hardware_skips() -> None:
+def test_executed_slots_shrink_only_if_the_machine_skips() -> None:
     model, scenario = _tiny(num_hidden_layers=1), Scenario("decode", context=1)
-    dense = load_machine("edge").model_copy(update={"lanes": 8})  # divides 24 and 40
-    skipping = dense.model_copy(update={"skips_inactive_weights": True})
+    dense = load_machine("edge").replace(lanes=8)  # divides 24 and 40
+    skipping = dense.replace(skips_inactive_weights=True)
     scheme = load_scheme("bitnet-a4.8")
-    work = [count(model, scenario, scheme, machine=h).add_only for h in (dense, skipping)]
+    work = [count(model, scenario, scheme, machine=m).add_only for m in (dense, skipping)]
     assert work[0].executed_adder_slots == model.linear_parameters
     used = 24 * 48 * (1 - 0.121) + 24 * 24 * 0.5 + 24 * 40 * (0.88 + 0.286 + 0.158)
     assert work[1].executed_adder_slots == pytest.approx(used, rel=1e-3)
@@ -330,11 +330,11 @@ def test_a_window_bounds_the_accumulator_of_integer_attention() -> None:
     assert widths == {"int19"}  # 127 x 127 x 16 = 258,064 < 2**18
 
 
-def test_the_paper_convention_multiplies_unlike_integers_at_the_wider_one() -> None:
+def test_the_paper_convention_multiplies_different_integers_at_the_wider_one() -> None:
     fields = load_scheme("w8a8").model_dump(exclude_unset=True)
     fields["linear"]["activation"] = "int4"
     scheme = Scheme.model_validate(fields)
     scenario = Scenario("prefill", tokens=2, attention="full", lm_head="none")
     tally = count(_tiny(), scenario, scheme, "paper")
-    linear = {key.format for key in tally.counts if key.role == "ffn-up"}
-    assert linear == {"int8"}
+    formats = {key.format for key in tally.counts if key.role == "ffn-up"}
+    assert formats == {"int8"}

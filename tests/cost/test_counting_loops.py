@@ -1,7 +1,7 @@
-"""Closed-form counting against a model that is walked through, one operation at a time.
+"""Closed-form counting compared with a walk through the model, one operation at a time.
 
-The walk knows nothing of sums in closed form: it is loops over sequences, passes, layers, tokens,
-heads and terms, and each operation adds one to a counter where it would be executed.
+The walk uses no sums in closed form: it loops over sequences, passes, layers, tokens, heads and
+terms, and adds one to a counter for each operation, where that would be executed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Row = tuple[str, str, str, str]  # role, operation, format, accumulator
 
 
 class Walk:
-    """One scenario, executed step by step with a counter in place of arithmetic."""
+    """Walk through one scenario, step by step, with counters instead of arithmetic."""
 
     def __init__(
         self, model: ModelSpec, scenario: Scenario, scheme: Scheme, machine: Machine | None
@@ -40,7 +40,7 @@ class Walk:
             self._pass(first, new)
 
     def _passes(self) -> Iterator[tuple[int, int]]:
-        """Yield (positions that are there already, new positions) of every pass."""
+        """Yield (earlier positions, new positions) of every pass."""
         s = self.scenario
         if s.phase == "decode":
             yield s.context - 1, 1
@@ -109,7 +109,7 @@ class Walk:
                 self._elementwise("residual", "residual", h)
 
     def _visible(self, position: int, end: int, window: int | None) -> list[int]:
-        """List the positions that a query sees."""
+        """List the positions that a query attends to."""
         seen = list(range(end if self.scenario.attention == "full" else position + 1))
         return seen if window is None else seen[-window:]
 
@@ -118,7 +118,7 @@ class Walk:
         keys = self._visible(position, end, window)
         acc = form if self.machine is None else self.scheme.attention.accumulator
         if self.machine is None:
-            # One product as wide as all heads together.
+            # The papers count one product over all heads.
             for _ in keys:
                 self._dense_dot("attention-score", m.num_attention_heads * m.head_dim, form, acc)
         else:
@@ -283,10 +283,10 @@ def _check_three_numbers(tally: Any, walk: Walk, zeros: float) -> None:
     st.sampled_from([1, 2, 4, 8]),
 )
 @settings(deadline=None, max_examples=60)
-def test_hardware_convention_equals_the_walk(
+def test_system_convention_equals_the_walk(
     model: ModelSpec, scenario: Scenario, name: str, lanes: Any
 ) -> None:
-    machine = load_machine("edge").model_copy(update={"lanes": lanes})
+    machine = load_machine("edge").replace(lanes=lanes)
     scheme = load_scheme(name)
     walk = Walk(model, scenario, scheme, machine)
     tally = count(model, scenario, scheme, "system", machine)
@@ -302,7 +302,7 @@ def test_hardware_convention_equals_the_walk(
 )
 @settings(deadline=None, max_examples=60)
 def test_paper_convention_equals_the_walk(model: ModelSpec, scenario: Scenario, name: str) -> None:
-    scenario = scenario._replace(attention="full", lm_head="none")
+    scenario = scenario.replace(attention="full", lm_head="none")
     scheme = load_scheme(name)
     walk = Walk(model, scenario, scheme, None)
     tally = count(model, scenario, scheme, "paper")
@@ -312,7 +312,7 @@ def test_paper_convention_equals_the_walk(model: ModelSpec, scenario: Scenario, 
 
 
 def _integer_attention(model: ModelSpec, scenario: Scenario, lanes: int) -> tuple[int, int]:
-    """Walk through both products on L lanes: groups of terms, and terms."""
+    """Walk through both attention products on L lanes; return groups of terms, and terms."""
     walk = Walk.__new__(Walk)
     walk.model, walk.scenario = model, scenario
     groups = terms = 0
@@ -339,7 +339,7 @@ def test_integer_attention_equals_the_walk(
     data = load_scheme("w8a8").model_dump(exclude_unset=True)
     data["attention"] = {"operand": "int8", "kv_cache": "int8", "accumulator": "exact"}
     scheme = Scheme.model_validate(data)
-    machine = load_machine("edge").model_copy(update={"lanes": lanes})
+    machine = load_machine("edge").replace(lanes=lanes)
     groups, terms = _integer_attention(model, scenario, lanes)
     tally = count(model, scenario, scheme, "system", machine)
     products = [key for key in tally.counts if key.role in ("attention-score", "attention-value")]

@@ -12,7 +12,7 @@ from bitnet_hw.inputs.elementwise import elementwise_functions
 
 
 class _Counted:
-    """A number that counts the operations it passes through."""
+    """Number that counts the operations on it."""
 
     seen: ClassVar[Counter[str]] = Counter()
 
@@ -149,7 +149,7 @@ FUNCTIONS = {
 }
 
 
-def test_every_elementwise_function_is_run_here() -> None:
+def test_every_elementwise_function_is_tested() -> None:
     assert set(FUNCTIONS) == set(elementwise_functions().functions)
 
 

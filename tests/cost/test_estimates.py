@@ -1,4 +1,4 @@
-"""One estimate: its parts, its JSON form, how it moves, and ratios of two."""
+"""Estimates: their parts, JSON output, monotonic behaviour, and ratios."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _estimate(
 
 
 def _all() -> list[Estimate]:
-    powered = load_machine("edge").model_copy(update={"static_w": 0.5, "dram_static_w": 0.1})
+    powered = load_machine("edge").replace(static_w=0.5, dram_static_w=0.1)
     found = [
         _estimate(name, scenario, node, machine)
         for name in NAMES
@@ -92,7 +92,7 @@ def test_schemas_describe_every_field_and_allow_no_other(name: str) -> None:
 
     schema = _schema(name)
     visit(schema)
-    # What only the command adds is not required of the library's form.
+    # The command alone adds this key, so that the schema does not require it.
     assert schema["required"] == [key for key in schema["properties"] if key != "largest_batch"]
     for key in schema["properties"]:
         unit = {"_j": " J", "_s": "s", "_bytes": " bytes"}.get(f"_{key.rpartition('_')[2]}", "")
@@ -164,7 +164,7 @@ def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
 
 
 def test_static_energy_is_power_times_time() -> None:
-    powered = load_machine().model_copy(update={"static_w": 2.0, "dram_static_w": 0.5})
+    powered = load_machine().replace(static_w=2.0, dram_static_w=0.5)
     found = _estimate(machine=powered)
     assert found.time is not None
     assert found.static_j == pytest.approx(2.5 * found.time.seconds)
@@ -201,7 +201,7 @@ def test_the_paper_convention_gives_the_published_joules(size: str) -> None:
         assert [round(found.by("kind")[kind].joules, 2) for kind in KINDS[:2]] == [mul, add]
 
 
-# How it moves.
+# Monotonic behaviour.
 
 LENGTHS = st.integers(1, 40)
 
@@ -221,8 +221,8 @@ def test_more_work_never_costs_less(
     scenario = Scenario(phase, batch=batch, **used)
     if what not in used and what != "batch":
         what = lengths[phase][0]
-    larger = scenario._replace(**{what: getattr(scenario, what) + more})
-    machine = load_machine().model_copy(update={"activation_buffer_bytes": buffer})
+    larger = scenario.replace(**{what: getattr(scenario, what) + more})
+    machine = load_machine().replace(activation_buffer_bytes=buffer)
     one, other = (_estimate(name, s, machine=machine) for s in (scenario, larger))
     assert one.energy.value <= other.energy.value
     assert one.time is not None
@@ -235,7 +235,7 @@ def test_more_work_never_costs_less(
 @settings(deadline=None, max_examples=25)
 def test_causal_attention_and_a_smaller_head_cost_no_more(length: int, name: str) -> None:
     def joules(**changes: Any) -> float:
-        return _estimate(name, Scenario("prefill", tokens=length)._replace(**changes)).energy.value
+        return _estimate(name, Scenario("prefill", tokens=length).replace(**changes)).energy.value
 
     assert joules(attention="causal") <= joules(attention="full")
     assert joules(lm_head="none") <= joules(lm_head="last") <= joules(lm_head="all")
@@ -245,10 +245,8 @@ def test_causal_attention_and_a_smaller_head_cost_no_more(length: int, name: str
        st.integers(1, 4))  # fmt: skip
 @settings(deadline=None, max_examples=40)
 def test_more_sharing_never_costs_more(scenario: Scenario, what: str, factor: int) -> None:
-    small = load_machine().model_copy(
-        update={"activation_buffer_bytes": 500, "rows": 4, "tokens": 2}
-    )
-    large = small.model_copy(update={what: factor * getattr(small, what)})
+    small = load_machine().replace(activation_buffer_bytes=500, rows=4, tokens=2)
+    large = small.replace(**({what: factor * getattr(small, what)}))
     assert (
         _estimate(scenario=scenario, machine=large).energy.value
         <= _estimate(scenario=scenario, machine=small).energy.value
@@ -267,19 +265,19 @@ def test_more_lanes_cheapen_ternary_sums_and_are_printed() -> None:
     table, model = load_table("7nm"), load_model("bitnet-b1.58-2b4t")
 
     def qkv(lanes: int) -> float:
-        machine = load_machine().model_copy(update={"lanes": lanes})
+        machine = load_machine().replace(lanes=lanes)
         found = estimate(model, load_scheme("bitnet-b1.58"), table, machine=machine)
         assert found.as_dict()["lanes"] == lanes
         macs = sum(n for key, n in found.tally.mac_counts.items() if key.role == "qkv")
         return 1e12 * found.by("role", level="logic")["qkv"].joules / macs
 
-    # 20 bits wide at K = 2560: 0.0185 pJ a term alone, about 0.009 pJ in a tree of 32.
+    # 20 bits wide at K = 2560: 0.0185 pJ per term on one lane, about 0.009 pJ in a tree of 32.
     assert qkv(1) == pytest.approx(0.0185)
     assert qkv(32) == pytest.approx(0.009, abs=0.0005)
 
 
-def test_hardware_that_saves_on_zero_weights() -> None:
-    saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
+def test_a_machine_that_saves_on_zero_weights() -> None:
+    saving = load_machine().replace(weight_zero_saving=0.4)
     dense, spared = (
         _estimate(machine=machine).by("role", level="logic")["ffn-up"].joules
         for machine in (None, saving)
@@ -292,13 +290,13 @@ def test_hardware_that_saves_on_zero_weights() -> None:
 # Ratios.
 
 
-def test_a_ratio_of_one_thing_with_itself_is_one_without_a_band() -> None:
+def test_a_ratio_of_an_estimate_to_itself_is_one_without_a_band() -> None:
     found = _estimate()
     assert ratio(found, found) == Band(1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("node", ["7nm", "45nm"])
-def test_a_ratio_lies_in_its_band_and_the_band_is_reached(node: str) -> None:
+def test_a_ratio_and_the_ratios_of_both_ends_lie_in_its_band(node: str) -> None:
     dense, ternary = _estimate("fp16", node=node), _estimate(node=node)
     band = ratio(dense, ternary)
     assert band.value == pytest.approx(dense.energy.value / ternary.energy.value)
@@ -316,7 +314,7 @@ def test_a_ratio_across_tables_or_conventions_is_refused() -> None:
         ratio(paper, _estimate())
 
 
-def test_a_ratio_compares_nothing_but_schemes() -> None:
+def test_a_ratio_compares_only_schemes() -> None:
     short, long = (Scenario("decode", context=n) for n in (8, 16))
     fp16, ternary, table = load_scheme("fp16"), load_scheme("bitnet-b1.58"), load_table("7nm")
     base = estimate(SMALL, fp16, table, short)
@@ -339,7 +337,7 @@ def test_a_ratio_across_boundaries_is_refused() -> None:
         ratio(dense, ternary)
 
 
-# What the commands print.
+# Output of the commands.
 
 
 @pytest.mark.parametrize("convention", ["system", "paper"])
@@ -385,7 +383,7 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
     fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
     fields["lm_head"] = fields["linear"] | {"weight_zeros": 0.5}
     scheme = Scheme.model_validate(fields)
-    saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
+    saving = load_machine().replace(weight_zero_saving=0.4)
     dense, spared = (
         estimate(SMALL, scheme, load_table("7nm"), SCENARIOS[1], machine=machine)
         .by("role", level="logic")["lm-head"].joules
@@ -394,8 +392,8 @@ def test_a_ternary_lm_head_saves_on_its_zeros_too() -> None:
     assert spared / dense == pytest.approx(1 - 0.4 * 0.5)
 
 
-def test_the_kv_cache_belongs_to_what_ternary_weights_cannot_save() -> None:
-    """A 3-bit cache changes the rest of the token, not the part that ternary weights act on."""
+def test_the_kv_cache_is_part_of_the_rest_that_ternary_weights_cannot_save() -> None:
+    """Change the rest, but not the part that ternary weights act on, with a 3-bit cache."""
     fields = load_scheme("bitnet-b1.58").model_dump(exclude_unset=True)
     fields["attention"] = {"operand": "fp16", "kv_cache": "int3", "accumulator": "fp32"}
     table, quantized = load_table("7nm"), Scheme.model_validate(fields)

@@ -1,4 +1,4 @@
-"""Lowered operators: the one place that knows formats, and what faults in it once cost."""
+"""Lowered operators: the only place that decides on formats, and cases that once failed."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def _readers_of(attribute: str) -> set[str]:
 
 
 def test_one_file_asks_a_scheme_for_the_formats_of_a_role() -> None:
-    # The listing of schemes and the report's appendix print what a scheme's file says.
+    # The listing of schemes and the report's appendix print the contents of a scheme's file.
     assert _readers_of("formats") <= {"cost/lowering.py", "cli/schemes.py", "report/content.py"}
 
 
 @pytest.mark.parametrize("folder", ["cost", "zigzag", "report", "cli", "prices"])
-def test_nobody_tells_formats_by_the_letters_of_their_names(folder: str) -> None:
+def test_no_file_tells_formats_by_the_letters_of_their_names(folder: str) -> None:
     for file in (PACKAGE / folder).rglob("*.py"):
         text = file.read_text("utf-8")
         for prefix in ("int", "fp", "bf"):
@@ -68,7 +68,7 @@ def test_operator_kinds_are_told_apart_once() -> None:
 
 @given(st.integers(2, 16), st.integers(1, 4096), st.integers(0, 7))
 def test_a_tree_adds_every_term_once_and_never_overflows(bits: int, k: int, log_lanes: int) -> None:
-    """Add L terms of the largest magnitude pair by pair: each adder holds its sum."""
+    """Add L terms of the largest magnitude pair by pair, and check that each adder fits its sum."""
     lanes, largest = 1 << log_lanes, 1 << (bits - 1)
     accumulator = parse_format(f"int{(largest * max(k, lanes)).bit_length() + 1}")
     tree = adder_tree(bits, accumulator, lanes)
@@ -106,7 +106,7 @@ def test_an_accumulator_that_a_scheme_fixes_too_narrow_is_refused() -> None:
     scheme = Scheme.model_validate(fields)
     with pytest.raises(InputError, match="int16 overflows at a reduction length of 2560"):
         lower(MODEL, DECODE, scheme)
-    # The papers' sums have no width, so that theirs is not too narrow.
+    # Sums under the paper convention have no width, so that none is too narrow.
     assert estimate(MODEL, scheme, load_table("7nm"), convention="paper").energy.value > 0
 
 
@@ -122,7 +122,8 @@ def test_runs_cover_every_pass_of_a_request() -> None:
     assert [(run.phase, run.passes) for run in found] == [
         ("prefill", 1), ("decode", 2), ("decode", 7),
     ]  # fmt: skip
-    # Even from the first pass to the last, so that the mean of both times the number is the sum.
+    # The MACs change evenly from the first pass to the last, so that their sum is the number of
+    # passes times the mean of both.
     macs = [
         run.passes * sum(p.shape.macs for of in (run.first, run.last) for p in of.products) / 2
         for run in found
@@ -130,9 +131,9 @@ def test_runs_cover_every_pass_of_a_request() -> None:
     assert sum(macs) == sum(p.shape.macs for p in whole.products)
 
 
-def test_a_saving_on_zero_weights_reaches_whole_macs() -> None:
+def test_a_saving_on_zero_weights_applies_to_whole_macs() -> None:
     scheme = load_scheme("bitnet-b1.58")
-    saving = load_machine().model_copy(update={"weight_zero_saving": 0.4})
+    saving = load_machine().replace(weight_zero_saving=0.4)
     table = load_table("asap7-prelayout")
     plain, spared = (
         estimate(MODEL, scheme, table, DECODE, machine=machine).by("role", level="logic")
@@ -144,11 +145,11 @@ def test_a_saving_on_zero_weights_reaches_whole_macs() -> None:
     assert spared["lm-head"] == plain["lm-head"]  # fp16 weights
 
 
-def test_an_lm_head_that_is_not_run_need_not_fit_on_chip() -> None:
+def test_an_lm_head_that_does_not_run_need_not_fit_on_chip() -> None:
     scheme = load_scheme("bitnet-b1.58")
     # Projections and FFN of 2B4T at 2 bits: 2,084,044,800 weights and a 2-byte scale per matrix.
     size = 2_084_044_800 // 4 + 210 * 2
-    machine = load_machine().model_copy(update={"weight_buffer_bytes": size})
+    machine = load_machine().replace(weight_buffer_bytes=size)
     for head, resident in (("none", True), ("last", False)):
         lowered = lower(MODEL, Scenario("decode", context=64, lm_head=head), scheme, machine)
         moved = {(row.level, row.content) for row in traffic(lowered)}

@@ -1,4 +1,4 @@
-"""Scenarios and operators against brute force."""
+"""Scenarios and operators compared with brute force."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_learned_positions_are_a_limit_and_rotary_ones_are_not() -> None:
     assert scenario.checked(ModelSpec.model_validate(rotary)) is scenario
 
 
-def test_a_scenario_says_what_it_uses() -> None:
+def test_a_scenario_lists_the_fields_of_its_phase() -> None:
     scenario = Scenario("decode", context=2048)
     assert scenario.as_dict() == {
         "phase": "decode", "context": 2048, "batch": 1, "attention": "causal", "lm_head": "last",
@@ -125,8 +125,8 @@ def test_a_scenario_says_what_it_uses() -> None:
 def test_2b4t_weights_equal_the_published_shapes() -> None:
     model = load_model("bitnet-b1.58-2b4t")
     # Per layer: Q and O 2560 x 2560, K and V 2560 x 640, three FFN matrices 2560 x 6912.
-    a_layer = 2 * 2560 * 2560 + 2 * 2560 * 640 + 3 * 2560 * 6912
-    assert model.linear_parameters == 30 * a_layer == 2_084_044_800
+    per_layer = 2 * 2560 * 2560 + 2 * 2560 * 640 + 3 * 2560 * 6912
+    assert model.linear_parameters == 30 * per_layer == 2_084_044_800
     assert model.embedding_parameters == 128256 * 2560 == model.lm_head_parameters
     gemms = [op for op in operators(model, Scenario("decode", context=1)) if isinstance(op, Gemm)]
     weights = sum(op.n * op.p * op.repeat for op in gemms if op.role != "lm-head")

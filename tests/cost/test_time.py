@@ -1,4 +1,4 @@
-"""Time of a scenario against its passes one by one."""
+"""Time of a scenario compared with that of its passes, one by one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIXED = ModelSpec(
 
 
 def _machine(**changes: Any) -> Machine:
-    return load_machine("edge").model_copy(update=changes)
+    return load_machine("edge").replace(**changes)
 
 
 @given(
@@ -38,9 +38,7 @@ def _machine(**changes: Any) -> Machine:
 def test_a_request_takes_as_long_as_its_passes(
     prompt: int, generate: int, batch: int, bandwidth: float, name: str, window: int | None
 ) -> None:
-    model = MIXED.model_copy(
-        update={"sliding_window": window, "sliding_window_layers": 2 if window else None}
-    )
+    model = MIXED.replace(sliding_window=window, sliding_window_layers=2 if window else None)
     scheme, machine = load_scheme(name), _machine(bandwidth_bytes_per_s=bandwidth)
     whole = timing(
         lower(
@@ -67,7 +65,7 @@ def test_a_request_takes_as_long_as_its_passes(
 
 
 def test_a_crossing_from_dram_to_compute_lies_inside_a_request() -> None:
-    """Attention adds arithmetic faster than bytes to an fp16 model whose weights dominate."""
+    """Cross over because attention adds arithmetic faster than bytes to an fp16 model."""
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16")
     machine = _machine(rows=8, lanes=32, clock_hz=60e6, bandwidth_bytes_per_s=41.73e9)
     steps = [
@@ -84,7 +82,7 @@ def test_one_decode_step_of_2b4t_by_hand() -> None:
     found = timing(lower(model, Scenario("decode", context=2048), scheme, load_machine("edge")))
     # 2,726,952,960 MACs (torch's FlopCounterMode) on 32 x 32 lanes at 500 MHz.
     assert found.compute_seconds == pytest.approx(2_726_952_960 / (32 * 32 * 500e6))
-    # 521 + 657 + 157 MB at 0.7 x 25.6 GB/s, beside an embedding row and the new keys and values.
+    # 521 + 657 + 157 MB at 0.7 x 25.6 GB/s, with an embedding row and the new keys and values.
     weights = 2_084_044_800 / 4 + 30 * 7 * 2
     moved = weights + 656_670_720 + 157_286_400 + 2 * 2560 + 157_286_400 / 2048
     assert found.dram_seconds == pytest.approx(moved / (0.7 * 25.6e9))
@@ -94,7 +92,7 @@ def test_one_decode_step_of_2b4t_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("bandwidth", "bound"), [(1e15, "compute"), (1e3, "dram")])
-def test_what_bounds_it(bandwidth: float, bound: str) -> None:
+def test_the_slower_resource_bounds_the_time(bandwidth: float, bound: str) -> None:
     for scenario in (Scenario("prefill", tokens=9), Scenario("request", tokens=9, generate=9)):
         machine = _machine(bandwidth_bytes_per_s=bandwidth)
         assert timing(lower(MIXED, scenario, load_scheme("fp16"), machine)).bound_by == bound
@@ -113,7 +111,7 @@ def test_a_batch_shares_the_weights_of_a_decode_step() -> None:
 
 
 def test_a_window_bounds_the_time_of_a_step() -> None:
-    slides = MIXED.model_copy(update={"sliding_window": 16, "sliding_window_layers": 3})
+    slides = MIXED.replace(sliding_window=16, sliding_window_layers=3)
     scheme, machine = load_scheme("fp16"), load_machine()
     times = [
         timing(lower(slides, Scenario("decode", context=c), scheme, machine)).dram_seconds

@@ -410,7 +410,7 @@ def test_the_interface_itself_is_no_table() -> None:
 
 def _changed(table: EnergyTable, way: str, **changes: Any) -> EnergyTable:
     if way == "model_copy":
-        return table.model_copy(update=changes)
+        return table.replace(**changes)
     if way == "replace":
         if not hasattr(table, "replace"):
             pytest.skip("records have no replace yet")
@@ -443,7 +443,7 @@ def test_a_changed_copy_of_a_mac_table_has_its_own_prices() -> None:
     assert table.mac_price(mac) is not None
     assert table.price("add", "fp16").pj == 0.16
     only_fp16 = [m for m in table.macs if m.activation == "fp16"]
-    other = table.model_copy(update={"macs": only_fp16, "base": "45nm"})
+    other = table.replace(macs=only_fp16, base="45nm")
     assert other.mac_price(mac) is None
     assert other.price("add", "fp16").pj == 0.4
     assert other.sram_price(8192).pj * 64 == pytest.approx(10)
@@ -451,7 +451,7 @@ def test_a_changed_copy_of_a_mac_table_has_its_own_prices() -> None:
 
 def test_a_copy_is_validated() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
-        load_table("7nm").model_copy(update={"node_nm": -7.0})
+        load_table("7nm").replace(node_nm=-7.0)
 
 
 def test_a_table_survives_pickling_and_copying() -> None:

@@ -93,7 +93,7 @@ def test_the_extreme_sum_needs_the_derived_width() -> None:
         ("binary", {"zero_gating": True}, "no weight is zero"),
         ("fp16", {"acc_bits": 20}, "has no parameter acc_bits"),
         ("fp16", {"accumulate": "bf16"}, "fp16 or fp32, found 'bf16'"),
-        ("int9", {}, "unknown processing element 'int9'; did you mean"),
+        ("ternray", {}, "unknown processing element 'ternray'; did you mean 'ternary'"),
     ],
 )
 def test_parameters_out_of_range(name: str, parameters: dict[str, Any], says: str) -> None:

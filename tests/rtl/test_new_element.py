@@ -16,7 +16,7 @@ import pytest
 from amaranth import Const, Module, Mux, Shape, Value, unsigned
 
 from bitnet_hw.cli import main
-from bitnet_hw.measure.wrapper import verilog as measured_verilog
+from bitnet_hw.measurement.harness import verilog as measured_verilog
 from bitnet_hw.rtl.family import FAMILY, make_spec
 from bitnet_hw.rtl.integer import IntegerPE, IntegerSpec, as_term
 from bitnet_hw.rtl.pe import AnyArray, BoolArray, CodeArray

@@ -1,4 +1,4 @@
-"""The export to ZigZag: complete, consistent with the model's own counts, whole or not at all."""
+"""Export to ZigZag: complete, consistent with the counts, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -57,28 +57,27 @@ def test_loops_hold_every_mac(tmp_path: Path) -> None:
 
 
 def test_streams_add_up_to_the_golden_case(tmp_path: Path) -> None:
-    """2B4T at context 2048: 521 MB of linear weights, 157 MB of KV cache, 657 MB of LM head."""
+    """Read, for 2B4T at context 2048, 521 MB of weights, 157 MB of KV cache, 657 MB of LM head."""
     write_zigzag(_estimate(), tmp_path / "out")
     said = json.loads((tmp_path / "out" / EXPECTED).read_text(encoding="utf-8"))
     sizes: dict[str, float] = {}
     for group in said["groups"].values():
         for x in group:
-            part = {"lm-head": "head"}.get(
-                x["role"], "kv" if x["role"].startswith("attention-") else "linear"
+            part = {"lm-head": "head", "attention-out": "projections and FFN"}.get(
+                x["role"], "kv" if x["role"].startswith("attention-") else "projections and FFN"
             )
-            part = "linear" if x["role"] == "attention-out" else part
             read = x["bytes"].get("dram: weights", 0) + x["bytes"].get("dram: kv-cache", 0)
             sizes[part] = sizes.get(part, 0) + read * x["repeat"]
     assert {part: round(size / 1e6) for part, size in sizes.items()} == {
-        "linear": 521,
+        "projections and FFN": 521,
         "kv": 157,
         "head": 657,
     }
 
 
 def test_unit_energies_are_those_of_the_golden_case(tmp_path: Path) -> None:
-    """One lane, FP16 sums, 7 nm: 0.039 mJ ternary, 0.157 attention, 0.164 LM head."""
-    machine = load_machine().model_copy(update={"lanes": 1})
+    """Take, on one lane with FP16 sums, 0.039 mJ ternary, 0.157 attention, 0.164 LM head."""
+    machine = load_machine().replace(lanes=1)
     of = _estimate(machine=machine, float_accumulator="fp16")
     write_zigzag(of, tmp_path / "out")
     said = json.loads((tmp_path / "out" / EXPECTED).read_text(encoding="utf-8"))
@@ -103,9 +102,11 @@ def test_every_product_energy_is_exported() -> None:
     of = _estimate("bitnet-a4.8")
     products = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down", "lm-head"}
     products |= {"attention-score", "attention-value"}
-    mine = sum(x.pj_per_mac * x.macs * x.repeat for x in layers(of)) * 1e-12
-    theirs = sum(c.joules for role, c in of.by("role", level="logic").items() if role in products)
-    assert mine == pytest.approx(theirs, rel=1e-12)
+    exported = sum(x.pj_per_mac * x.macs * x.repeat for x in layers(of)) * 1e-12
+    estimated = sum(
+        c.joules for role, c in of.by("role", level="logic").items() if role in products
+    )
+    assert exported == pytest.approx(estimated, rel=1e-12)
 
 
 def test_grouped_queries_share_a_head() -> None:
@@ -113,7 +114,7 @@ def test_grouped_queries_share_a_head() -> None:
     assert (score.h, score.d, score.c, score.k) == (5, 4, 128, 2048)
 
 
-def test_memory_prices_are_a_bit_times_a_word(tmp_path: Path) -> None:
+def test_memory_prices_are_those_of_a_bit_times_the_word(tmp_path: Path) -> None:
     (group, *_) = write_zigzag(_estimate(), tmp_path / "out")
     text = (tmp_path / "out" / group / "accelerator.yaml").read_text(encoding="utf-8")
     memories = yaml.safe_load(text)["memories"]
@@ -121,7 +122,7 @@ def test_memory_prices_are_a_bit_times_a_word(tmp_path: Path) -> None:
         name: memory["r_cost"] / memory["ports"][0]["bandwidth_max"]
         for name, memory in memories.items()
     }
-    # 1 MB of SRAM at 7 nm: 14 pJ for 64 bits; LPDDR4: 8 to 14 pJ a bit.
+    # 1 MB of SRAM at 7 nm: 14 pJ for 64 bits; LPDDR4: 8 to 14 pJ per bit.
     assert per_bit["weight_buffer"] == pytest.approx(14 / 64)
     assert per_bit["activation_buffer"] == pytest.approx(14 / 64)
     assert per_bit["dram"] == pytest.approx(11)
@@ -163,7 +164,7 @@ def test_loop_order_covers_the_layer(d: int, c: int, k: int, h: int) -> None:
         (Scenario("prefill", tokens=8), "full attention"),
     ],
 )
-def test_what_has_no_loop_nest_is_refused(scenario: Scenario, part: str) -> None:
+def test_scenarios_without_a_loop_nest_are_refused(scenario: Scenario, part: str) -> None:
     with pytest.raises(InputError, match=part):
         layers(_estimate(scenario=scenario))
 
@@ -191,7 +192,7 @@ def test_the_command_writes_whole_or_not_at_all(run: Run, tmp_path: Path) -> Non
     assert run("export", MODEL, "--decode", "65", "-o", out, "--force").code == 0
     assert (out / EXPECTED).read_bytes() != before
     said = json.loads((out / EXPECTED).read_text(encoding="utf-8"))
-    # No folder of the earlier export is left over, and what the user put there is.
+    # No folder of the earlier export is left, and the user's own file is untouched.
     assert {path.name for path in out.iterdir() if path.is_dir()} == set(said["groups"])
     assert (out / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
