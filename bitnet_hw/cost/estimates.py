@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 from ..errors import ToolMissingError, unknown_name
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, as_model
+from ..inputs.roles import LINEAR_ROLES
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, as_scheme
 from ..prices.loading import as_table
@@ -25,7 +26,6 @@ from .lowered import Lowered
 from .lowering import lower
 from .parts import (
     KINDS,
-    LINEAR_ROLES,
     PARTS,
     SCALE_ROLES,
     arithmetic_part,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..errors import InputError
+from ..inputs.roles import LINEAR_ROLES
 from .band import Band
 from .estimates import End, Estimate
-from .parts import ATTENTION_ROLES, LINEAR_ROLES
+from .parts import ATTENTION_ROLES
 
 _GROUPS = {
     "projections and FFN": LINEAR_ROLES,

@@ -9,10 +9,11 @@ from ..cost.estimates import Estimate
 from ..cost.lowered import LoweredProduct
 from ..cost.lowering import adder_tree
 from ..cost.paper import adder as paper_adder
-from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, LINEAR_ROLES, SCALE_ROLES
+from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, SCALE_ROLES
 from ..cost.ratios import ratio
 from ..errors import MismatchError
 from ..inputs.formats import Kind, parse_format
+from ..inputs.roles import LINEAR_ROLES
 from ..prices.macs import MacEntry, find_mac
 from ..tally import Key
 

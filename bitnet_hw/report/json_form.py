@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cost.parts import LINEAR_ROLES
 from ..inputs.elementwise import elementwise_functions
+from ..inputs.roles import LINEAR_ROLES
 from ..inputs.scheme import Scheme
 from ..prices.loading import load_expansions
 from .content import EXCLUDED, Report
