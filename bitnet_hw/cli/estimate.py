@@ -8,8 +8,9 @@ from typing import Any, get_args
 import click
 
 from ..cost.band import NO_COST, Cost
+from ..cost.breakdown import Field
 from ..cost.convention import ConventionName
-from ..cost.estimates import Estimate, Field, estimate
+from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
 from ..cost.parts import KINDS
 from ..cost.ratios import ratio

@@ -6,32 +6,25 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..errors import ToolMissingError, unknown_name
+from ..errors import ToolMissingError
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, as_model
-from ..inputs.roles import LINEAR_ROLES
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, as_scheme
 from ..prices.loading import as_table
 from ..prices.tables import EnergyTable
 from ..tally import OpTally
 from ..units import quantity
-from .band import NO_COST, Band, Cost
+from .band import Band, Cost
+from .breakdown import Field, Summand, access_summands, operation_summands, static_summand, sum_by
 from .convention import ConventionName
 from .counting import find_convention
 from .footprint import Footprint, footprint_of
 from .lowered import Lowered
 from .lowering import lower
-from .parts import (
-    KINDS,
-    PARTS,
-    SCALE_ROLES,
-    arithmetic_part,
-    memory_part,
-    operation_kind,
-)
+from .parts import KINDS
 from .pricing import PricedRow, PricedTraffic, price_operations, price_tally, price_traffic
 from .time import Timing, timing
 from .traffic import traffic
@@ -41,12 +34,6 @@ if TYPE_CHECKING:
 
 #: Version of the JSON form; docs/schema/estimate-2.json describes it.
 SCHEMA = 2
-
-#: What `Estimate.by` can sum by.
-Field = Literal[
-    "role", "operator", "operation", "kind", "format", "level", "content", "layer", "part", "reach"
-]
-
 
 #: An end of the range of a price, or the price itself.
 End = Literal["low", "joules", "high"]
@@ -170,52 +157,14 @@ class Estimate:
         InputError
             If there is no such field.
         """
-        for field in fields:
-            if field not in get_args(Field):
-                raise unknown_name("field", field, get_args(Field))
-        sums: dict[Any, Cost] = {}
-        if fields == ("part",) and level is None:
-            sums = dict.fromkeys(PARTS, NO_COST)
-        for labels, cost in self._costs():
-            if level in (None, labels["level"]):
-                names = tuple(labels[field] for field in fields)
-                key = names[0] if len(names) == 1 else names
-                sums[key] = sums.get(key, NO_COST).plus(cost)
-        return sums
+        return sum_by(self.summands(), fields, level)
 
-    def _costs(self) -> Iterator[tuple[dict[Field, str], Cost]]:
-        """Yield every summand with its name under each field."""
-        reached = {p.scope for p in self.lowered.products if p.role in LINEAR_ROLES}
-        acts_on, rest = "projections and FFN", "rest"
-        for row in self.arithmetic:
-            scope, role, operation, form, *_ = row.key
-            # Scales of an integer KV cache or LM head are in other scopes.
-            is_reached = scope in reached and role in (*LINEAR_ROLES, *SCALE_ROLES)
-            yield (
-                {
-                    "role": role, "operator": scope, "operation": operation,
-                    "kind": operation_kind(operation), "format": form,
-                    "level": "logic", "content": "operations", "layer": _layer(scope),
-                    "part": arithmetic_part(role), "reach": acts_on if is_reached else rest,
-                },
-                Cost(Band(row.joules, row.low_joules, row.high_joules), row.number, 0.0),
-            )  # fmt: skip
-        for moved in self.memory or []:
-            scope, role, level, content, size = moved.row
-            yield (
-                {
-                    "role": role, "operator": scope, "operation": "access",
-                    "kind": "access", "format": "",
-                    "level": level, "content": content, "layer": _layer(scope),
-                    "part": memory_part(moved.row),
-                    "reach": acts_on if role in LINEAR_ROLES else rest,
-                },
-                Cost(Band(moved.joules, moved.low_joules, moved.high_joules), 0, size),
-            )  # fmt: skip
+    def summands(self) -> Iterator[Summand]:
+        """Yield every summand of the energy with its name under each field."""
+        yield from operation_summands(self.arithmetic, self.lowered)
+        yield from access_summands(self.memory or [])
         if self.static_j is not None:
-            static = Band(self.static_j, self.static_j, self.static_j)
-            names: dict[Field, str] = dict.fromkeys(get_args(Field), "static")
-            yield names, Cost(static, 0, 0.0)
+            yield static_summand(self.static_j)
 
     @property
     def derived_share(self) -> float:
@@ -303,7 +252,7 @@ class Estimate:
         rows = [
             {**labels, "joules": cost.joules, "low": cost.energy.low, "high": cost.energy.high,
              "operations": cost.operations, "bytes": cost.bytes}
-            for labels, cost in self._costs()
+            for labels, cost in self.summands()
         ]  # fmt: skip
         return pd.DataFrame(rows)
 
@@ -333,10 +282,6 @@ class Estimate:
             for name, text in self._summary()
         )
         return f"<table><caption>{html.escape(title)}</caption>{rows}</table>"
-
-
-def _layer(scope: str) -> str:
-    return "layers.*" if scope.startswith("layers.*") else scope
 
 
 def _joules(costs: dict[str, Cost]) -> dict[str, float]:

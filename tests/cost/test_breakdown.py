@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from bitnet_hw.cost.band import Band
-from bitnet_hw.cost.estimates import Estimate, Field, estimate
+from bitnet_hw.cost.breakdown import Field
+from bitnet_hw.cost.estimates import Estimate, estimate
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import load_model
