@@ -1,7 +1,7 @@
 """Options for a processing element, derived from the family of elements.
 
-The family loads Amaranth, so the options are made when a command is parsed or asks for help, and
-not when its module is imported.
+Importing the family loads Amaranth. The options are therefore built when a command is parsed or
+prints its help, and not when its module is imported.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import click
 class ElementCommand(click.Command):
     """A command with ``--pe`` and an option for each parameter of each processing element.
 
-    The callback receives the parameters as keyword arguments, with None for an absent option.
+    The callback receives the parameters as keyword arguments; None means that the option is absent.
 
     Parameters
     ----------
     without : collection of str
-        Parameters for which the command has an option of its own, or none.
+        Parameters that get no option here; the command may define its own.
     """
 
     def __init__(self, *args: Any, without: Collection[str] = (), **settings: Any) -> None:  # noqa: ANN401  click's own
@@ -55,7 +55,7 @@ def _element_options(without: Collection[str]) -> Iterable[click.Option]:
 
 
 def _option(name: str, hint: object, of: dict[str, Field[Any]], everywhere: bool) -> click.Option:
-    """Make the option of one parameter; `of` maps the elements that have it to their fields."""
+    """Return the option for a parameter; `of` maps the elements that have it to their fields."""
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kind = next(each for each in kinds if each is not type(None))
     text = next((entry.metadata["help"] for entry in of.values() if "help" in entry.metadata), "")
@@ -76,6 +76,6 @@ def _option(name: str, hint: object, of: dict[str, Field[Any]], everywhere: bool
 
 
 def listing(names: Iterable[str]) -> str:
-    """Return names as a phrase: ``ternary, binary or fp16``."""
+    """Return names as a phrase, such as ``ternary, binary or fp16``."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
-from ..files.writing import whole_file
+from ..files.writing import refuse_existing, whole_file
 from ..prices.loading import load_table, read_table
 from ..units import percent, times
 from .options import output_form, output_options, split_names
-from .output import numbers, print_csv, print_json, print_table
+from .output import numbers, print_csv, print_json, print_table, print_text
 from .progress import stages
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--pe",
     default="ternary,binary,int8,fp16",
-    show_default=True,
-    help="Processing elements, separated by commas: ternary, binary, int8, int4, fp16.",
+    help="Processing elements, separated by commas: ternary, binary, int8, int4, fp16. Default: "
+    "ternary,binary,int8,fp16.",
 )
 @click.option(
     "--liberty",
@@ -39,20 +39,21 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     required=True,
     help="Liberty file, .lib or .lib.gz. Repeat the option for further libraries.",
 )
-@click.option("--lanes", type=int, default=8, show_default=True, help="Products per cycle.")
+@click.option(
+    "--lanes", type=int, default=8, help="Number of products formed per cycle. Default: 8."
+)
 @click.option(
     "--pipeline",
     type=int,
     default=1,
-    show_default=True,
-    help="Adder-tree levels between registers; 0 for no registers in the tree.",
+    help="Levels of the adder tree between registers; 0 for no registers in the tree. Default: 1.",
 )
 @click.option(
     "--k-max",
     type=int,
     default=4096,
-    show_default=True,
-    help="Length of the longest row, which determines the width of integer accumulators.",
+    help="Length of the longest row, which determines the width of integer accumulators. Default: "
+    "4096.",
 )
 @click.option(
     "--act-bits", type=int, help="Width of integer activations. Default: 8, or 4 for int4."
@@ -60,54 +61,53 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--acc-bits",
     type=int,
-    help="Width of integer accumulators. Default: the least that cannot overflow.",
+    help="Width of integer accumulators. Default: the smallest that cannot overflow.",
 )
 @click.option(
     "--accumulate",
     type=click.Choice(["fp16", "fp32", "both"]),
     default="both",
-    show_default=True,
-    help="Accumulator format of the fp16 element.",
+    help="Accumulator format of the fp16 element. Default: both.",
 )
 @click.option(
     "--booth",
     type=click.Choice(["no", "yes", "both"]),
     default="both",
-    show_default=True,
-    help="Whether integer multipliers use Booth recoding.",
+    help="Whether integer multipliers use Booth recoding. Default: both.",
 )
 @click.option(
-    "--zero-gating", is_flag=True, help="Hold the operands of a lane while its weight is zero."
+    "--zero-gating",
+    is_flag=True,
+    help="Hold the operands of a lane while its weight is zero. Default: no gating.",
 )
 @click.option(
     "--activations",
     type=click.Choice(["gaussian", "uniform"]),
     default="gaussian",
-    show_default=True,
-    help="Distribution of the activations.",
+    help="Distribution of the activations. Default: gaussian.",
 )
 @click.option(
-    "--recorded", type=_FILE, help="Activations to use in place of random ones: a .npy file."
+    "--recorded",
+    type=_FILE,
+    help="File of activations, .npy, to use instead of random ones. Default: random activations.",
 )
 @click.option(
     "--zeros",
     type=float,
     default=round(1 / 3, 4),
-    show_default=True,
-    help="Share of zeros among ternary weights; 0 to 0.66 in practice.",
+    help="Fraction of the ternary weights that are zero; 0 to 0.66 in practice. Default: 0.3333.",
 )
 @click.option(
     "--hold",
     "held",
     type=int,
     default=1,
-    show_default=True,
-    help="Cycles, one per token, that a weight is held for.",
+    help="Number of cycles, one per token, for which a weight is held. Default: 1.",
 )
-@click.option("--rows", type=int, default=16, show_default=True, help="Dot products per seed.")
-@click.option("--steps", type=int, default=8, show_default=True, help="Cycles per dot product.")
+@click.option("--rows", type=int, default=16, help="Number of dot products per seed. Default: 16.")
+@click.option("--steps", type=int, default=8, help="Number of cycles per dot product. Default: 8.")
 @click.option(
-    "--seeds", type=int, default=3, show_default=True, help="Runs, each with other operands."
+    "--seeds", type=int, default=3, help="Number of runs, each with new operands. Default: 3."
 )
 @click.option(
     "--period",
@@ -119,53 +119,54 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--input-transition",
     type=float,
     default=20.0,
-    show_default=True,
     metavar="PS",
-    help="Transition time of inputs and clock in ps.",
+    help="Transition time of inputs and clock in ps. Default: 20.",
 )
 @click.option(
     "--wire-load",
     type=float,
     default=0.0,
-    show_default=True,
     metavar="FF",
-    help="Wire capacitance per fan-out in fF.",
+    help="Wire capacitance per fan-out in fF. Default: 0.",
 )
 @click.option(
     "--clock-tree",
     type=float,
     default=1.0,
-    show_default=True,
     metavar="FACTOR",
-    help="Factor on the energy of clock pins, to account for a clock tree.",
+    help="Factor on the energy of clock pins, to account for a clock tree. Default: 1.",
 )
 @click.option(
     "--default-power",
     type=click.Choice(["remaining", "added"]),
     default="remaining",
-    show_default=True,
-    help="Meaning of power groups without condition: the states that the other groups leave, or "
-    "an addition to every state, as in OpenSTA.",
+    help="Meaning of a power group without a condition: it applies to the states that the other "
+    "groups leave (remaining), or is added in every state, as in OpenSTA (added). Default: "
+    "remaining.",
 )
-@click.option("--zero-delay", is_flag=True, help="Simulate without delays, hence without glitches.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Simulations at a time.")
+@click.option(
+    "--zero-delay", is_flag=True, help="Simulate without delays, and therefore without glitches."
+)
+@click.option(
+    "--jobs", type=int, default=2, help="Number of simulations run in parallel. Default: 2."
+)
 @click.option(
     "--table",
     "table_path",
     type=_FILE,
-    help="Also write the results as an energy table (YAML) to this file.",
+    help="File to which the results are also written as an energy table (YAML). Default: no file.",
 )
 @click.option(
     "--node",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="NM",
-    help="Process node of the energy table in nm.",
+    help="Process node of the energy table in nm; needed with --table.",
 )
 @click.option(
     "--base",
     default="jouppi-2021-7nm",
-    show_default=True,
-    help="Base of the energy table: a table that prices everything but MACs.",
+    help="Base of the energy table: the table that prices everything but MACs. Default: "
+    "jouppi-2021-7nm.",
 )
 @click.option("--force", is_flag=True, help="Replace the energy table if the file exists.")
 @output_options
@@ -173,13 +174,13 @@ def command(
     pe: str, liberties: tuple[Path, ...], lanes: int, pipeline: int, k_max: int,
     act_bits: int | None, acc_bits: int | None, accumulate: str, booth: str, zero_gating: bool,
     zero_delay: bool, table_path: Path | None, node: float | None, base: str, force: bool,
-    as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  what `_settings` takes
+    as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  the arguments of `_settings`
 ) -> None:  # fmt: skip
     """Measure energy and area per operation of processing elements on standard cells.
 
     Each element is synthesised to the cells of a Liberty library and simulated with the library's
     delays on realistic operands; every output word is compared with the reference. Energies are
-    pre-layout: wires count only as --wire-load, and the clock tree only as --clock-tree. They
+    pre-layout: only --wire-load accounts for wires, and only --clock-tree for the clock tree. They
     exclude leakage, which is listed separately. The first run compiles Yosys, which takes a few
     minutes.
     """
@@ -190,8 +191,7 @@ def command(
     if table_path is not None:
         if node is None or len(liberties) != 1:
             raise InputError("--table needs --node NM and exactly one --liberty")
-        if table_path.exists() and not force:
-            raise InputError(f"{table_path}: exists already; give --force to replace it")
+        refuse_existing(table_path, force=force)
         load_table(base)
     variants = _variants(
         pe, accumulate, booth, lanes=lanes, pipeline=pipeline, k_max=k_max, act_bits=act_bits,
@@ -299,15 +299,15 @@ def _print(group: list[Measurement]) -> None:
         ["element", *columns],
         rows,
         title=f"{library.name}, {library.voltage:g} V, {library.temperature:g} C, "
-        f"{first.lanes} lanes, one period of {first.period * 1e12:.0f} ps; pre-layout",
+        f"{first.lanes} lanes, clock period {first.period * 1e12:.0f} ps; pre-layout",
     )
     operands = settings.operands
     activations = operands.recorded.name if operands.recorded else operands.activations
-    click.echo(
+    print_text(
         f"wire load {settings.wire_load_ff:g} fF per fan-out, clock tree × "
         f"{settings.clock_tree:g}; {activations} activations, ternary zeros "
         f"{percent(operands.zeros)}, weights held for {operands.held}; {settings.seeds} seeds; "
         "every word checked"
     )
     if first.simulator is None:
-        click.echo("simulated without delays: glitches are missing, so logic is understated")
+        print_text("simulated without delays: glitches are missing, so logic is understated")

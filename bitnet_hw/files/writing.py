@@ -12,6 +12,18 @@ from pathlib import Path
 from ..errors import ExistsError, InputError
 
 
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse to write a file that exists, for callers that check before a long computation.
+
+    Raises
+    ------
+    ExistsError
+        If the file exists and `force` is false.
+    """
+    if path.exists() and not force:
+        raise ExistsError(f"{path}: exists already; choose another name")
+
+
 @contextmanager
 def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     """Let a caller write a file that appears whole or not at all.
@@ -36,8 +48,7 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         If the folder cannot be written.
     """
     path = Path(path)
-    if path.exists() and not force:
-        raise ExistsError(f"{path}: exists already; choose another name")
+    refuse_existing(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(

@@ -91,6 +91,19 @@ def test_a_table_that_is_too_wide_becomes_blocks(run: Run, terminal: Callable[[i
     assert _plain(run("machines").out).splitlines()[0].split()[:4] == ["name", "R", "L", "T"]
 
 
+@pytest.mark.parametrize("command", ["estimate", "count", "footprint"])
+def test_text_around_a_table_is_broken_between_words(
+    run: Run, terminal: Callable[[int], None], command: str
+) -> None:
+    scenario = "decode of one token at context 2048, batch 1, causal attention, LM head on the last"
+    assert scenario in run(command, MODEL).out
+    terminal(40)
+    lines = _plain(run(command, MODEL).out).splitlines()
+    first = next(i for i, line in enumerate(lines) if "decode of" in line)
+    assert scenario in " ".join(lines[first : first + 5])
+    assert max(map(len, lines[first : first + 5])) <= 40
+
+
 def test_text_gives_way_before_numbers(
     capsys: pytest.CaptureFixture[str], terminal: Callable[[int], None]
 ) -> None:

@@ -89,6 +89,19 @@ def test_the_successor_of_a_table_takes_over_its_alias(folder: Path) -> None:
     assert (old.superseded_by, old.short_name) == ("jouppi-2021-7nm-2", "jouppi-2021-7nm")
 
 
+def test_a_command_warns_of_a_superseded_table(folder: Path, run: Callable[..., Any]) -> None:
+    _edit(folder, "jouppi-2021-7nm", "corrected", name="jouppi-2021-7nm-2", edition=2)
+    _edit(folder, "jouppi-2021-7nm", "jouppi-2021-7nm", superseded_by="jouppi-2021-7nm-2")
+    common = ("estimate", "bitnet-125m", "--scheme", "fp16", "--json", "--energy-table")
+    old = run(*common, "jouppi-2021-7nm")
+    assert old.code == 0
+    assert old.err == (
+        "bitnet-hw: warning: energy table jouppi-2021-7nm is superseded by jouppi-2021-7nm-2\n"
+    )
+    assert json.loads(old.out)[0]["energy_table"] == "jouppi-2021-7nm"
+    assert run(*common, "7nm").err == ""
+
+
 def test_other_kinds_are_found_in_the_same_way(folder: Path) -> None:
     _edit(folder, "expansions-1", "more", name="expansions-9", edition=9, operations={
         "compare": {"add": 2, "why": "twice as dear"}})  # fmt: skip
