@@ -1,7 +1,7 @@
-"""Lowering: model x scenario x scheme x machine, as operators that know all that cost depends on.
+"""Lowering: operators with everything that determines cost, from model, scenario, scheme, machine.
 
-This is the only file that asks a scheme for formats. Counting, traffic, footprint, time, energy,
-the report's chain of factors and the export read lowered operators.
+This is the only file that looks up the formats of a scheme. Counting, traffic, footprint, time,
+energy, the report's chain of factors and the export read the lowered operators.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def lower(
     scheme: Scheme | str | Path,
     machine: Machine | str | Path | None = None,
 ) -> Lowered:
-    """Lower a model in a scenario to what a machine executes.
+    """Lower a model in a scenario to the operators that a machine executes.
 
     Parameters
     ----------
     model, scenario, scheme
-        Dimensions, what is asked, number formats. A model and a scheme may be given by their name
-        in the catalogue or by their file.
+        Dimensions, workload and number formats. A model and a scheme may be given by name in the
+        catalogue or by file.
     machine : Machine, str or Path, optional
-        Lanes, sharing, buffers; the default machine when absent.
+        Lanes, sharing of fetches, and buffers. Default: the default machine.
 
     Raises
     ------
@@ -75,10 +75,10 @@ def lower(
 
 
 def runs(lowered: Lowered) -> Iterator[Run]:
-    """Yield the passes of a scenario one after the other, alike ones as a run.
+    """Yield the passes of a scenario in order, grouped into runs.
 
-    Between two windows of attention every cost is affine in the context, so that a run's first and
-    last pass tell all of it.
+    A run ends where the context reaches an attention window. Within a run, every cost is affine in
+    the context, so the first and the last pass determine the others.
     """
     of = lowered
     found = list(steps(of.scenario))
@@ -102,7 +102,7 @@ def runs(lowered: Lowered) -> Iterator[Run]:
 def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
     """Return what a model stores in a scheme."""
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
-    # A tied head that is stored another way than the embedding is a copy of its own.
+    # A tied head whose codec differs from the embedding's is stored as a separate copy.
     shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
     kv = scheme.attention.kv_format
     scale = _KV_SCALE_BITS / model.head_dim if kv.kind is Kind.INTEGER else 0
@@ -124,10 +124,10 @@ def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
 
 @lru_cache(maxsize=1024)
 def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> tuple[tuple[Format, int], ...]:
-    """Return the adders of an L-lane unit as (width, how many).
+    """Return the adders of an L-lane unit as (width, number).
 
-    A group of L terms passes a tree of L/2 adders one bit wider than a term, L/4 of two bits more,
-    ..., and then the accumulator. A float tree has one format.
+    A group of L terms passes through a tree of L/2 adders one bit wider than a term, L/4 adders two
+    bits wider, and so on, and then through the accumulator. A float tree has a single format.
     """
     found = []
     for depth in range(1, lanes.bit_length()):
@@ -160,7 +160,7 @@ def _lowered(
 
 
 class _Builder:
-    """Lowers operators one by one."""
+    """Builder of lowered operators, to which operators are given one by one."""
 
     def __init__(self, model: ModelSpec, scheme: Scheme, machine: Machine) -> None:
         self.model, self.scheme, self.machine = model, scheme, machine
@@ -262,7 +262,7 @@ class _Builder:
         self.step(op.scope, "quantize", "absmax", op.appended, op.vectors)
 
     def _output_bits(self, role: str) -> int:
-        """Return the bits of a result: those of the operand that it becomes next."""
+        """Return the bits of a result, which has the format of the operand that it becomes."""
         if role in ("qkv", "attention-score"):
             return self.scheme.attention.operand_format.bits
         if role == "attention-value":
@@ -285,7 +285,7 @@ class _Builder:
 
 
 def _accumulator(rule: str, operand: Format, term_max: Callable[[], int], k: int) -> Format:
-    """Return the accumulator of k terms, by a scheme's rule: a format, or as wide as they need."""
+    """Return the accumulator of k terms by a scheme's rule: a format, or the exact width."""
     if operand.kind is Kind.FLOAT:
         return parse_format(rule)
     bits = accumulator_bits(term_max(), k)
