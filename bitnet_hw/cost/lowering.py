@@ -99,8 +99,9 @@ def runs(lowered: Lowered) -> Iterator[Run]:
             start = end + 1
 
 
-def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
+def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) -> Storage:
     """Return what a model stores in a scheme."""
+    model, scheme = as_model(model), as_scheme(scheme)
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
     # A tied head that is stored another way than the embedding is a copy of its own.
     shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
