@@ -22,8 +22,9 @@ from .errors import (
     MissingPriceError,
     ToolMissingError,
 )
+from .inputs.accumulators import accumulator_bits
 from .inputs.codecs import Codec, find_codec
-from .inputs.formats import Format, accumulator_bits, parse_format
+from .inputs.formats import Format, parse_format
 from .inputs.machine import Machine, load_machine
 from .inputs.model import ModelSpec, load_model
 from .inputs.scenario import Scenario

@@ -10,7 +10,7 @@ import numpy as np
 from amaranth import Module, Shape, Signal, Value, signed
 
 from ..errors import InputError
-from ..inputs.formats import accumulator_bits
+from ..inputs.accumulators import accumulator_bits
 from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
 from .element import ProcessingElement
 from .pe import AnyArray, BoolArray, CodeArray, Distribution, PESpec, check_range

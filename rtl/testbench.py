@@ -168,6 +168,13 @@ def export_testbench(
     ------
     InputError
         If `rows` or `k` is out of range.
+
+    Examples
+    --------
+    >>> from bitnet_hw.rtl.family import make_spec
+    >>> text = export_testbench(make_spec("ternary", lanes=4, k_max=64), rows=2)
+    >>> "PASS" in text
+    True
     """
     check_range("rows", rows, 1, 10_000)
     length = min(4 * spec.lanes, spec.k_max) if k is None else k

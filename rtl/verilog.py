@@ -100,6 +100,13 @@ def export_verilog(
     ------
     InputError
         If the prefix or the reset is not usable.
+
+    Examples
+    --------
+    >>> from bitnet_hw.rtl.family import make_spec
+    >>> text = export_verilog(make_spec("ternary", lanes=4, k_max=64))
+    >>> "module ternary_pe(" in text
+    True
     """
     name = module_name(spec, prefix)
     kind = choose(Reset, "reset", reset)

@@ -56,6 +56,16 @@ def take_census(
     InputError
         If there is no such file, or its content is invalid; the message names file, tensor and
         byte.
+
+    Examples
+    --------
+    >>> import numpy as np, safetensors.numpy, tempfile
+    >>> weights = np.array([[0.5, -0.5, 0.0, 0.5]] * 8, np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     safetensors.numpy.save_file({"w": weights}, f"{folder}/model.safetensors")
+    ...     census = take_census(f"{folder}/model.safetensors")
+    >>> census.weights, census.zero_fraction
+    (32, 0.25)
     """
     path = Path(path)
     warnings: list[str] = []

@@ -62,7 +62,9 @@ def static_summand(joules: float) -> Summand:
     return Summand(dict.fromkeys(FIELDS, "static"), Cost(Band(joules, joules, joules), 0, 0.0))
 
 
-def sum_by(summands: Iterable[Summand], fields: tuple[Field, ...], level: str | None) -> Any:
+def sum_by(
+    summands: Iterable[Summand], fields: tuple[Field, ...], level: str | None
+) -> dict[Any, Cost]:
     """Sum costs by fields; see `bitnet_hw.cost.estimates.Estimate.by`."""
     for field in fields:
         if field not in FIELDS:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import unknown_name
 from ..inputs.machine import Machine
-from ..inputs.model import ModelSpec
+from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, as_scheme
 from ..tally import OpTally
@@ -33,7 +33,7 @@ def find_convention(name: str) -> Convention:
     return _CONVENTIONS[name]
 
 
-def default_scenario(convention: ConventionName, *models: ModelSpec) -> Scenario:
+def default_scenario(convention: ConventionName, *models: ModelSpec | str | Path) -> Scenario:
     """Return the scenario that a convention uses if none is given.
 
     Examples
@@ -41,7 +41,7 @@ def default_scenario(convention: ConventionName, *models: ModelSpec) -> Scenario
     >>> default_scenario("system").context
     2048
     """
-    return find_convention(convention).default_scenario(*models)
+    return find_convention(convention).default_scenario(*map(as_model, models))
 
 
 def count(

@@ -331,7 +331,7 @@ def estimate(
     >>> round(of.energy_per_token.value, 4)
     0.1205
     >>> round(of.by("level")["dram"].joules / of.energy.value, 3)
-    0.977
+    0.975
     """
     model, table = as_model(model), as_table(table)
     rules = find_convention(convention)

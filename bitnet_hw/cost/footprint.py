@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..inputs.model import ModelSpec
+from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme
 from .lowered import Lowered
@@ -51,13 +51,16 @@ class Footprint:
         return self.parameters + self.kv_cache + self.activations
 
 
-def weight_bytes(model: ModelSpec, scheme: Scheme) -> float:
+def weight_bytes(model: ModelSpec | str | Path, scheme: Scheme | str | Path) -> float:
     """Return the bytes of the projections and the FFN as the scheme stores them."""
     return sum(matrix.bytes * matrix.layers for matrix in lower_storage(model, scheme).matrices)
 
 
-def kv_cache_bytes(model: ModelSpec, scheme: Scheme, context: int, batch: int = 1) -> float:
+def kv_cache_bytes(
+    model: ModelSpec | str | Path, scheme: Scheme | str | Path, context: int, batch: int = 1
+) -> float:
     """Return the bytes of the KV cache of `batch` sequences of `context` positions."""
+    model = as_model(model)
     positions = sum(
         layers * (context if window is None else min(context, window))
         for window, layers in model.layer_windows
@@ -127,7 +130,7 @@ def largest_batch(
     Examples
     --------
     >>> largest_batch("llama-2-7b", "fp16", Scenario("decode", context=2048), 80e9)
-    62
+    61
     """
     one = footprint(model, scheme, scenario.replace(batch=1))
     room = capacity_bytes - one.parameters

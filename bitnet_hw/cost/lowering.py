@@ -6,18 +6,18 @@ energy, the report's chain of factors and the export read the lowered operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import AccumulatorError, InputError
 from ..inputs.codecs import find_codec
 from ..inputs.elementwise import elementwise_functions
-from ..inputs.formats import Format, Kind, accumulator_bits, parse_format
+from ..inputs.formats import Format, Kind, parse_format
 from ..inputs.machine import Machine, as_machine, load_machine
 from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
-from ..inputs.scheme import EXACT, LinearFormats, Scheme, as_scheme
+from ..inputs.scheme import LinearFormats, Scheme, as_scheme
 from ..tally import Operation
 from .lowered import (
     Adder,
@@ -99,8 +99,9 @@ def runs(lowered: Lowered) -> Iterator[Run]:
             start = end + 1
 
 
-def lower_storage(model: ModelSpec, scheme: Scheme) -> Storage:
+def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) -> Storage:
     """Return what a model stores in a scheme."""
+    model, scheme = as_model(model), as_scheme(scheme)
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
     # A tied head whose codec differs from the embedding's is stored as a separate copy.
     shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
@@ -186,7 +187,7 @@ class _Builder:
 
     def gemm(self, op: Gemm, formats: LinearFormats) -> None:
         act, weight = formats.activation_format, formats.weight_format
-        accumulator = _accumulator(formats.accumulator, act, formats.term_max, op.n)
+        accumulator = formats.accumulator_format(op.n)
         inactive = formats.inactive if self.machine.skips_inactive_weights else 0.0
         gate = op.p if op.role == "ffn-up" and self.model.gated else 0
         out = self._output_bits(op.role)
@@ -229,9 +230,7 @@ class _Builder:
         formats = self.scheme.attention
         act, stored = formats.operand_format, formats.kv_format
         weight = act if formats.dequantizes else stored
-        accumulator = _accumulator(
-            formats.accumulator, act, lambda: act.symmetric_max * stored.symmetric_max, op.longest
-        )
+        accumulator = formats.accumulator_format(op.longest)
         after = self.scheme.formats("attention-out").activation_format.bits
         scale = _KV_SCALE_BITS / op.head_dim if stored.kind is Kind.INTEGER else 0
         self.products.append(
@@ -282,18 +281,3 @@ class _Builder:
             Adder(operation, width, groups * number)
             for width, number in adder_tree(term_bits, accumulator, lanes)
         )
-
-
-def _accumulator(rule: str, operand: Format, term_max: Callable[[], int], k: int) -> Format:
-    """Return the accumulator of k terms by a scheme's rule: a format, or the exact width."""
-    if operand.kind is Kind.FLOAT:
-        return parse_format(rule)
-    bits = accumulator_bits(term_max(), k)
-    if rule == EXACT:
-        return parse_format(f"int{bits}")
-    fixed = parse_format(rule)
-    if fixed.bits < bits:
-        raise AccumulatorError(
-            f"accumulator {rule} overflows at a reduction length of {k}: int{bits} is needed"
-        )
-    return fixed

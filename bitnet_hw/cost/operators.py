@@ -6,9 +6,10 @@ Operators have shapes only; `lowering` adds number formats and the machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from ..inputs.model import ModelSpec
+from ..inputs.model import ModelSpec, as_model
 from ..inputs.roles import ROLES, Role
 from ..inputs.scenario import Scenario
 from .products import AttentionProduct, Contexts, Gemm, Product, Step
@@ -80,13 +81,13 @@ def layer_matrices(model: ModelSpec) -> tuple[Matrix, ...]:
     )
 
 
-def operators(model: ModelSpec, scenario: Scenario) -> list[Operator]:
+def operators(model: ModelSpec | str | Path, scenario: Scenario) -> list[Operator]:
     """Return the operators of a model in a scenario.
 
     Parameters
     ----------
-    model : ModelSpec
-        Model.
+    model : ModelSpec, str or Path
+        Model, its name in the catalogue, or its file.
     scenario : Scenario
         Workload: phase, lengths, batch.
 
@@ -94,7 +95,14 @@ def operators(model: ModelSpec, scenario: Scenario) -> list[Operator]:
     -------
     list of Operator
         Identical layers, and passes that differ only in context, are one operator with a number.
+
+    Examples
+    --------
+    >>> found = operators("gpt2", Scenario("decode", context=64))
+    >>> found[1].scope, found[1].m, found[1].n, found[1].p, found[1].layers
+    ('layers.*.self_attn.q_proj', 1, 768, 768, 12)
     """
+    model = as_model(model)
     return [op for step in steps(scenario) for op in step_operators(model, scenario, step)]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from ..inputs.formats import parse_format
 from ..inputs.machine import Machine
 from ..prices.dram import DramPrices
 from ..prices.entries import Price
-from ..prices.loading import load_dram_prices
+from ..prices.loading import as_table, load_dram_prices
 from ..prices.tables import EnergyTable
 from ..tally import Key, OpTally
 from .lowered import Lowered
@@ -68,7 +69,7 @@ PRODUCT_OPERATIONS = frozenset({"mul", "add", "ternary-add"})
 
 def price_tally(
     tally: OpTally,
-    table: EnergyTable,
+    table: EnergyTable | str | Path,
     zero_factors: Mapping[str, float] | None = None,
     sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> list[PricedRow]:
@@ -81,8 +82,8 @@ def price_tally(
     ----------
     tally : OpTally
         Counts.
-    table : EnergyTable
-        Prices.
+    table : EnergyTable, str or Path
+        Prices: the table, its name, or its file.
     zero_factors : mapping, optional
         Role -> average energy of an add-only MAC, relative to one whose weight is not zero, on a
         machine that saves energy on zero weights.
@@ -94,7 +95,16 @@ def price_tally(
     ------
     MissingPriceError
         If neither the table nor the expansions price an operation.
+
+    Examples
+    --------
+    >>> from bitnet_hw.cost.counting import count
+    >>> from bitnet_hw.inputs.scenario import Scenario
+    >>> tally = count("gpt2", Scenario("decode", context=64), "bitnet-b1.58")
+    >>> round(1e6 * sum(row.joules for row in price_tally(tally, "7nm")), 1)
+    29.8
     """
+    table = as_table(table)
     factors = zero_factors or {}
     rows: list[PricedRow] = []
     whole: set[tuple[str, str]] = set()

@@ -338,8 +338,8 @@ class AttentionProduct(NamedTuple):
     def fetches(self, shared_by: int) -> int:
         """Return the number of on-chip reads of keys (or values).
 
-        Each read is shared by `shared_by` queries, taken from the heads of a group and the tokens of
-        a pass.
+        Each read is shared by `shared_by` queries, taken from the heads of a group and the tokens
+        of a pass.
         """
         reads = self.pairs * -(-self.sharers // shared_by)
         return -(-reads * self.kv_heads * self.head_dim // self.step.tokens)

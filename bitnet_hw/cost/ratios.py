@@ -26,6 +26,13 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     InputError
         If the two differ in more than their scheme, or use prices with different boundaries, which
         cannot be compared.
+
+    Examples
+    --------
+    >>> from bitnet_hw.cost.estimates import estimate
+    >>> of = [estimate("bitnet-b1.58-2b4t", name, "7nm") for name in ("fp16", "bitnet-b1.58")]
+    >>> round(ratio(*of).value, 2)
+    3.73
     """
     if baseline.table.name != other.table.name or baseline.convention != other.convention:
         raise InputError(

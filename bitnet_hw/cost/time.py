@@ -57,6 +57,13 @@ def timing(lowered: Lowered) -> Timing:
     ----------
     lowered : Lowered
         From `bitnet_hw.cost.lowering.lower`.
+
+    Examples
+    --------
+    >>> from bitnet_hw.cost.lowering import lower
+    >>> from bitnet_hw.inputs.scenario import Scenario
+    >>> timing(lower("gpt2", Scenario("decode", context=64), "fp16", "edge")).bound_by
+    'dram'
     """
     phases: dict[str, _Times] = {}
     total = _Times(0.0, 0.0, 0.0, 0.0)

@@ -45,6 +45,14 @@ def traffic(lowered: Lowered) -> list[Traffic]:
     ----------
     lowered : Lowered
         From `bitnet_hw.cost.lowering.lower`.
+
+    Examples
+    --------
+    >>> from bitnet_hw.cost.lowering import lower
+    >>> from bitnet_hw.inputs.scenario import Scenario
+    >>> rows = traffic(lower("gpt2", Scenario("decode", context=64), "fp16"))
+    >>> round(sum(row.bytes for row in rows if row.level == "dram") / 1e6)
+    249
     """
     resident = lowered.streamed_weight_bytes <= lowered.machine.weight_buffer_bytes
     rows: list[Traffic] = []

@@ -95,32 +95,3 @@ def parse_format(name: str) -> Format:
     if not 2 <= bits <= _MAX_INTEGER_BITS:
         raise InputError(f"number format {name!r}: an integer has 2 to {_MAX_INTEGER_BITS} bits")
     return Format(name, Kind.INTEGER, bits)
-
-
-@lru_cache(maxsize=4096)
-def accumulator_bits(max_magnitude: int, k: int) -> int:
-    """Return the width of a two's-complement accumulator that cannot overflow.
-
-    The sum of `k` terms of magnitude at most `max_magnitude` lies within plus or minus
-    ``max_magnitude * k``, which with its sign takes ``bit_length(max_magnitude * k) + 1`` bits.
-
-    Parameters
-    ----------
-    max_magnitude : int
-        Largest magnitude of one term: 127 or 128 for int8 activations and ternary weights.
-    k : int
-        Number of terms, the reduction length.
-
-    Raises
-    ------
-    ValueError
-        If either is not positive.
-
-    Examples
-    --------
-    >>> accumulator_bits(127, 2560)
-    20
-    """
-    if max_magnitude < 1 or k < 1:
-        raise ValueError(f"max_magnitude and k must be positive, found {max_magnitude} and {k}")
-    return (max_magnitude * k).bit_length() + 1

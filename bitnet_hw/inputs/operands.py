@@ -6,16 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ..errors import AccumulatorError
 from ..files.records import Record, wrong_value
+from .accumulators import accumulator_of, check_rule
 from .codecs import CODECS, Codec, find_codec
-from .formats import Format, Kind, accumulator_bits, parse_format
+from .formats import Format, Kind, parse_format
 
 Quantizer = Literal["none", "absmax", "absmean", "absmax-topk"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-#: The accumulator that is as wide as the reduction length needs.
-EXACT = "exact"
 
 
 class LinearFormats(Record):
@@ -79,7 +76,7 @@ class LinearFormats(Record):
             raise ValueError(f"activations cannot be {self.activation}")
         if weight.kind is Kind.FLOAT and weight != activation:
             raise ValueError(f"{self.weight} weights need {self.weight} activations")
-        _check_accumulator(self.accumulator, activation)
+        check_rule(self.accumulator, activation)
         return self
 
     @property
@@ -107,22 +104,18 @@ class LinearFormats(Record):
         """Whether the sum is multiplied by the scales of weights or activations before use."""
         return self.activation_format.kind is Kind.INTEGER or self.weight_format.add_only
 
-    def term_max(self) -> int:
-        """Return the largest magnitude of one product, for the accumulator's width."""
-        top = self.activation_max or self.activation_format.symmetric_max
-        return top * self.weight_format.symmetric_max
-
-    def accumulator_format(self, k: int) -> str:
+    def accumulator_format(self, k: int) -> Format:
         """Return the accumulator's format for a reduction length.
 
         Raises
         ------
-        InputError
+        AccumulatorError
             If a given integer accumulator could overflow.
         """
         if self.activation_format.kind is Kind.FLOAT:
-            return self.accumulator
-        return _integer_accumulator(self.accumulator, self.term_max(), k)
+            return parse_format(self.accumulator)
+        top = self.activation_max or self.activation_format.symmetric_max
+        return accumulator_of(self.accumulator, top * self.weight_format.symmetric_max, k)
 
 
 class AttentionFormats(Record):
@@ -154,7 +147,7 @@ class AttentionFormats(Record):
             raise ValueError("operand and kv_cache must be float or integer formats")
         if stored.kind is Kind.FLOAT and stored != operand:
             raise ValueError(f"a {self.kv_cache} KV cache needs {self.kv_cache} operands")
-        _check_accumulator(self.accumulator, operand)
+        check_rule(self.accumulator, operand)
         return self
 
     @property
@@ -172,12 +165,18 @@ class AttentionFormats(Record):
         """Whether a fetched key or value must become a float before it is multiplied."""
         return self.kv_format.kind is Kind.INTEGER and self.operand_format.kind is Kind.FLOAT
 
-    def accumulator_format(self, k: int) -> str:
-        """Return the accumulator's format for a reduction length."""
-        if self.operand_format.kind is Kind.FLOAT:
-            return self.accumulator
-        term_max = self.operand_format.symmetric_max * self.kv_format.symmetric_max
-        return _integer_accumulator(self.accumulator, term_max, k)
+    def accumulator_format(self, k: int) -> Format:
+        """Return the accumulator's format for a reduction length.
+
+        Raises
+        ------
+        AccumulatorError
+            If a given integer accumulator could overflow.
+        """
+        operand, stored = self.operand_format, self.kv_format
+        if operand.kind is Kind.FLOAT:
+            return parse_format(self.accumulator)
+        return accumulator_of(self.accumulator, operand.symmetric_max * stored.symmetric_max, k)
 
 
 class LinearOverride(Record):
@@ -203,24 +202,3 @@ class LinearOverride(Record):
     def given(self) -> dict[str, Any]:
         """Return the values that differ, by key."""
         return {key: getattr(self, key) for key in self.model_fields_set}
-
-
-def _check_accumulator(accumulator: str, operand: Format) -> None:
-    if accumulator == EXACT:
-        if operand.kind is Kind.FLOAT:
-            raise ValueError(f"{operand.name} sums have no exact accumulator; give a float format")
-        return
-    kind = parse_format(accumulator).kind
-    if kind is not operand.kind:
-        raise ValueError(f"a {accumulator} accumulator does not fit {operand.name} operands")
-
-
-def _integer_accumulator(accumulator: str, term_max: int, k: int) -> str:
-    bits = accumulator_bits(term_max, k)
-    if accumulator == EXACT:
-        return f"int{bits}"
-    if parse_format(accumulator).bits < bits:
-        raise AccumulatorError(
-            f"accumulator {accumulator} overflows at a reduction length of {k}: int{bits} is needed"
-        )
-    return accumulator

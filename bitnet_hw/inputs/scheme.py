@@ -11,14 +11,14 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import RecordError
 from ..files.records import Record, wrong_value
+from .accumulators import EXACT
 from .codecs import find_codec
 from .formats import Format, Kind, parse_format
 from .load import Loader, read_record
-from .operands import EXACT, AttentionFormats, LinearFormats, LinearOverride
+from .operands import AttentionFormats, LinearFormats, LinearOverride
 from .roles import LinearRole
 
 __all__ = [
-    "EXACT",
     "AttentionFormats",
     "LinearFormats",
     "LinearOverride",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import InputError
-from ..inputs.formats import Kind, accumulator_bits, parse_format
+from ..inputs.accumulators import accumulator_bits
+from ..inputs.formats import Kind, parse_format
 from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitnet_hw.errors import InputError
+from bitnet_hw.inputs.accumulators import accumulator_bits
 from bitnet_hw.inputs.codecs import CODECS, find_codec
-from bitnet_hw.inputs.formats import Kind, accumulator_bits, parse_format
+from bitnet_hw.inputs.formats import Kind, parse_format
 
 
 def _fits(value: int, bits: int) -> bool:

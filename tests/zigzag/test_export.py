@@ -157,6 +157,22 @@ def test_loop_order_covers_the_layer(d: int, c: int, k: int, h: int) -> None:
         assert sizes == wanted
 
 
+def test_a_table_of_whole_macs_is_exported() -> None:
+    of = estimate(
+        load_model(MODEL), load_scheme("bitnet-b1.58"), load_table("asap7-prelayout"),
+        Scenario("decode", context=64),
+    )  # fmt: skip
+    # A ternary MAC as the table lists it, with an activation's register shared by 32 rows.
+    (down,) = (x for x in layers(of) if x.role == "ffn-down")
+    entry = next(mac for mac in of.table.macs if mac.weight == "ternary")
+    assert down.pj_per_mac == pytest.approx(entry.shared(1, 32))
+    products = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down", "lm-head",
+                "attention-score", "attention-value"}  # fmt: skip
+    mine = sum(x.pj_per_mac * x.macs * x.repeat for x in layers(of)) * 1e-12
+    theirs = sum(c.joules for role, c in of.by("role", level="logic").items() if role in products)
+    assert mine == pytest.approx(theirs, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("scenario", "part"),
     [
