@@ -72,7 +72,7 @@ def _published(tmp_path: Path, figure: str, **changes: Any) -> Path:
 
 
 def test_every_analysis_is_tested() -> None:
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"comparison", "reproduce"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"analysis", "comparison", "reproduce"}
     assert scripts == {*FIGURES, "zigzag_gemm"}
 
 
@@ -151,6 +151,24 @@ def test_bad_figures_are_refused(change: dict[str, str], part: str, tmp_path: Pa
     done = _script("bitnet_fig1", "--published", str(folder))
     assert done.returncode == 2
     assert part in _one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "part"),
+    [
+        ("bitnet_fig1", ("--jsn",), "bitnet_fig1: error: unknown option '--jsn'; did you mean"),
+        ("bitnet_fig1", ("--published", "nowhere"), "--published nowhere: no such folder"),
+        ("reproduce", ("--output",), "reproduce: error: --output needs a value"),
+        ("energy/sweep", (), "sweep: error: --liberty is missing; see `sweep --help`"),
+        ("energy/sweep", ("--only", "lane", "--liberty", "x.lib"), "did you mean 'lanes'?"),
+        ("../benchmarks/counting", ("--runs", "0"), "--runs 0: must be an integer at least 1"),
+    ],
+)
+def test_wrong_arguments_get_one_line(script: str, arguments: tuple[str, ...], part: str) -> None:
+    done = _script(script, *arguments)
+    assert done.returncode == 2
+    assert part in _one_line(done.stderr)
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(
