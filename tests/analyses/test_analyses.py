@@ -1,4 +1,4 @@
-"""Analyses, each run as a command: they pass, and fail when a published figure changes."""
+"""Analyses, each run as a command: they pass, and they fail if a published figure changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIGURES = {
 
 
 def _load(name: str) -> ModuleType:
-    """Load a module of the folder, which is not a package: scripts import by bare names."""
+    """Load a module of the folder, which is not a package."""
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -77,7 +77,7 @@ def test_every_analysis_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_analysis_holds(name: str) -> None:
+def test_analysis_passes(name: str) -> None:
     done = _script(name, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -107,7 +107,7 @@ def test_a_changed_figure_fails(name: str, tmp_path: Path) -> None:
 
 
 def test_published_counts() -> None:
-    """Count 34 of 36 entries of Table 1, 5 of 6 of Fig. 1 and 19 of 20 activated parameters."""
+    """Expect 34 of 36 entries of Table 1, 5 of 6 of Fig. 1 and 19 of 20 activated parameters."""
     counts = {}
     for name in ("bitnet_table1", "bitnet_fig1", "a48_activated_parameters"):
         rows = json.loads(_script(name, "--json").stdout)["comparisons"]

@@ -1,7 +1,7 @@
-"""Closed-form counting compared with a walk through the model, one operation at a time.
+"""Closed-form counting, compared with a walk through the model, one operation at a time.
 
-The walk uses no sums in closed form: it loops over sequences, passes, layers, tokens, heads and
-terms, and adds one to a counter for each operation, where that would be executed.
+The walk uses no closed form: it loops over sequences, passes, layers, tokens, heads and terms, and
+increments a counter at each point where an operation would be executed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Row = tuple[str, str, str, str]  # role, operation, format, accumulator
 
 
 class Walk:
-    """Walk through one scenario, step by step, with counters instead of arithmetic."""
+    """Walk through one scenario, in which each operation increments a counter."""
 
     def __init__(
         self, model: ModelSpec, scenario: Scenario, scheme: Scheme, machine: Machine | None
