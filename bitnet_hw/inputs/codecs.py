@@ -1,4 +1,4 @@
-"""Codecs: forms in which a weight matrix is stored."""
+"""Codecs: encodings of a stored weight matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Granularity(Enum):
 
 
 class Codec(NamedTuple):
-    """A form in which a weight matrix is stored.
+    """An encoding of a stored weight matrix.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ CODECS = {
         Codec("2bit", (Kind.TERNARY, Kind.BINARY), 2, _TENSOR, 16,
               description="2 bits per weight, one FP16 scale per matrix"),
         Codec("base3", (Kind.TERNARY,), 1.6, _TENSOR, 16,
-              description="five trits in a byte, one FP16 scale per matrix"),
+              description="five trits per byte, one FP16 scale per matrix"),
         Codec("entropy", (Kind.TERNARY,), log2(3), _TENSOR, 16,
               description="log2(3) = 1.585 bits per weight: the limit for equally likely trits"),
         Codec("1bit", (Kind.BINARY,), 1, _TENSOR, 16,
@@ -101,12 +101,12 @@ CODECS = {
 
 
 def find_codec(name: str) -> Codec:
-    """Return the codec of a name.
+    """Return the codec with a given name.
 
     Raises
     ------
     InputError
-        If there is no such codec, with the nearest known name.
+        If there is no such codec; the message suggests the nearest name.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class Format(NamedTuple):
 
     @property
     def add_only(self) -> bool:
-        """Whether a product with this format is a choice of sign, so that a MAC is an addition."""
+        """Whether a factor of this format only selects a sign, so that a MAC is an addition."""
         return self.kind in (Kind.TERNARY, Kind.BINARY)
 
     @property
@@ -69,7 +69,7 @@ _MAX_INTEGER_BITS = 64
 
 @lru_cache(maxsize=256)
 def parse_format(name: str) -> Format:
-    """Return the format of a name.
+    """Return the number format with a given name.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def accumulator_bits(max_magnitude: int, k: int) -> int:
     """Return the width of a two's-complement accumulator that cannot overflow.
 
     The sum of `k` terms of magnitude at most `max_magnitude` lies within plus or minus
-    ``max_magnitude * k``, which with its sign takes ``bit_length(max_magnitude * k) + 1`` bits.
+    ``max_magnitude * k``, which takes ``bit_length(max_magnitude * k) + 1`` bits, sign included.
 
     Parameters
     ----------
