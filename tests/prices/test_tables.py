@@ -272,7 +272,7 @@ def test_one_missing_price_fails_a_whole_tally() -> None:
         ({"source": ""}, "source"),
         ({"source": "mee"}, "did you mean 'me'"),
         ({"locator": ""}, "locator"),
-        ({"kind": "derived"}, "a derived number says how it was computed"),
+        ({"kind": "derived"}, "a derived number must say how it was computed"),
         ({"kind": "guessed"}, "kind"),
         ({"pj": -0.1}, "pj"),
         ({"pj": float("nan")}, "pj"),
