@@ -19,8 +19,8 @@ from .layouts import GGUF, SAFETENSORS, Found, Layout, Task
 from .record import Census, MatrixCensus, Sparsity
 from .source import Source, shown
 
-#: Called with the name of a tensor and the bytes done and to do, as each tensor is done: from the
-#: thread that did it, one call at a time.
+#: Called after each tensor with its name, the bytes done and the bytes in total: from the thread
+#: that counted it, one call at a time.
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,20 +36,20 @@ def take_census(
     Parameters
     ----------
     path : str or Path
-        A safetensors or GGUF file, the index of a safetensors checkpoint in shards, or a folder
-        that holds one of these.
+        A safetensors or GGUF file, the index of a sharded safetensors checkpoint, or a folder that
+        contains one of these.
     sparsity : bool
         Whether to count zeros by row and column as well as in total.
     model : ModelSpec, optional
-        Tells the rows of packed matrices; by default read from the ``config.json`` beside the
-        file, if there is one.
+        Gives the number of rows of packed matrices. Default: the model in the ``config.json`` next
+        to the file, if there is one.
     progress : callable, optional
         See `Progress`.
 
     Returns
     -------
     Census
-        Every tensor; those that are not ternary without counts.
+        Every tensor; those that are not ternary have no counts.
 
     Raises
     ------

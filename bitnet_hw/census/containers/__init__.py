@@ -1,4 +1,4 @@
-"""Readers of the headers of checkpoint files: which tensors a file holds, and where."""
+"""Readers of the headers of checkpoint files, which list the tensors and their places."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Tensor(NamedTuple):
     Attributes
     ----------
     name : str
-        As the file has it.
+        Name in the file.
     shape : tuple of int
         Rows first; the last is the length of a row.
     format : str
-        ggml's name of the type, or the data type of safetensors, in small letters.
+        ggml's name of the type, or the data type of safetensors, in lower case.
     offset, bytes : int
         First byte in the file, and the number of bytes.
     """

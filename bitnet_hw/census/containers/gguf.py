@@ -1,7 +1,7 @@
 """A strict reader of GGUF headers, versions 2 and 3.
 
-Every count and length is checked against the rest of the file before anything is read or allocated
-accordingly.
+Every count and length is checked against the rest of the file before it decides how much is read or
+allocated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q
 _LEAST_TENSOR = 8 + 4 + 4 + 8
 #: The smallest key: an empty name, a type, a byte.
 _LEAST_KEY = 8 + 4 + 1
-
 
 #: Bytes of a header that are read at a time: vocabularies are hundreds of thousands of strings.
 _WINDOW = 1 << 18
@@ -217,7 +216,7 @@ def _placed(source: Source, entries: list[_Entry], start: int, alignment: int) -
 
 
 def _sized(source: Source, entry: _Entry, room: int) -> tuple[str, int]:
-    """Return the format's name and the bytes; `room` reaches to the next tensor."""
+    """Return the format's name and the bytes; `room` is the distance to the next tensor."""
     size = tensor_bytes(entry.kind, entry.shape)
     name = BITNET_TYPES.get(entry.kind, "") or GGML_TYPES[entry.kind].name
     if entry.kind == TL2:

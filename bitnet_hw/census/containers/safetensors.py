@@ -1,4 +1,4 @@
-"""A strict reader of safetensors headers, single or in shards with an index."""
+"""Strict readers of safetensors headers, and of the index of a sharded checkpoint."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def read_safetensors(source: Source) -> list[Tensor]:
     Raises
     ------
     InputError
-        If the header is longer than the file, is not a JSON object, or names a dtype,
-        shape or offsets that do not fit; if tensors overlap or do not reach the file's end.
+        If the header is longer than the file, is not a JSON object, or a dtype, shape
+        or offsets in it do not fit; if tensors overlap or do not reach the file's end.
     """
     if source.size < 8:
         raise source.fault(
@@ -140,7 +140,7 @@ def _whole_numbers(value: object) -> bool:
 
 
 def read_index(path: Path) -> dict[str, list[str]]:
-    """Read the index of a checkpoint in shards.
+    """Read the index of a sharded checkpoint.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def read_index(path: Path) -> dict[str, list[str]]:
         is_plain = isinstance(file, str) and file.isprintable() and "\\" not in file
         if not is_plain or not file or PurePosixPath(file).name != file:
             raise source.fault(
-                f"{shorten(file)} is not a plain file name beside the index", tensor=name
+                f"{shorten(file)} is not a plain file name in the index's folder", tensor=name
             )
         if not file.endswith(".safetensors"):
             raise source.fault(f"{shorten(file)} is not a safetensors file", tensor=name)

@@ -18,14 +18,14 @@ _SIZES = {"F16": 2, "BF16": 2, "F32": 4, "I8": 1}
 
 
 def count(task: Task) -> Found | None:
-    """Count a matrix of floats if its values are ternary; None if they are not.
+    """Count a matrix of floats, or return None if its values are not ternary.
 
-    A scale in a tensor of its own is reported where the values are -1, 0 and +1.
+    If the values are -1, 0 and +1, the scale in a separate tensor is reported.
 
     Raises
     ------
     InputError
-        If the finite values are ternary and another one, or the scale, is not finite.
+        If the finite values are ternary but others, or the scale, are not finite.
     """
     beside = scale_beside(task)
     if len(task.tensor.shape) < 2 or task.rows == 0 or task.columns == 0:
