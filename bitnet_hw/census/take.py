@@ -64,7 +64,7 @@ def take_census(
     with ExitStack() as stack:
         sources = {file: open_file(file, stack) for file in files}
         if model is None and any(source.read(0, 4) != MAGIC for source in sources.values()):
-            model = _model_beside(path if path.is_dir() else path.parent, warnings)
+            model = _model_in(path if path.is_dir() else path.parent, warnings)
         every = sum(source.size for source in sources.values())
         done = 0
         matrices: dict[str, MatrixCensus] = {}
@@ -90,7 +90,7 @@ def _forward(say: Progress, before: int, every: int, name: str, at: int) -> None
     say(name, before + at, every)
 
 
-def _model_beside(folder: Path, warnings: list[str]) -> ModelSpec | None:
+def _model_in(folder: Path, warnings: list[str]) -> ModelSpec | None:
     if not (folder / "config.json").is_file():
         return None
     try:

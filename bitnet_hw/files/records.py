@@ -56,7 +56,7 @@ class Record(BaseModel):
     def replace(self, **changes: object) -> Self:
         """Return a copy with some values changed, validated as a whole.
 
-        Values that were derived from others, not given, are derived anew.
+        Values that were derived from others, not given, are derived again.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Record(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return the copy that `replace` makes: pydantic's own method would not validate it."""
-        del deep  # every copy is built anew
+        del deep  # every copy is built from scratch
         return self.replace(**(update or {}))
 
     @model_validator(mode="before")

@@ -122,7 +122,7 @@ class ModelSpec(Record):
             return handler(data)
         derived = _derived_fields(data)
         model = handler(derived | data)
-        # `replace` keeps what was given and derives the rest anew.
+        # `replace` keeps what was given and derives the rest again.
         model.model_fields_set.difference_update(derived)
         return model
 

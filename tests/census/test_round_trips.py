@@ -1,4 +1,4 @@
-"""Round trips against the libraries that write such files."""
+"""Round trips through the libraries that write these files."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_other_kinds_are_found_in_the_same_way(folder: Path) -> None:
     _edit(folder, "expansions-1", "more", name="expansions-9", edition=9, operations={
         "compare": {"add": 2, "why": "twice as dear"}})  # fmt: skip
     assert load_expansions().name == "expansions-9"
-    # The tables of the copied folder are read anew, under the newest expansions.
+    # The tables of the copied folder are read again, with the newest expansions.
     assert load_table("7nm").price("compare", "fp16").pj == pytest.approx(0.32)
     _edit(folder, "stillmaker-2017", "flat", name="flat", edition=3, energy_coefficients={
         "HP45": [0.0, 0.0, 1.0], "HP7": [0.0, 0.0, 0.5]})  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from ..source import Source, shown
 
 
 class Tensor(NamedTuple):
@@ -25,3 +28,24 @@ class Tensor(NamedTuple):
     format: str
     offset: int
     bytes: int
+
+
+def refuse_overlaps(source: Source, tensors: Iterable[Tensor]) -> int:
+    """Return the byte at which the last tensor ends; 0 if no tensor has any bytes.
+
+    Raises
+    ------
+    InputError
+        If two tensors overlap.
+    """
+    end, before = 0, ""
+    for tensor in sorted(tensors, key=lambda one: (one.offset, one.bytes)):
+        if not tensor.bytes:
+            continue
+        if tensor.offset < end:
+            raise source.fault(
+                f"overlaps tensor {shown(before)}, which ends at byte {end}",
+                tensor=tensor.name, offset=tensor.offset,
+            )  # fmt: skip
+        end, before = tensor.offset + tensor.bytes, tensor.name
+    return end

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..source import Source, shown
-from . import Tensor
+from . import Tensor, refuse_overlaps
 from .ggml_types import BITNET_TYPES, GGML_TYPES, TL2, tensor_bytes, tl2_bytes
 
 MAGIC = b"GGUF"
@@ -211,7 +211,7 @@ def _placed(source: Source, entries: list[_Entry], start: int, alignment: int) -
                 tensor=entry.name, offset=entry.at,
             )  # fmt: skip
         found.append(Tensor(entry.name, entry.shape, kind, start + entry.offset, size))
-    _refuse_overlaps(source, found)
+    refuse_overlaps(source, found)
     return found
 
 
@@ -232,15 +232,3 @@ def _sized(source: Source, entry: _Entry, room: int) -> tuple[str, int]:
             tensor=entry.name, offset=entry.at,
         )  # fmt: skip
     return name, size if prod(entry.shape) else 0
-
-
-def _refuse_overlaps(source: Source, tensors: list[Tensor]) -> None:
-    end, before = 0, ""
-    for tensor in sorted(tensors, key=lambda one: one.offset):
-        if tensor.bytes and tensor.offset < end:
-            raise source.fault(
-                f"overlaps tensor {shown(before)}, which ends at byte {end}",
-                tensor=tensor.name, offset=tensor.offset,
-            )  # fmt: skip
-        if tensor.bytes:
-            end, before = tensor.offset + tensor.bytes, tensor.name

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ...files.reading import shorten
 from ..source import Source, shown
-from . import Tensor
+from . import Tensor, refuse_overlaps
 
 #: A larger header or index is refused before it is read.
 MAX_HEADER_BYTES = 32 << 20
@@ -64,15 +64,7 @@ def read_safetensors(source: Source) -> list[Tensor]:
         raise source.fault("__metadata__ is not a mapping", offset=8)
     tensors = [_tensor(source, name, entry, start) for name, entry in header.items()]
     tensors.sort(key=lambda tensor: (tensor.offset, tensor.bytes))
-    end, before = start, ""
-    for tensor in tensors:
-        if tensor.offset < end and tensor.bytes:
-            raise source.fault(
-                f"overlaps tensor {shown(before)}, which ends at byte {end}",
-                tensor=tensor.name, offset=tensor.offset,
-            )  # fmt: skip
-        if tensor.bytes:
-            end, before = tensor.offset + tensor.bytes, tensor.name
+    end = max(start, refuse_overlaps(source, tensors))
     if end < source.size:
         raise source.fault(f"the tensors end at byte {end}, the file at {source.size}", offset=end)
     return tensors

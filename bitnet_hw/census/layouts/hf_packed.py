@@ -16,7 +16,7 @@ from ..containers import Tensor
 from ..counting.totals import Totals, fits_by_line
 from ..counting.two_bit_codes import count_rows, count_stream
 from ..source import Bytes, Source
-from .layout import Found, Task, scale_beside, scale_tensor
+from .layout import Found, Task, is_one_float, scale_tensor, separate_scale
 
 FORMAT = "hf-packed"
 
@@ -33,13 +33,13 @@ def count(task: Task) -> Found | None:
         If a code is 3 in a tensor that its name or a scale marks as a weight, or the scale is not
         finite.
     """
-    scale, beside = scale_beside(task), scale_tensor(task)
-    if not _is_packed(task, beside):
+    scale, stored = separate_scale(task), scale_tensor(task)
+    if not _is_packed(task, stored):
         return None
     try:
         shape, totals = _count(task)
     except InputError as error:
-        if beside is not None or task.tensor.name.endswith("weight"):
+        if stored is not None or task.tensor.name.endswith("weight"):
             raise
         task.warn(f"{error}; it has no scale tensor, so it is not counted as weights")
         return None
@@ -50,7 +50,7 @@ def _is_packed(task: Task, scale: Tensor | None) -> bool:
     """Return whether bytes are packed weights, judging by the tensors stored with them."""
     if scale is not None:
         # Scales of blocks, with more than one number, belong to another quantizer.
-        return scale.format in ("f32", "f16", "bf16") and prod(scale.shape) == 1
+        return is_one_float(scale)
     name = task.tensor.name
     foreign = (f"{name}.", f"{name}_", name.removesuffix("weight"))
     return len(task.tensor.shape) == 2 and not any(

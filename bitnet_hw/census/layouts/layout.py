@@ -96,12 +96,17 @@ class Found(NamedTuple):
 Layout = Callable[[Task], Found | None]
 
 
+def is_one_float(tensor: Tensor) -> bool:
+    """Return whether a tensor is one floating-point number, as the scale of a whole matrix is."""
+    return tensor.format in ("f32", "f16", "bf16") and prod(tensor.shape) == 1
+
+
 def scale_tensor(task: Task) -> Tensor | None:
     """Return the tensor that holds the scale of a safetensors weight, or None if there is none."""
     return task.tensors.get(f"{task.tensor.name}_scale")
 
 
-def scale_beside(task: Task) -> Scale | None:
+def separate_scale(task: Task) -> Scale | None:
     """Return the scale in a separate tensor, or None unless that is one floating-point number.
 
     Raises
@@ -109,7 +114,7 @@ def scale_beside(task: Task) -> Scale | None:
     InputError
         If it is not finite.
     """
-    beside = scale_tensor(task)
-    if beside is None or {"f32": 4, "f16": 2, "bf16": 2}.get(beside.format) != beside.bytes:
+    tensor = scale_tensor(task)
+    if tensor is None or not is_one_float(tensor):
         return None
-    return one_scale(task.source, beside.name, beside.offset, beside.format)
+    return one_scale(task.source, tensor.name, tensor.offset, tensor.format)
