@@ -34,7 +34,7 @@ def test_a_size_without_a_unit_is_answered_with_two(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "GB", "-1GB", "0", "0GB", "nan", "inf GB", "80 gigs", "1e30B", "1_000GB", "1..2GB"]
 )
-def test_what_is_no_size(text: str) -> None:
+def test_texts_that_are_not_sizes(text: str) -> None:
     with pytest.raises(InputError, match="write a positive size such as 80GB or 16GiB"):
         parse_size(text)
 
