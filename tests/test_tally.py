@@ -1,4 +1,4 @@
-"""The tally: sums, comparison, and display."""
+"""The tally: sums, comparison and display."""
 
 from __future__ import annotations
 

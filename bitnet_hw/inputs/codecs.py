@@ -1,4 +1,4 @@
-"""Codecs: forms in which a weight matrix is stored."""
+"""Codecs: encodings of a stored weight matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Granularity(Enum):
 
 
 class Codec(NamedTuple):
-    """A form in which a weight matrix is stored.
+    """An encoding of a stored weight matrix.
 
     Attributes
     ----------
@@ -36,8 +36,6 @@ class Codec(NamedTuple):
         Bits of a scale, together with its zero point if there is one.
     group : int
         Weights per group, if one scale covers a group.
-    description : str
-        One line of description.
     """
 
     name: str
@@ -46,7 +44,6 @@ class Codec(NamedTuple):
     granularity: Granularity = Granularity.NONE
     scale_bits: int = 0
     group: int = 0
-    description: str = ""
 
     def matrix_bytes(self, inputs: int, outputs: int) -> float:
         """Return the bytes of a stored (outputs, inputs) matrix, scales included.
@@ -81,32 +78,31 @@ _TENSOR = Granularity.TENSOR
 CODECS = {
     codec.name: codec
     for codec in (
-        Codec("fp32", (Kind.FLOAT,), 32, description="IEEE 754 single precision"),
-        Codec("fp16", (Kind.FLOAT,), 16, description="IEEE 754 half precision"),
-        Codec("bf16", (Kind.FLOAT,), 16, description="bfloat16"),
-        Codec("int8", (Kind.INTEGER,), 8, Granularity.CHANNEL, 16,
-              description="8-bit integers, one FP16 scale per output channel"),
-        Codec("int4-g128", (Kind.INTEGER,), 4, Granularity.GROUP, 20, 128,
-              description="4-bit integers, an FP16 scale and a 4-bit zero point per group of 128"),
-        Codec("2bit", (Kind.TERNARY, Kind.BINARY), 2, _TENSOR, 16,
-              description="2 bits per weight, one FP16 scale per matrix"),
-        Codec("base3", (Kind.TERNARY,), 1.6, _TENSOR, 16,
-              description="five trits in a byte, one FP16 scale per matrix"),
-        Codec("entropy", (Kind.TERNARY,), log2(3), _TENSOR, 16,
-              description="log2(3) = 1.585 bits per weight: the limit for equally likely trits"),
-        Codec("1bit", (Kind.BINARY,), 1, _TENSOR, 16,
-              description="1 bit per weight, one FP16 scale per matrix"),
+        Codec("fp32", (Kind.FLOAT,), 32),
+        Codec("fp16", (Kind.FLOAT,), 16),
+        Codec("bf16", (Kind.FLOAT,), 16),
+        # One FP16 scale per output channel.
+        Codec("int8", (Kind.INTEGER,), 8, Granularity.CHANNEL, 16),
+        # An FP16 scale and a 4-bit zero point per group of 128.
+        Codec("int4-g128", (Kind.INTEGER,), 4, Granularity.GROUP, 20, 128),
+        # All others: one FP16 scale per matrix.
+        Codec("2bit", (Kind.TERNARY, Kind.BINARY), 2, _TENSOR, 16),
+        # Five trits per byte.
+        Codec("base3", (Kind.TERNARY,), 1.6, _TENSOR, 16),
+        # The limit for equally likely trits.
+        Codec("entropy", (Kind.TERNARY,), log2(3), _TENSOR, 16),
+        Codec("1bit", (Kind.BINARY,), 1, _TENSOR, 16),
     )
-}  # fmt: skip
+}
 
 
 def find_codec(name: str) -> Codec:
-    """Return the codec of a name.
+    """Return the codec with a given name.
 
     Raises
     ------
     InputError
-        If there is no such codec, with the nearest known name.
+        If there is no such codec; the message suggests the nearest name.
 
     Examples
     --------

@@ -18,7 +18,7 @@ _SHARED = ("library_sha256", "period_ps", "lanes", "stimuli", "wire_ff_per_fanou
 _BF16_FORMULA = (
     "the FP16 element in its place, an upper bound: a BF16 significand has 8 bits, not 11"
 )
-_INT4_FORMULA = "the FP16 element: the weight is turned into FP16 first, which is priced apart"
+_INT4_FORMULA = "the FP16 element: the weight is turned into FP16 first, which is priced separately"
 
 
 def build_table(
