@@ -39,7 +39,11 @@ class Fp16Spec(PESpec):
     multiplies: ClassVar[bool] = True
 
     accumulate: str = field(
-        default="fp32", metadata={"help": "Format of products and sums: fp32 or fp16."}
+        default="fp32",
+        metadata={
+            "help": "Format of products and sums: fp32 or fp16.",
+            "choices": tuple(_ACCUMULATORS),
+        },
     )
 
     def __post_init__(self) -> None:

@@ -44,8 +44,8 @@ EnumT = TypeVar("EnumT", bound=Enum)
 class PESpec(ABC):
     """Parameters of a processing element, its software reference and its hardware.
 
-    The command line makes an option of every parameter and takes its help text from the field's
-    metadata.
+    Every parameter becomes an option of the command line. The metadata of its field holds the
+    ``help`` text, and ``choices`` where the parameter has few values that are worth comparing.
 
     Attributes
     ----------
