@@ -15,7 +15,7 @@ from .signature import COUNTER_BITS
 
 
 class Reset(Enum):
-    """Kinds of reset of the control registers."""
+    """Kinds of reset for the control registers."""
 
     #: Synchronous, active high; port ``rst``.
     SYNC = "sync"
@@ -29,7 +29,7 @@ class Reset(Enum):
 
 
 class PlainPorts(Elaboratable):
-    """The top level of simulation and export.
+    """The top-level module of simulation and export.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..gates.library import Library
 from ..gates.power import Power
-from ..gates.synthesis import tool_version as yosys_version
+from ..yosys import tool_version as yosys_version
 from .harness import Part
 from .settings import Settings
 from .variant import Variant

@@ -139,7 +139,7 @@ def test_the_second_synthesis_comes_from_the_cache(
     def refuse(*_: Any) -> str:
         raise AssertionError("synthesised again")
 
-    monkeypatch.setattr(synthesis, "run_yosys", refuse)
+    monkeypatch.setattr(synthesis, "run_full", refuse)
     assert measured().as_dict() == first.as_dict()
 
 
