@@ -28,7 +28,6 @@ from bitnet_hw.rtl.synth import synthesise
 from bitnet_hw.rtl.testbench import export_testbench
 from bitnet_hw.rtl.verilog import export_verilog
 
-
 TINY = Path(__file__).parent.parent / "data" / "tiny.lib"
 
 
