@@ -1,9 +1,9 @@
-"""Energy and area of the ternary element over lanes, accumulator width, zeros and zero gating.
+"""Energy and area of the ternary element by lanes, accumulator width, zeros and zero gating.
 
 Writes one CSV file and one figure per sweep, measured on a Liberty library with the default
-settings of ``bitnet-hw measure``. Each sweep runs at one clock period.
+settings of ``bitnet-hw measure``. All points of a comparison run at one clock period.
 
-Exit codes are those of ``bitnet-hw``: 4 if an output word is wrong, 2 for a library that cannot be
+Exit codes are those of ``bitnet-hw``: 4 if an output word is wrong, 2 if the library cannot be
 used, 3 if Yosys is missing.
 """
 
@@ -36,7 +36,10 @@ Point = tuple[str, float, Measurement]
 
 
 class Sweep(NamedTuple):
-    """One figure: title, label of the x axis, and its points as (series, x, measurement)."""
+    """One figure: name, title, label of the x axis, and a function that measures its points.
+
+    A point is (series, x, measurement).
+    """
 
     name: str
     title: str
@@ -81,7 +84,7 @@ SWEEPS = (
 
 
 def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> None:
-    """Draw energy over area."""
+    """Draw two plots, energy above area."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     energy, area = figure.subplots(2, 1, sharex=True)
     for series in dict.fromkeys(name for name, _, _ in points):
@@ -110,9 +113,25 @@ def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> Non
 
 
 @click.command(help=__doc__)
-@click.option("--liberty", type=click.Path(path_type=Path), required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("reproduced-energy"))
-@click.option("--only", type=click.Choice([sweep.name for sweep in SWEEPS]))
+@click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Liberty file, .lib or .lib.gz.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("reproduced-energy"),
+    show_default=True,
+    help="Folder for the files.",
+)
+@click.option(
+    "--only",
+    type=click.Choice([sweep.name for sweep in SWEEPS]),
+    help="Sweep to run. Default: all of them.",
+)
 def main(liberty: Path, output: Path, only: str | None) -> None:
     """Run the sweeps."""
     library = read_library(liberty)
