@@ -200,8 +200,8 @@ def command(
         from ..measurement.energy_table import build_table, to_yaml
 
         name = table_path.name.removesuffix(table_path.suffix)
-        rows = [each.as_dict() for each in found[0]]
-        table = build_table(name, node, base, rows, measured_on=today)
+        records = [each.as_dict() for each in found[0]]
+        table = build_table(name, node, base, records, measured_on=today)
         with whole_file(table_path, force=force) as temporary:
             temporary.write_text(to_yaml(table), encoding="utf-8")
             read_table(temporary)  # a table that does not load is not written
