@@ -66,7 +66,7 @@ class PlainPorts(Elaboratable):
         self.in_last = Signal()
         self.out_valid = Signal()
         self.out_ready = Signal()
-        self.out_sum = Signal(spec.sum_shape.width)  # a bit pattern, whatever the format
+        self.out_sum = Signal(spec.sum_shape.width)  # a bit pattern in any format
         self.out_error = Signal()
         self.clear = Signal()
         self.tally_slots = Signal(COUNTER_BITS)

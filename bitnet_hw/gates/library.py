@@ -44,7 +44,7 @@ class Library:
     temperature: float
     context: LibraryContext
     groups: dict[str, Group]
-    _read: dict[str, Cell] = field(default_factory=dict, repr=False)
+    _read: dict[str, Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def dont_use(self) -> list[str]:
