@@ -1,7 +1,7 @@
 """Energy and area of the ternary element by lanes, accumulator width, zeros and zero gating.
 
 Writes one CSV file and one figure per sweep, measured on a Liberty library with the default
-settings of ``bitnet-hw measure``. Each sweep runs at one clock period.
+settings of ``bitnet-hw measure``. All points of a comparison run at one clock period.
 
 Exit codes: 0, success; 2, bad input, such as a library that cannot be used; 3, Yosys is not
 installed; 4, an output word is wrong.

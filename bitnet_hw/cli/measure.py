@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,26 +13,27 @@ import click
 
 from ..errors import InputError
 from ..files.writing import refuse_existing, whole_file
+from ..measurement import DEFAULT_ELEMENTS, DEFAULT_LANES
 from ..prices.loading import load_table, read_table
 from ..units import percent, times
+from .elements import BOTH, ComparisonCommand
 from .options import output_form, output_options, split_names
 from .output import numbers, print_csv, print_json, print_table, print_text
 from .progress import stages
 
 if TYPE_CHECKING:
     from ..measurement.record import Measurement
-    from ..measurement.settings import Settings
     from ..measurement.variant import Variant
+    from ..rtl.pe import PESpec
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.option(
-    "--pe",
-    default="ternary,binary,int8,fp16",
-    help="Processing elements, separated by commas: ternary, binary, int8, int4, fp16. Default: "
-    "ternary,binary,int8,fp16.",
+@click.command(
+    cls=ComparisonCommand,
+    elements=DEFAULT_ELEMENTS,
+    lanes=DEFAULT_LANES,
+    without=("counters",),  # the measured circuit leaves the ports of the counters open
 )
 @click.option(
     "--liberty",
@@ -40,45 +44,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Liberty file, .lib or .lib.gz. Repeat the option for further libraries.",
 )
 @click.option(
-    "--lanes", type=int, default=8, help="Number of products formed per cycle. Default: 8."
-)
-@click.option(
-    "--pipeline",
-    type=int,
-    default=1,
-    help="Levels of the adder tree between registers; 0 for no registers in the tree. Default: 1.",
-)
-@click.option(
-    "--k-max",
-    type=int,
-    default=4096,
-    help="Length of the longest row, which determines the width of integer accumulators. Default: "
-    "4096.",
-)
-@click.option(
-    "--act-bits", type=int, help="Width of integer activations. Default: 8, or 4 for int4."
-)
-@click.option(
-    "--acc-bits",
-    type=int,
-    help="Width of integer accumulators. Default: the smallest that cannot overflow.",
-)
-@click.option(
-    "--accumulate",
-    type=click.Choice(["fp16", "fp32", "both"]),
-    default="both",
-    help="Accumulator format of the fp16 element. Default: both.",
-)
-@click.option(
     "--booth",
-    type=click.Choice(["no", "yes", "both"]),
-    default="both",
-    help="Whether integer multipliers use Booth recoding. Default: both.",
-)
-@click.option(
-    "--zero-gating",
-    is_flag=True,
-    help="Hold the operands of a lane while its weight is zero. Default: no gating.",
+    type=click.Choice(["no", "yes", BOTH]),
+    default=BOTH,
+    show_default=True,
+    help="Whether integer multipliers use Booth recoding.",
 )
 @click.option(
     "--activations",
@@ -89,25 +59,31 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--recorded",
     type=_FILE,
-    help="File of activations, .npy, to use instead of random ones. Default: random activations.",
+    help="File of recorded activations, .npy or .npz. Default: random activations.",
 )
 @click.option(
     "--zeros",
     type=float,
     default=round(1 / 3, 4),
-    help="Fraction of the ternary weights that are zero; 0 to 0.66 in practice. Default: 0.3333.",
+    show_default=True,
+    help="Share of zeros among ternary weights, at least 0 and below 1.",
 )
 @click.option(
     "--hold",
     "held",
     type=int,
     default=1,
-    help="Number of cycles, one per token, for which a weight is held. Default: 1.",
+    show_default=True,
+    help="Number of cycles, one per token, for which a weight is held.",
 )
 @click.option("--rows", type=int, default=16, help="Number of dot products per seed. Default: 16.")
 @click.option("--steps", type=int, default=8, help="Number of cycles per dot product. Default: 8.")
 @click.option(
-    "--seeds", type=int, default=3, help="Number of runs, each with new operands. Default: 3."
+    "--seeds",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of runs, each with its own operands.",
 )
 @click.option(
     "--period",
@@ -140,15 +116,19 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--default-power",
     type=click.Choice(["remaining", "added"]),
     default="remaining",
-    help="Meaning of a power group without a condition: it applies to the states that the other "
-    "groups leave (remaining), or is added in every state, as in OpenSTA (added). Default: "
-    "remaining.",
+    show_default=True,
+    help="Meaning of power groups without a condition: the states that the other groups do not "
+    "cover, or an addition in every state, as in OpenSTA.",
 )
 @click.option(
     "--zero-delay", is_flag=True, help="Simulate without delays, and therefore without glitches."
 )
 @click.option(
-    "--jobs", type=int, default=2, help="Number of simulations run in parallel. Default: 2."
+    "--jobs",
+    type=int,
+    default=2,
+    show_default=True,
+    help="Number of simulations that run at the same time.",
 )
 @click.option(
     "--table",
@@ -171,10 +151,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--force", is_flag=True, help="Replace the energy table if the file exists.")
 @output_options
 def command(
-    pe: str, liberties: tuple[Path, ...], lanes: int, pipeline: int, k_max: int,
-    act_bits: int | None, acc_bits: int | None, accumulate: str, booth: str, zero_gating: bool,
-    zero_delay: bool, table_path: Path | None, node: float | None, base: str, force: bool,
-    as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  the arguments of `_settings`
+    pe: str, liberties: tuple[Path, ...], booth: str, activations: str, recorded: Path | None,
+    zeros: float, held: int, rows: int, steps: int, seeds: int, period: float | None,
+    input_transition: float, wire_load: float, clock_tree: float, default_power: str,
+    zero_delay: bool, jobs: int, table_path: Path | None, node: float | None, base: str,
+    force: bool, as_json: bool, as_csv: bool, **parameters: object,
 ) -> None:  # fmt: skip
     """Measure energy and area per operation of processing elements on standard cells.
 
@@ -186,6 +167,8 @@ def command(
     """
     from ..gates.library import read_library
     from ..measurement.measure import measure
+    from ..measurement.operands import Operands
+    from ..measurement.settings import Settings
 
     form = output_form(as_json, as_csv)
     if table_path is not None:
@@ -193,11 +176,17 @@ def command(
             raise InputError("--table needs --node NM and exactly one --liberty")
         refuse_existing(table_path, force=force)
         load_table(base)
-    variants = _variants(
-        pe, accumulate, booth, lanes=lanes, pipeline=pipeline, k_max=k_max, act_bits=act_bits,
-        acc_bits=acc_bits, zero_gating=zero_gating or None,
+    variants = _variants(pe, booth, parameters)
+    operands = Operands(
+        activations="uniform" if activations == "uniform" else "gaussian",
+        recorded=recorded, zeros=zeros, held=held, rows=rows, steps=steps,
     )  # fmt: skip
-    settings = _settings(timed=False if zero_delay else None, **given)
+    settings = Settings(
+        operands=operands, seeds=seeds, period_ps=period, input_transition_ps=input_transition,
+        wire_load_ff=wire_load, clock_tree=clock_tree,
+        default_groups="added" if default_power == "added" else "remaining",
+        timed=False if zero_delay else None, jobs=jobs,
+    )  # fmt: skip
     libraries = [read_library(path) for path in liberties]
     today = date.today()
     with stages("measuring") as say:
@@ -206,8 +195,8 @@ def command(
         from ..measurement.energy_table import build_table, to_yaml
 
         name = table_path.name.removesuffix(table_path.suffix)
-        rows = [each.as_dict() for each in found[0]]
-        table = build_table(name, node, base, rows, measured_on=today)
+        records = [each.as_dict() for each in found[0]]
+        table = build_table(name, node, base, records, measured_on=today)
         with whole_file(table_path, force=force) as temporary:
             temporary.write_text(to_yaml(table), encoding="utf-8")
             read_table(temporary)  # a table that does not load is not written
@@ -220,48 +209,35 @@ def command(
             _print(group)
 
 
-def _variants(pe: str, accumulate: str, booth: str, **parameters: int | None) -> list[Variant]:
+def _variants(pe: str, booth: str, parameters: Mapping[str, object]) -> list[Variant]:
     from ..measurement.variant import Variant
-    from ..rtl.family import make_spec
-    from ..rtl.multiply import MultiplySpec
 
-    found = []
-    for name in split_names("processing element", pe):
-        own = dict(parameters)
-        if name == "binary":  # no weight is zero, so there is nothing to gate
-            own.pop("zero_gating")
-        if name == "fp16":
-            own.pop("acc_bits")
-            own.pop("act_bits")
-            formats = ["fp16", "fp32"] if accumulate == "both" else [accumulate]
-            found += [Variant(make_spec(name, accumulate=fmt, **own)) for fmt in formats]
-            continue
-        spec = make_spec(name, **own)
-        recodings = {"no": [False], "yes": [True], "both": [False, True]}[booth]
-        if not isinstance(spec, MultiplySpec):
-            recodings = [False]
-        found += [Variant(spec, recoded) for recoded in recodings]
-    return found
+    recodings = {"no": [False], "yes": [True], BOTH: [False, True]}[booth]
+    return [
+        Variant(spec, recoded)
+        for name in split_names("processing element", pe)
+        for spec in _specs(name, parameters)
+        for recoded in (recodings if spec.integer_multipliers else [False])
+    ]
 
 
-def _settings(
-    *, timed: bool | None, activations: str, recorded: Path | None, zeros: float, held: int,
-    rows: int, steps: int, seeds: int, period: float | None, input_transition: float,
-    wire_load: float, clock_tree: float, default_power: str, jobs: int,
-) -> Settings:  # fmt: skip
-    from ..measurement.operands import Operands
-    from ..measurement.settings import Settings
+def _specs(name: str, parameters: Mapping[str, object]) -> list[PESpec]:
+    """Return the specifications of one element, with those of the parameters that it has.
 
-    operands = Operands(
-        activations="uniform" if activations == "uniform" else "gaussian",
-        recorded=recorded, zeros=zeros, held=held, rows=rows, steps=steps,
-    )  # fmt: skip
-    return Settings(
-        operands=operands, seeds=seeds, period_ps=period, input_transition_ps=input_transition,
-        wire_load_ff=wire_load, clock_tree=clock_tree,
-        default_groups="added" if default_power == "added" else "remaining",
-        timed=timed, jobs=jobs,
-    )  # fmt: skip
+    A parameter given as `BOTH` takes each of its choices in turn.
+    """
+    from ..rtl.family import FAMILY, make_spec
+
+    values: dict[str, Sequence[object]] = {}
+    for entry in fields(FAMILY[name]) if name in FAMILY else ():
+        if entry.name == "zero_gating" and not FAMILY[name].zero_weights:
+            continue  # there is nothing to gate
+        given = parameters.get(entry.name)
+        values[entry.name] = entry.metadata["choices"] if given == BOTH else [given]
+    return [
+        make_spec(name, **dict(zip(values, chosen, strict=True)))
+        for chosen in product(*values.values())
+    ]
 
 
 def _flat(of: Measurement) -> dict[str, Any]:
