@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, NoReturn, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,27 @@ from .document import Document
 from .messages import explain
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class FrozenDict(dict[Any, Any]):
+    """A dictionary that cannot be changed, in the fields of records."""
+
+    def _refuse(self, *_values: object, **_named: object) -> NoReturn:
+        raise TypeError("a record cannot be changed; its replace() returns a changed copy")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[Any, Any]]]:
+        """Copy and pickle the dictionary as a whole, without setting its items."""
+        return FrozenDict, (dict(self),)
+
+
+def _frozen(value: object) -> object:
+    """Return a value with its dictionaries frozen at every depth."""
+    if isinstance(value, dict):
+        return FrozenDict((key, _frozen(item)) for key, item in value.items())
+    return value
 
 
 class Record(BaseModel):
@@ -90,6 +111,14 @@ class Record(BaseModel):
         """Return the copy that `replace` makes: pydantic's own method would not validate it."""
         del deep  # every copy is built from scratch
         return self.replace(**(update or {}))
+
+    @model_validator(mode="after")
+    def _freeze(self) -> Self:
+        for name in type(self).model_fields:
+            value = self.__dict__[name]
+            if isinstance(value, dict):
+                self.__dict__[name] = _frozen(value)
+        return self
 
     @model_validator(mode="before")
     @classmethod

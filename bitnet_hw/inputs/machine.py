@@ -15,8 +15,6 @@ Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
 Positive = Annotated[float, Field(gt=0)]
 Watts = Annotated[float, Field(ge=0)]
 
-DramKind = Literal["DDR3/4", "LPDDR4", "GDDR5", "GDDR6", "HBM2"]
-
 
 class Machine(Record):
     """A PE array with its memories and static power.
@@ -36,7 +34,8 @@ class Machine(Record):
     activation_buffer_bytes, weight_buffer_bytes : int
         Size of each on-chip buffer, bytes.
     dram : str
-        Kind of DRAM, priced by the DRAM price list.
+        Kind of DRAM, by its name in the DRAM price list, which also says which kinds there are:
+        an estimate with another one is refused when it is priced.
     bandwidth_bytes_per_s : float
         Peak DRAM bandwidth, bytes per second.
     efficiency : float
@@ -61,7 +60,7 @@ class Machine(Record):
     clock_hz: Positive
     activation_buffer_bytes: Bytes
     weight_buffer_bytes: Bytes
-    dram: DramKind
+    dram: Annotated[str, Field(min_length=1, max_length=40)]
     bandwidth_bytes_per_s: Positive
     efficiency: Annotated[float, Field(gt=0, le=1)] = 0.7
     capacity_bytes: Bytes | None = None

@@ -12,6 +12,7 @@ from ..files.records import wrong_value
 from .editions import load
 from .entries import (
     ACCESS_BITS,
+    DramBoundary,
     ListedPrice,
     Picojoules,
     Price,
@@ -24,11 +25,23 @@ from .entries import (
 
 
 class DramEntry(Sourced):
-    """One row of the DRAM price list: a range in pJ per 64 bits."""
+    """One row of the DRAM price list: a range in pJ per 64 bits.
+
+    Attributes
+    ----------
+    dram : str
+        Kind of DRAM.
+    low_pj_per_64b, high_pj_per_64b : float
+        Ends of the range, pJ per 64 bits; equal where the source gives one figure.
+    boundary : str
+        ``device``: the DRAM with its side of the interface. ``system``: with the PHY and the
+        controller of the chip that reads it.
+    """
 
     dram: Text
     low_pj_per_64b: Picojoules
     high_pj_per_64b: Picojoules
+    boundary: DramBoundary = "device"
 
 
 class DramPrices(PriceFile):
@@ -91,8 +104,16 @@ class DramPrices(PriceFile):
 
     def _per_bit(self, entry: DramEntry) -> Price:
         low, high = (x / ACCESS_BITS for x in (entry.low_pj_per_64b, entry.high_pj_per_64b))
-        source, middle = self.sources[entry.source], (low + high) / 2
-        return Price(middle, low, high, entry.kind, "op", source, entry.locator, entry.formula)
+        return Price(
+            pj=(low + high) / 2,
+            low=low,
+            high=high,
+            kind=entry.kind,
+            boundary=entry.boundary,
+            source=self.sources[entry.source],
+            locator=entry.locator,
+            formula=entry.formula,
+        )
 
 
 def load_dram_prices(name: str = "") -> DramPrices:

@@ -14,6 +14,7 @@ from ..files.records import Record, wrong_value
 FileKind = Literal["operations", "macs", "dram", "expansions", "scaling"]
 PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
+DramBoundary = Literal["device", "system"]
 #: Nothing is free: a price of zero would hide an omission.
 Picojoules = Annotated[float, Field(gt=0, le=1e9)]
 Text = Annotated[str, Field(min_length=1)]
@@ -54,7 +55,9 @@ class Price(NamedTuple):
     kind : str
         ``published``, ``derived`` or ``simulated``.
     boundary : str
-        ``op``: the bare operation. ``pe``: a whole processing element around it.
+        ``op``: the bare operation. ``pe``: a whole processing element around it. Of DRAM,
+        ``device``: the DRAM with its side of the interface. ``system``: with the PHY and the
+        controller of the chip that reads it.
     source : Source
         The work that prints the number, or the number that it is derived from.
     locator : str
@@ -69,7 +72,7 @@ class Price(NamedTuple):
     low: float
     high: float
     kind: PriceKind
-    boundary: Boundary
+    boundary: Boundary | DramBoundary
     source: Source
     locator: str
     formula: str = ""

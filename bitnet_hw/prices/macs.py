@@ -137,7 +137,7 @@ class Provenance(Record):
     voltage_v: float
     temperature_c: float
     period_ps: Annotated[float, Field(gt=0)]
-    tools: Annotated[list[str], Field(min_length=1)]
+    tools: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     stimuli: dict[str, Any]
     conditions: dict[str, Any]
     commit: Text

@@ -33,7 +33,7 @@ class NodeScaling(PriceFile):
     kind: Literal["scaling"]
     source: Source
     formula: str
-    energy_coefficients: dict[str, Annotated[list[float], Field(min_length=3, max_length=3)]]
+    energy_coefficients: dict[str, Annotated[tuple[float, float, float], Field(strict=False)]]
 
     def energy(self, node: str, volts: float) -> float:
         """Return E(V) = a V^2 + b V + c of a node, in the unit of the paper's coefficients."""
@@ -54,7 +54,7 @@ def load_scaling(name: str = "") -> NodeScaling:
     Examples
     --------
     >>> load_scaling().energy_coefficients["HP7"]
-    [0.1776, -0.09097, 0.02447]
+    (0.1776, -0.09097, 0.02447)
     """
     return load(NodeScaling, name)
 

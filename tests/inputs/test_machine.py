@@ -53,7 +53,8 @@ def test_a_users_own_machine(tmp_path: Path) -> None:
         ("rows: many", 2, "rows: must be an integer, found 'many'"),
         ("clock_hz: .nan", 5, "clock_hz: must be a finite number"),
         ("clock_hz: .inf", 5, "clock_hz: must be a finite number"),
-        ("dram: DDR9", 8, "dram: must be one of 'DDR3/4', 'LPDDR4', "),
+        ("dram: ''", 8, "dram: must not be empty"),
+        ("dram: 5", 8, "dram: must be text, found 5"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(

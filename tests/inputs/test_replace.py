@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -156,3 +157,16 @@ def test_nothing_is_changed_in_place() -> None:
     with pytest.raises(AttributeError, match="Machine cannot be changed"):
         machine.rows = 3  # type: ignore[misc]  # what is asserted
     assert machine.rows == 32
+
+
+def test_the_containers_of_a_record_cannot_be_changed() -> None:
+    """A change in place would reach the catalogue, and so the rest of the process."""
+    scheme, table = load_scheme("bitnet-a4.8"), load_table("7nm")
+    for container in (scheme.overrides, table.sources):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            container.clear()
+        with pytest.raises(TypeError, match="cannot be changed"):
+            container["x"] = None  # type: ignore[index]  # as a user might
+    assert load_scheme("bitnet-a4.8").overrides
+    assert copy.deepcopy(scheme) == scheme
+    assert pickle.loads(pickle.dumps(scheme)) == scheme  # noqa: S301  our own bytes

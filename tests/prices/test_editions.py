@@ -40,12 +40,12 @@ def _edit(folder: Path, old: str, new: str, /, **changes: Any) -> None:
 
 
 def _dearer_dram(folder: Path, **changes: Any) -> None:
-    data = yaml.safe_load((folder / "dram-1.yaml").read_text("utf-8"))
+    data = yaml.safe_load((folder / "dram-2.yaml").read_text("utf-8"))
     kinds = [
         entry | {"low_pj_per_64b": 6400, "high_pj_per_64b": 6400}
         for entry in data["kinds"]
     ]  # fmt: skip
-    _edit(folder, "dram-1", "any-name", name="dram-2", edition=2, kinds=kinds, **changes)
+    _edit(folder, "dram-2", "any-name", name="dram-3", edition=3, kinds=kinds, **changes)
 
 
 def test_a_corrected_dram_edition_is_used_without_code(
@@ -55,7 +55,7 @@ def test_a_corrected_dram_edition_is_used_without_code(
     before = _edge_memory_energy(run)
     editions._scan.cache_clear()
     _dearer_dram(folder)
-    assert load_dram_prices().name == "dram-2"
+    assert load_dram_prices().name == "dram-3"
     assert load_dram_prices().price("LPDDR4").pj == 100
     assert load_dram_prices("dram-1").price("LPDDR4").pj == 11
     assert "100" in run("tables", "show", "dram").out
@@ -73,12 +73,12 @@ def test_a_superseded_file_loads_and_says_so_and_is_not_the_default(
     folder: Path, run: Callable[..., Any]
 ) -> None:
     _dearer_dram(folder)
-    _edit(folder, "any-name", "any-name", superseded_by="dram-1")
-    assert load_dram_prices().name == "dram-1"
-    old = load_dram_prices("dram-2")
-    assert old.superseded_by == "dram-1"
-    assert "superseded by dram-1" in run("tables", "show", "dram-2").out
-    assert "superseded by dram-1" in run("tables").out
+    _edit(folder, "any-name", "any-name", superseded_by="dram-2")
+    assert load_dram_prices().name == "dram-2"
+    old = load_dram_prices("dram-3")
+    assert old.superseded_by == "dram-2"
+    assert "superseded by dram-2" in run("tables", "show", "dram-3").out
+    assert run("tables").out.count("superseded by dram-2") == 2  # and the shipped dram-1
 
 
 def test_the_successor_of_a_table_takes_over_its_alias(folder: Path) -> None:
@@ -121,24 +121,24 @@ def test_other_kinds_are_found_in_the_same_way(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [({}, "dram-1"), ({"name": "dram-x", "aliases": ["7nm"], "edition": 2}, "7nm")],
+    [({}, "dram-2"), ({"name": "dram-x", "aliases": ["7nm"], "edition": 3}, "7nm")],
 )
 def test_two_files_of_one_name_or_alias_are_both_named(
     folder: Path, changes: dict[str, Any], name: str
 ) -> None:
-    _edit(folder, "dram-1", "second", **changes)
+    _edit(folder, "dram-2", "second", **changes)
     with pytest.raises(InputError, match=f"both called '{name}'") as error:
         load_dram_prices()
     assert "second.yaml" in str(error.value)
-    assert ("dram-1.yaml" if name == "dram-1" else "jouppi-2021-7nm.yaml") in str(error.value)
+    assert ("dram-2.yaml" if name == "dram-2" else "jouppi-2021-7nm.yaml") in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "dram-x"}, "dram-1.yaml and .*second.yaml are both edition 1 of dram"),
+        ({"name": "dram-x"}, "dram-2.yaml and .*second.yaml are both edition 2 of dram"),
         ({"name": "dram"}, "second.yaml: name or alias 'dram' is the name of a kind"),
-        ({"name": "x", "superseded_by": "dram-3"}, "second.yaml: superseded_by: unknown file"),
+        ({"name": "x", "superseded_by": "dram-9"}, "second.yaml: superseded_by: unknown file"),
         ({"name": "x", "superseded_by": "x"}, "second.yaml: superseded_by: unknown file"),
         ({"name": "x", "edition": 0}, "second.yaml:.*edition"),
         ({"name": "x", "kind": "ram"}, "second.yaml:.*kind: unknown kind 'ram'; known: operations"),
@@ -147,13 +147,14 @@ def test_two_files_of_one_name_or_alias_are_both_named(
 def test_a_folder_that_is_not_sound_is_refused(
     folder: Path, changes: dict[str, Any], message: str
 ) -> None:
-    _edit(folder, "dram-1", "second", **changes)
+    _edit(folder, "dram-2", "second", **changes)
     with pytest.raises(InputError, match=message):
         load_dram_prices()
 
 
 def test_a_kind_without_a_file_is_an_error(folder: Path) -> None:
-    (folder / "dram-1.yaml").unlink()
+    for path in folder.glob("dram-*.yaml"):
+        path.unlink()
     with pytest.raises(InputError, match="no file of kind 'dram'"):
         load_dram_prices()
 

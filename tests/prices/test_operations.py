@@ -125,8 +125,8 @@ def test_dram_prices_are_the_published_ones() -> None:
 
 
 def test_an_unknown_dram_is_an_error() -> None:
-    with pytest.raises(MissingPriceError, match="no price for DRAM 'HBM3'"):
-        load_dram_prices().price("HBM3")
+    with pytest.raises(MissingPriceError, match="no price for DRAM 'HBM4'"):
+        load_dram_prices().price("HBM4")
 
 
 # Derived prices.
