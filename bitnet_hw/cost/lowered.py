@@ -65,6 +65,9 @@ class LoweredProduct:
         Whether the sum is multiplied by scales, and whether weights become floats first.
     hadamard_adds : int
         Additions of the Hadamard transform of its input; 0 where there is none.
+    lane_groups : int
+        Groups of up to L terms that the dot products make; terms under different scales are in
+        different groups.
     """
 
     shape: Product
@@ -86,6 +89,7 @@ class LoweredProduct:
     rescales: bool = False
     dequantizes: bool = False
     hadamard_adds: int = 0
+    lane_groups: int = 0
 
     @property
     def scope(self) -> str:

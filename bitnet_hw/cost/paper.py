@@ -57,12 +57,12 @@ class PaperConvention(Convention):
 
 
 def adder(form: Format | str) -> str:
-    """Return the adder that the papers price: FP16 for half floats, never narrower than INT8."""
+    """Return the adder that the papers price: FP16 for floats up to 16 bits, INT8 or wider."""
     if isinstance(form, str):
         # Of a product of unlike integers the wider operand counts.
         form = max((parse_format(name) for name in form.split("*")), key=lambda one: one.bits)
     if form.kind is Kind.FLOAT:
-        return "fp16" if form.bits == 16 else form.name
+        return "fp16" if form.bits <= 16 else form.name
     return "int8" if form.bits < 8 else form.name
 
 

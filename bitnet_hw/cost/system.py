@@ -50,7 +50,7 @@ class SystemConvention(Convention):
                 key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
                 tally.add(key, adder.number)
             if product.weight.add_only:
-                slots = shape.groups(lanes) * lanes * product.active
+                slots = product.lane_groups * lanes * product.active
                 tally.add_only = tally.add_only.plus(product.add_only_work(slots))
         for step in lowered.steps:
             for operation, number in step.counts.items():
