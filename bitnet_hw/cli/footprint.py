@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..cost.footprint import Footprint, footprint, kv_cache_bytes, largest_batch
-from ..inputs.codecs import CODECS, find_codec
+from ..inputs.codecs import CODECS
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, load_scheme
