@@ -201,7 +201,12 @@ def _show_expansions(expansions: Expansions) -> None:
     if expansions.floats:
         listed = [[name, one.like, one.significand, one.like_significand, one.why]
                   for name, one in expansions.floats.items()]  # fmt: skip
-        columns = ["float", "priced like", *numbers("significand", "of that"), Column("why")]
+        columns: list[str | Column] = [
+            "float",
+            "priced like",
+            *numbers("significand", "of that"),
+            Column("why"),
+        ]
         print_table(columns, listed)
     for what, rule in expansions.float_widths.items():
         click.echo(f"{what} of these floats: {rule}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,3 +96,21 @@ def test_every_codec_is_packed_here_or_is_plain() -> None:
     assert rest == {
         "fp32", "fp16", "bf16", "fp8", "int8", "int4-g128", "2bit", "base3", "entropy", "1bit",
     }  # fmt: skip
+
+
+def test_the_documentation_lists_every_codec_with_its_bits() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.partition("### Codecs")[2].partition("\n\nBits")[0].splitlines()
+        if line.startswith("| `")
+    ]
+    listed: dict[str, tuple[str, float]] = {}
+    for names, family, _, bits, _ in rows:
+        numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", bits)]
+        found = re.findall(r"`([^`]+)`", names)
+        listed |= {name: (family, n) for name, n in zip(found, numbers, strict=True)}
+    assert set(listed) == set(CODECS)
+    for name, (family, bits) in listed.items():
+        assert family == CODECS[name].family
+        assert CODECS[name].bits_with_scales == pytest.approx(bits, abs=5e-4)
