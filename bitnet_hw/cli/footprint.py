@@ -113,16 +113,16 @@ def _kv_row(model: ModelSpec, context: int) -> dict[str, Any]:
 
 
 def _in_every_codec(scheme: Scheme) -> list[Scheme]:
-    """Return an add-only scheme in each codec of its own codec's kin, and any other as it is."""
+    """Return an add-only scheme in each codec that resembles its own, and any other as it is."""
     if not scheme.add_only:
         return [scheme]
     own = scheme.linear.stored
-    kin = [
+    alike = [
         name
         for name, codec in CODECS.items()
         if (codec.family, codec.granularity) == (own.family, own.granularity)
     ]
-    return [scheme.with_codec(name) for name in kin if scheme.linear.stored_by(name)]
+    return [scheme.with_codec(name) for name in alike if scheme.linear.stored_by(name)]
 
 
 def _row(model: ModelSpec, scheme: Scheme, scenario: Scenario, size: int | None) -> dict[str, Any]:

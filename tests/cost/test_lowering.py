@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitnet_hw.cost.adders import adder_tree
 from bitnet_hw.cost.estimates import estimate
-from bitnet_hw.cost.lowering import adder_tree, lower, runs
+from bitnet_hw.cost.lowering import lower, runs
 from bitnet_hw.cost.traffic import traffic
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.formats import Kind, parse_format
