@@ -65,9 +65,8 @@ class LoweredProduct:
         Whether the sum is multiplied by scales, and whether weights become floats first.
     hadamard_adds : int
         Additions of the Hadamard transform of its input; 0 where there is none.
-    lane_groups : int
-        Groups of up to L terms that the dot products make; terms under different scales are in
-        different groups.
+    adder_slots : int
+        Slots of the adder trees that the terms of the dot products take, with padding.
     """
 
     shape: Product
@@ -89,7 +88,7 @@ class LoweredProduct:
     rescales: bool = False
     dequantizes: bool = False
     hadamard_adds: int = 0
-    lane_groups: int = 0
+    adder_slots: int = 0
 
     @property
     def scope(self) -> str:

@@ -194,7 +194,9 @@ class _Builder:
         act, weight = formats.activation_format, formats.multiplied
         terms = formats.terms_of_scale(op.n)
         accumulator = formats.accumulator_format(terms)
-        lane_groups = op.groups(self.machine.lanes, terms)
+        # A tree wider than the group of one scale works as several trees.
+        lanes = min(self.machine.lanes, terms) if terms < op.n else self.machine.lanes
+        passes = op.groups(lanes, terms)
         inactive = formats.inactive if self.machine.skips_inactive_weights else 0.0
         gate = op.p if op.role == "ffn-up" and self.model.gated else 0
         out = self._output_bits(op.role)
@@ -203,7 +205,7 @@ class _Builder:
         self.products.append(
             LoweredProduct(
                 op, act, weight, accumulator,
-                self._adders(op, act, weight, accumulator, lane_groups, 1 - inactive),
+                self._adders(op, act, weight, accumulator, passes, lanes, 1 - inactive),
                 active=1 - inactive,
                 weight_zeros=formats.weight_zeros,
                 inactive=inactive,
@@ -218,7 +220,7 @@ class _Builder:
                 rescales=formats.rescales,
                 dequantizes=formats.dequantizes,
                 hadamard_adds=hadamard,
-                lane_groups=lane_groups,
+                adder_slots=passes * lanes,
             )
         )  # fmt: skip
         if op.first_of_input and formats.quantizer != "none":
@@ -245,12 +247,13 @@ class _Builder:
         weight = act if formats.dequantizes or formats.narrows else stored
         accumulator = formats.accumulator_format(op.longest)
         after = self.scheme.formats("attention-out").activation_format.bits
-        lane_groups = op.groups(self.machine.lanes)
+        lanes = self.machine.lanes
+        passes = op.groups(lanes)
         scale = _KV_SCALE_BITS / op.head_dim if stored.kind is Kind.INTEGER else 0
         self.products.append(
             LoweredProduct(
                 op, act, weight, accumulator,
-                self._adders(op, act, weight, accumulator, lane_groups, 1.0),
+                self._adders(op, act, weight, accumulator, passes, lanes, 1.0),
                 active=1.0,
                 weight_zeros=0.0,
                 inactive=0.0,
@@ -261,7 +264,7 @@ class _Builder:
                 code_bits=stored.bits,
                 element_bits=stored.bits + scale,
                 token_bits=op.heads * op.head_dim * (act.bits + after),
-                lane_groups=lane_groups,
+                adder_slots=passes * lanes,
             )
         )  # fmt: skip
         if formats.narrows:
@@ -291,15 +294,16 @@ class _Builder:
         act: Format,
         weight: Format,
         accumulator: Format,
-        lane_groups: int,
+        passes: int,
+        lanes: int,
         active: float,
     ) -> tuple[Adder, ...]:
         if act.kind is Kind.FLOAT and not weight.add_only:
             return (Adder("add", accumulator, round((op.macs - op.outputs) * active)),)
-        groups = round(lane_groups * active)
+        executed = round(passes * active)
         term_bits = act.bits + (0 if weight.add_only else weight.bits)
         operation: Operation = "ternary-add" if weight.add_only else "add"
         return tuple(
-            Adder(operation, width, groups * number)
-            for width, number in adder_tree(term_bits, accumulator, self.machine.lanes)
+            Adder(operation, width, executed * number)
+            for width, number in adder_tree(term_bits, accumulator, lanes)
         )

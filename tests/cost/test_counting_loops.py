@@ -214,23 +214,24 @@ class Walk:
             for _ in runs:
                 for operation in ("round", "mul", "add"):
                     self._note("rescale", operation, "fp32", "")
+        # A unit that is wider than a group works as several units of the group's size.
+        lanes = min(self.machine.lanes, scaled) if len(runs) > 1 else self.machine.lanes
         for terms in runs:
-            self._run(role, terms, acc)
+            self._run(role, terms, acc, lanes)
 
-    def _run(self, role: str, terms: list[int], acc: int) -> None:
+    def _run(self, role: str, terms: list[int], acc: int, lanes: int) -> None:
         """Walk through terms of one scale, L at a time."""
-        assert self.machine is not None
         formats = self.scheme.formats(role)
         act, weight = parse_format(formats.activation), parse_format(formats.weight)
         adder = "ternary-add" if weight.add_only else "add"
         product = "" if weight == act else f"*{weight.name}"
         while terms:
-            group, terms = terms[: self.machine.lanes], terms[self.machine.lanes :]
+            group, terms = terms[:lanes], terms[lanes:]
             for _ in group:
                 self.macs[role] += 1
                 if not weight.add_only:
                     self._note(role, "mul", act.name + product, "")
-            bits = [act.bits + (0 if weight.add_only else weight.bits)] * self.machine.lanes
+            bits = [act.bits + (0 if weight.add_only else weight.bits)] * lanes
             self.slots += len(bits) if weight.add_only else 0
             while len(bits) > 1:
                 sums = []
