@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import sys
 
+from analysis import run
 from bitnet_hw.inputs.model import ModelSpec, load_model
-from comparison import Comparison, Findings, Published, Tolerance, run
+from comparison import Comparison, Findings, Published, Tolerance
 
 SIZES = ("700m", "1.3b", "3b", "7b")
 ROWS = ("llama", "bitnet-b1.58", "bitnet-a4.8")

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 
+from analysis import run
 from bitnet_hw.prices.loading import load_table
-from comparison import Comparison, Findings, Published, Table, run
+from comparison import Comparison, Findings, Published, Table
 
 
 def compare(published: Published) -> Findings:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import sys
 
+from analysis import run
 from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.cost.ratios import ratio
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
-from comparison import Comparison, Findings, Published, Table, run
+from comparison import Comparison, Findings, Published, Table
 
 SIZES = ("1.3b", "3b", "7b", "13b", "70b")
 

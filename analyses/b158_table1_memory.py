@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import sys
 
+from analysis import run
 from bitnet_hw.cost.footprint import footprint, weight_bytes
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
-from comparison import Cell, Comparison, Findings, Published, Table, Tolerance, run
+from comparison import Cell, Comparison, Findings, Published, Table, Tolerance
 
 TOLERANCES = {"700m": 0.075, "1.3b": 0.04, "3b": 0.01}
 #: Column of the published table -> its scheme.

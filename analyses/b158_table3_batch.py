@@ -25,6 +25,7 @@ import sys
 from itertools import permutations
 from typing import NamedTuple
 
+from analysis import run
 from bitnet_hw.cost.counting import count
 from bitnet_hw.cost.footprint import footprint, kv_cache_bytes
 from bitnet_hw.cost.lowering import lower
@@ -35,7 +36,7 @@ from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import AttentionFormats, Scheme, load_scheme
-from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance, run
+from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance
 
 MODEL = "bitnet-b1.58-70b"
 GPUS = 2

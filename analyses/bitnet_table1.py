@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import sys
 
+from analysis import run
 from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
-from comparison import Comparison, Findings, Published, run
+from comparison import Comparison, Findings, Published
 
 SIZES = ("6.7b", "13b", "30b")
 SCHEMES = ("fp32", "fp16", "bitnet-b1")

@@ -23,13 +23,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from analysis import shown
 from bitnet_hw.cli import run
 from bitnet_hw.errors import MismatchError, ToolMissingError
 from bitnet_hw.files.writing import whole_folder
-from comparison import shown
 
 FOLDER = Path(__file__).resolve().parent
-NOT_ANALYSES = {"comparison", "reproduce"}
+NOT_ANALYSES = {"analysis", "comparison", "reproduce"}
 PAGE = "index.html"
 #: Version of ``results.json``.
 SCHEMA = 1

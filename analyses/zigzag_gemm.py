@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from analysis import run
 from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.errors import ToolMissingError
 from bitnet_hw.inputs.model import load_model
@@ -31,7 +32,7 @@ from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
 from bitnet_hw.zigzag.export import EXPECTED, write_zigzag
-from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance, run
+from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance
 
 TOKENS = (1, 16)
 ROLE = "ffn-down"

@@ -3,9 +3,9 @@
 Both count the MACs of one prefill with full attention and the LM head on every position: bitnet-hw
 from the shape alone, FlopCounterMode by running the Hugging Face model on the meta device. Before
 anything is timed, the totals are checked to be equal. Times are CPU times of all threads of one
-process, as the median of several runs per side. For torch, only the forward pass under the counter
-is timed; the time to build the model is shown separately. For bitnet-hw, the time covers the
-operators and the whole tally by scope, role and format.
+process; the median of several runs per side is shown. For torch, only the forward pass under the
+counter is timed; the time to build the model is shown separately. For bitnet-hw, the time covers
+the operators and the whole tally by scope, role and format.
 
 Needs torch and transformers (the extra ``torch``).
 """
@@ -28,9 +28,10 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 import click
 
+from bitnet_hw.cli import run
 from bitnet_hw.cost.counting import count
 from bitnet_hw.cost.estimates import estimate
-from bitnet_hw.errors import BitnetHwError, MismatchError, ToolMissingError
+from bitnet_hw.errors import MismatchError, ToolMissingError
 from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
@@ -101,7 +102,7 @@ def compare(name: str, tokens: int, runs: int) -> float:
     if ours != theirs:
         raise MismatchError(f"{name}: FlopCounterMode counts {theirs} MACs, closed form {ours}")
     torch_s = median_cpu(lambda: flop_counter_macs(network, tokens), runs)
-    # A single call is too short to be timed.
+    # A single call is too short to time.
     inner = 100
     ours_s = (
         median_cpu(lambda: [count(model, scenario, scheme) for _ in range(inner)], 4 * runs) / inner
@@ -115,7 +116,7 @@ def compare(name: str, tokens: int, runs: int) -> float:
 
 
 def sweep(number: int) -> None:
-    """Time the counting of `number` scenarios, and their counting and pricing together."""
+    """Time a number of scenarios: counting alone, and counting with pricing."""
     models = [load_model(name) for name in (*MODELS, "bitnet-b1.58-2b4t", "bitnet-6.7b")]
     schemes = [load_scheme(name) for name in ("fp16", "w8a8", "bitnet-b1.58", "bitnet-a4.8")]
     table, machine = load_table("7nm"), load_machine()
@@ -137,7 +138,7 @@ def sweep(number: int) -> None:
     )
 
 
-@click.command(help=__doc__)
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--tokens",
     type=click.IntRange(1),
@@ -177,11 +178,4 @@ def main(tokens: int, runs: int, scenarios: int) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except BitnetHwError as error:
-        click.echo(f"counting: error: {error}", err=True)
-        sys.exit(error.exit_code)
+    sys.exit(run(main, None, "counting"))

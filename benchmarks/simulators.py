@@ -1,8 +1,8 @@
 """Cycles per second of each simulator on the same design, vectors and stalls.
 
-Run ``python benchmarks/simulators.py``. The simulators run in one process, one after another; one
-whose tools are missing is left out with the reason. Building is timed separately. Compare the
-ratios of one run rather than the figures of two.
+Run ``python benchmarks/simulators.py``. The simulators run one after another in one process; a
+simulator whose tools are missing is skipped with the reason. Building is timed separately. Compare
+ratios within a run rather than figures of different runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bitnet_hw.rtl.pe import PESpec
 from bitnet_hw.rtl.stimulus import Stalls, Stimulus
 
 K = 2560
-#: Element, lanes, dot products for pysim, and how many times as many for the compiled simulators.
+#: Element, lanes, dot products for pysim, and the factor on them for the compiled simulators.
 DESIGNS = [
     ("ternary", 8, 24, 75),
     ("ternary", 32, 80, 75),
@@ -34,7 +34,7 @@ DESIGNS = [
 
 
 def timed(backend: Backend, spec: PESpec, stimulus: Stimulus) -> tuple[float, float, RunRecord]:
-    """Return the seconds of building, those of running, and the record of the run."""
+    """Return the build time and the run time in seconds, and the record of the run."""
     start = time.perf_counter()
     if backend is Backend.PYSIM:
         record = run_pysim(spec, stimulus)
@@ -47,7 +47,7 @@ def timed(backend: Backend, spec: PESpec, stimulus: Stimulus) -> tuple[float, fl
 
 
 def repeated(stimulus: Stimulus, times: int) -> Stimulus:
-    """Return a stimulus with the same vectors, repeated `times` times."""
+    """Return a stimulus with the vectors repeated `times` times."""
     return Stimulus(
         act=np.tile(stimulus.act, (times, 1)),
         wgt=np.tile(stimulus.wgt, (times, 1)),
@@ -59,7 +59,7 @@ def repeated(stimulus: Stimulus, times: int) -> Stimulus:
 
 
 def main() -> int:
-    """Time every simulator on every design; exit code 1 if two disagree."""
+    """Time every simulator on every design; return 1 if two of them disagree."""
     print(
         f"{'design':>12} {'simulator':>10} {'build s':>8} {'cycles':>10} {'cycles/s':>12} {'x':>7}"
     )
@@ -74,7 +74,7 @@ def main() -> int:
             try:
                 building, running, record = timed(backend, spec, repeated(stimulus, factor))
             except ToolMissingError as error:
-                print(f"{name + ' ' + str(lanes):>12} {backend.value:>10} left out: {error}")
+                print(f"{name + ' ' + str(lanes):>12} {backend.value:>10} skipped: {error}")
                 continue
             sums = sums or record.sums
             if record.sums != sums * (len(record.sums) // len(sums)):

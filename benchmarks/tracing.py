@@ -1,8 +1,8 @@
-"""CPU time of traced forward passes against PyTorch's FlopCounterMode and against no counter.
+"""CPU time of forward passes: traced, under PyTorch's FlopCounterMode, and without a counter.
 
-The three run the same models on the same inputs in one process, in turn; the least CPU time of each
-counts. Tracing may take at most twice FlopCounterMode's time; the exit code is 1 otherwise. Needs
-the extra `torch`.
+All three run the same models on the same inputs alternately in one process; the least CPU time of
+each is compared. The exit code is 1 if tracing takes more than twice as long as FlopCounterMode.
+Needs the extra `torch`.
 
 Usage: python benchmarks/tracing.py [--rounds N]
 """
@@ -39,7 +39,7 @@ class StraightThroughBitLinear(torch.nn.Linear):
 
 
 def models() -> Iterator[tuple[str, torch.nn.Module, torch.Tensor, int]]:
-    """Yield models of several kinds, each with an input and the number of passes in a block."""
+    """Yield the name of each case, its model, its input and the number of passes per block."""
     config = transformers.LlamaConfig(
         hidden_size=1024, intermediate_size=2816, num_hidden_layers=8, num_attention_heads=16,
         num_key_value_heads=4, vocab_size=8192, attn_implementation="sdpa",
@@ -73,7 +73,7 @@ def models() -> Iterator[tuple[str, torch.nn.Module, torch.Tensor, int]]:
 
 
 class _Masked(torch.nn.Module):
-    """A model with a given attention mask: without one, mask code fails on the meta device."""
+    """A model with a given attention mask, without which mask code fails on the meta device."""
 
     def __init__(self, model: torch.nn.Module, mask: torch.Tensor) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Masked(torch.nn.Module):
 def least_times(
     model: torch.nn.Module, ids: torch.Tensor, passes: int, rounds: int
 ) -> tuple[float, float, float]:
-    """Return the least CPU seconds: without a counter, with FlopCounterMode, traced."""
+    """Return the least CPU time in seconds: without a counter, with FlopCounterMode, traced."""
     counters: list[Callable[[], Any]] = [
         nullcontext,
         lambda: FlopCounterMode(display=False),
@@ -106,11 +106,11 @@ def least_times(
 
 
 def main() -> int:
-    """Print a line per model; return 1 if tracing is slower than allowed."""
+    """Print one line per case; return 1 if tracing is slower than allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="Number of timed rounds. Default: 5.")
     rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)  # CPU time then does not depend on how threads wait
+    torch.set_num_threads(1)  # threads that wait would add CPU time
     worst = 0.0
     print(f"{'CPU time of a pass':32} {'plain s':>9} {'flops s':>9} {'traced s':>9} {'ratio':>6}")
     for name, model, ids, passes in models():

@@ -19,7 +19,7 @@ class BitnetHwError(Exception):
 
 
 class InputError(BitnetHwError, ValueError):
-    """A file, key or value that the user gave is not usable."""
+    """A file, key or value given by the user cannot be used."""
 
     exit_code: ClassVar[int] = 2
 
@@ -44,7 +44,7 @@ class RecordError(InputError):
 
 
 class ExistsError(InputError):
-    """A file that would be written is already there."""
+    """A file to be written already exists."""
 
 
 class AccumulatorError(InputError):
@@ -52,14 +52,14 @@ class AccumulatorError(InputError):
 
 
 class ContradictionError(InputError):
-    """A setting has another value than the convention fixes.
+    """A setting contradicts the value that the convention fixes.
 
     Attributes
     ----------
     setting, value : str
         What was set, by its name in Python, and to which value.
     convention, reason : str
-        The convention, and what it fixes: "which fixes full attention".
+        The convention, and the reason as a clause: "which fixes full attention".
     """
 
     def __init__(self, setting: str, value: object, convention: str, reason: str) -> None:
@@ -100,7 +100,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     Returns
     -------
     InputError
-        With the nearest known name where one is close, and with all of them otherwise.
+        Its message suggests the nearest known name, or lists all of them if none is close.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` where a known name is close, and all known names otherwise."""
+    """Return ``did you mean 'x'?`` if a known name is close, otherwise all known names."""
     names = sorted(known)
     near = nearest(name, names)
     return f"known: {', '.join(names)}" if near is None else f"did you mean {near!r}?"
@@ -120,8 +120,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a mistyped one was probably meant to be.
 
-    Case does not count. A name with another number is another thing, such as another size or
-    process node, unless the two differ in one digit of at least three.
+    Case is ignored. Names with different numbers mean different things, such as sizes or process
+    nodes, unless the numbers have at least three digits and differ in one.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     Returns
     -------
     str or None
-        None where no name is close.
+        None if no name is close.
 
     Examples
     --------

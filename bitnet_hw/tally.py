@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .errors import InputError, ToolMissingError
-from .inputs.elementwise import Operation as Operation  # part of a key: importers find it here
+from .inputs.elementwise import Operation as Operation  # re-exported with `Key`
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ class AddOnlyWork(NamedTuple):
     executed_adder_slots: float = 0.0
 
     def plus(self, other: AddOnlyWork) -> AddOnlyWork:
-        """Return the sums."""
+        """Return the sum of each number."""
         return AddOnlyWork(*(a + b for a, b in zip(self, other, strict=True)))
 
 
@@ -87,7 +87,7 @@ class OpTally:
     counts : mapping of Key to int
         Operations.
     mac_counts : mapping of MacKey to int
-        MACs, m n p of every matrix product, which `counts` holds as multiplications and additions.
+        MACs: m n p of every matrix product, whose multiplications and additions are in `counts`.
     add_only : AddOnlyWork
         The three numbers of add-only products.
 
@@ -111,7 +111,7 @@ class OpTally:
         self.mac_counts: defaultdict[MacKey, int] = defaultdict(int)
         self.add_only = AddOnlyWork()
 
-    __hash__ = None  # type: ignore[assignment]  # a tally grows, so that it has no lasting hash
+    __hash__ = None  # type: ignore[assignment]  # a tally grows, so its hash would not last
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -119,8 +119,8 @@ class OpTally:
         return self._content() == other._content()
 
     def _content(self) -> tuple[object, ...]:
-        """Return what two equal tallies have in common."""
-        # To read a missing key of a defaultdict leaves a zero behind.
+        """Return the content by which tallies are compared."""
+        # Reading a missing key of a defaultdict leaves a zero behind.
         counts = {key: count for key, count in self.counts.items() if count}
         macs = {key: count for key, count in self.mac_counts.items() if count}
         return counts, macs, self.add_only
@@ -167,7 +167,7 @@ class OpTally:
         }
 
     def by(self, *fields: str) -> dict[tuple[str, ...], int]:
-        """Return counts summed over every field of `Key` but those named.
+        """Return the counts grouped by the named fields of `Key`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Quantities as people read them, with SI prefixes and few digits, and memory sizes as typed."""
+"""Quantities written with SI prefixes and few digits, and memory sizes read from text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quantity(value: float | None, unit: str, digits: int = 3) -> str:
     Parameters
     ----------
     value : float or None
-        The value in the bare unit; None reads ``-``.
+        The value in the unit without a prefix; None gives ``-``.
     unit : str
         ``J``, ``B`` (1 kB = 1000 B), ``s``, or an empty string for a count.
     digits : int
@@ -69,7 +69,7 @@ def times(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage; a tiny one keeps two significant digits.
+    """Return a share as a percentage; one below 0.1 % with two significant digits.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def percent(share: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a memory size.
+    """Return a memory size in bytes.
 
     Parameters
     ----------

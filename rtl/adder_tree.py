@@ -1,8 +1,8 @@
 """A tree that sums the lanes, with one adder per pair and a carry into each adder.
 
-L terms take L - 1 adders, or L with the accumulator, so that each of the L lanes may have the
-carry-in of one adder. An add-only lane negates by inverting and adding one; that one is its
-carry, so correcting the sign costs neither an adder nor a negation per lane.
+L terms take L - 1 adders, or L with the accumulator, so each of the L lanes can use the carry-in
+of one adder. An add-only lane negates by inverting and adding one. That one is its carry, so
+correcting the sign takes no additional adder and no negation per lane.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def reduce_tree(
     advance : amaranth.Value
         Enables the registers.
     levels_per_stage : int
-        Levels between registers, or 0 for no registers. Otherwise the root always has one.
+        Levels between registers, or 0 for no registers. Unless it is 0, the root has a register.
 
     Returns
     -------
     tuple
-        The root, the carry that is left for the accumulator (None without carries), and the
+        The root, the carry that remains for the accumulator (None without carries), and the
         number of register stages.
     """
     nodes, spare = list(terms), list(carries)
@@ -58,7 +58,7 @@ def reduce_tree(
             add(m, left, right, spare.pop(0) if spare else None, f"sum_{level}_{next(names)}")
             for left, right in zip(nodes[0::2], nodes[1::2], strict=False)
         ]
-        # An odd one out waits for the next level.
+        # A node without a partner waits for the next level.
         nodes = merged + nodes[2 * len(merged) :]
         if levels_per_stage and (level % levels_per_stage == 0 or len(nodes) == 1):
             stages += 1

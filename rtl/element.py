@@ -1,4 +1,4 @@
-"""The control that all processing elements share, around the data path of each kind."""
+"""The control logic that all processing elements share, around the data path of each kind."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .pe import PESpec
 
 
 class ProcessingElement(wiring.Component):
-    """Control around a data path: handshakes, marks, the accumulator, the guard on K, counters.
+    """Handshakes, marks, accumulator, guard on K and counters around a data path.
 
-    The whole pipeline advances or holds together: it holds while a sum waits to be taken. Only
+    The whole pipeline advances or holds as one; it holds while a sum waits to be taken. Only
     control is reset; data without a valid mark is never used.
 
-    A subclass builds the data path. `PESpec.register_role` knows registers by the prefix of their
-    names, so a register of its own takes one of the prefixes that `PESpec` lists.
+    A subclass builds the data path. `PESpec.register_role` identifies a data register by its name,
+    which must start with one of the prefixes in `PESpec.register_prefixes`.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class ProcessingElement(wiring.Component):
         Element to build.
     """
 
-    #: Whether gating holds a lane's weight too. A multiplier must see neither operand change; an
-    #: add-only lane needs the new weight, since the weight is what silences it.
+    #: Whether zero gating also holds the weight. Neither operand of a multiplier may change; an
+    #: add-only lane needs the new weight, because the zero weight is what silences the lane.
     gates_weights: ClassVar[bool] = False
 
     def __init__(self, spec: PESpec) -> None:
@@ -58,16 +58,16 @@ class ProcessingElement(wiring.Component):
         act, wgt : list of amaranth.Value
             One activation and one weight per lane.
         live : list of amaranth.Value or None
-            With zero gating, whether each lane holds operands of this step; the others contribute
-            zero.
+            With zero gating, whether each lane holds operands of this step; the other lanes
+            contribute zero.
         advance : amaranth.Value
             Enables every register.
 
         Returns
         -------
         tuple
-            The sum of one step, a carry that belongs to it or None, and the number of registers
-            on the way.
+            The sum of one step, a carry to be added to it or None, and the number of pipeline
+            registers on the path.
         """
 
     @abstractmethod
@@ -76,7 +76,7 @@ class ProcessingElement(wiring.Component):
 
     @property
     def identity(self) -> int:
-        """Bit pattern whose addition changes no number."""
+        """Bit pattern of the neutral element of addition."""
         return 0
 
     # The control.
@@ -105,9 +105,9 @@ class ProcessingElement(wiring.Component):
         addend, carry, registers = self.sum_lanes(m, act, wgt, live, advance)
         depth = registers + int(spec.zero_gating)
         if depth != spec.depth:
-            raise RuntimeError(f"{spec}: {depth} pipeline registers built, {spec.depth} promised")
+            raise RuntimeError(f"{spec}: {depth} pipeline registers built, {spec.depth} expected")
 
-        # Marks valid, first and last beside the data, one entry per stage.
+        # The marks valid, first and last travel with the data; one entry per stage.
         marks: list[tuple[Value, Value, Value]] = [(self.i.valid, step.first, step.last)]
         for stage in range(1, depth + 1):
             valid = Signal(name=f"valid_{stage}")
@@ -139,14 +139,14 @@ class ProcessingElement(wiring.Component):
                 with m.If(last):
                     m.d.sync += out.eq(total)
             if depth > 0:
-                # A row's first step enters the stage before the adder: start anew. Done one stage
-                # early, this is the registers' own synchronous clear and costs no gate per bit.
+                # The first step of a row enters the last stage, so the accumulator is cleared. One
+                # cycle early, the registers' own synchronous reset does it without a gate per bit.
                 with m.If(marks[-2][0] & marks[-2][1]):
                     m.d.sync += acc.eq(self.identity)
         return m
 
     def _guard(self, m: Module, accept: Value) -> None:
-        """Flag a step that its row cannot hold.
+        """Set the error flag at a step that its row cannot hold.
 
         ``full`` is the top bit of a counter that starts at ``2**n - steps_max``, which saves a
         comparison. It is also set while no row is open.
@@ -184,7 +184,7 @@ class ProcessingElement(wiring.Component):
     def gate(
         self, m: Module, act: list[Value], wgt: list[Value], advance: Value
     ) -> tuple[list[Value], list[Value], list[Value]]:
-        """Register the operands; a lane with a zero weight holds its former ones."""
+        """Register the operands; a lane with a zero weight keeps its previous ones."""
         held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):
             load = advance & self.nonzero(w)

@@ -8,7 +8,7 @@ from .multiply import Int4Spec, Int8Spec
 from .pe import PESpec
 from .ternary import BinarySpec, TernarySpec
 
-#: Every kind of processing element. The command line, the exports and the tests go by this list.
+#: Every kind of processing element. The command line, the exports and the tests use this list.
 FAMILY: dict[str, type[PESpec]] = {
     spec.name: spec
     for spec in (
@@ -29,7 +29,7 @@ def make_spec(name: str, **parameters: object) -> PESpec:
     name : str
         A key of `FAMILY`.
     **parameters
-        Parameters of that specification; None leaves one at its default.
+        Parameters of that specification; None keeps the default.
 
     Raises
     ------

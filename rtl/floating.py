@@ -1,7 +1,7 @@
 """IEEE 754 multiplication and addition as combinational logic.
 
-Rounds to nearest, ties to even, with subnormal operands and results and infinities. Every NaN
-becomes the same quiet NaN. There are no flags and no traps.
+Results are rounded to nearest, ties to even. Subnormals and infinities are supported. Every NaN
+becomes the same quiet NaN. There are no exception flags and no traps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class FloatFormat:
     Attributes
     ----------
     exponent, mantissa : int
-        Widths of the two fields; a sign bit is added.
+        Widths of the two fields, which follow one sign bit.
     """
 
     exponent: int
@@ -26,7 +26,7 @@ class FloatFormat:
 
     @property
     def width(self) -> int:
-        """Bits in total."""
+        """Width in bits."""
         return 1 + self.exponent + self.mantissa
 
     @property
@@ -46,7 +46,7 @@ class FloatFormat:
 
     @property
     def nan(self) -> int:
-        """Bit pattern of the NaN that arithmetic returns, which is quiet and positive."""
+        """Bit pattern of the quiet, positive NaN that arithmetic returns."""
         return self.infinity | 1 << (self.mantissa - 1)
 
 
@@ -82,10 +82,10 @@ class _Unpacked:
 def multiply(
     m: Module, a: Value, b: Value, source: FloatFormat, target: FloatFormat, name: str
 ) -> Value:
-    """Multiply two numbers of one format into the same or a wider format, rounded once.
+    """Multiply two numbers of one format, rounding once to the same or a wider format.
 
-    Into a format with twice the mantissa and more exponent (FP16 into FP32) the product is
-    exact, and no rounding is built.
+    If the target has twice the mantissa and a wider exponent, as FP32 has for FP16, the product is
+    exact and no rounding logic is built.
     """
     x = _Unpacked(m, a, source, f"{name}_x")
     y = _Unpacked(m, b, source, f"{name}_y")
@@ -94,7 +94,7 @@ def multiply(
     product = Signal(width, name=f"{name}_product")
     m.d.comb += [sign.eq(x.sign ^ y.sign), product.eq(x.significand * y.significand)]
     normal, zeros = _normalise(m, product, name)
-    # Exponent of the product's leading one, in the target's bias.
+    # Exponent of the product's leading one, with the target's bias.
     biased = x.exponent + y.exponent + (target.bias - 2 * source.bias + 1) - zeros
     exponent = Signal(biased.shape(), name=f"{name}_exp")
     m.d.comb += exponent.eq(biased)
@@ -110,7 +110,7 @@ def multiply(
 
 
 def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
-    """Add two numbers of one format, rounded once."""
+    """Add two numbers of one format, rounding once."""
     precision = form.mantissa + 1
     swap = a[:-1] < b[:-1]
     big = Signal(form.width, name=f"{name}_big")
@@ -118,7 +118,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
     m.d.comb += [big.eq(Mux(swap, b, a)), small.eq(Mux(swap, a, b))]
     x = _Unpacked(m, big, form, f"{name}_x")
     y = _Unpacked(m, small, form, f"{name}_y")
-    # Rounding needs only the guard, round and sticky positions below the last place.
+    # Below the last place, rounding needs only the guard, round and sticky positions.
     distance = Signal(form.exponent, name=f"{name}_distance")
     m.d.comb += distance.eq(x.exponent - y.exponent)
     aligned, sticky = _shift_right(m, Cat(Const(0, 3), y.significand), distance, f"{name}_align")
@@ -135,7 +135,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
         ),
     ]
     _, zeros = _normalise(m, total, name)
-    # Shifting stops where the exponent reaches that of subnormals.
+    # Shifting stops when the exponent reaches that of subnormals.
     shift = Signal(range(width), name=f"{name}_shift")
     m.d.comb += shift.eq(Mux(zeros < x.exponent, zeros, x.exponent))
     shifted = Signal(width, name=f"{name}_shifted")
@@ -154,7 +154,7 @@ def add(m: Module, a: Value, b: Value, form: FloatFormat, name: str) -> Value:
 def _round(
     m: Module, normal: Value, exponent: Value, form: FloatFormat, name: str
 ) -> tuple[Value, Value]:
-    """Round a normalised significand whose exponent may be as low as a subnormal's, or lower."""
+    """Round a normalised significand whose exponent may be that of a subnormal, or lower."""
     shift = Signal(len(exponent), name=f"{name}_denormal")
     field = Signal(form.exponent + 1, name=f"{name}_field")
     with m.If(exponent > 0):
@@ -168,7 +168,7 @@ def _round(
 def _round_up(
     m: Module, value: Value, exponent: Value, sticky: Value, form: FloatFormat, name: str
 ) -> tuple[Value, Value]:
-    """Round the top of `value` half to even; a carry propagates into the exponent field."""
+    """Round the top bits of `value` half to even; a carry propagates into the exponent."""
     cut = len(value) - (form.mantissa + 1)
     rest = value[: cut - 1].any() | sticky
     up = value[cut - 1] & (rest | value[cut])
@@ -193,7 +193,7 @@ def _select(
 
 
 def _normalise(m: Module, value: Value, name: str) -> tuple[Value, Value]:
-    """Shift the leading one to the top; return the result and the leading zeros shifted out."""
+    """Shift the leading one to the top; return the result and the number of leading zeros."""
     width = len(value)
     zeros: list[Value] = []
     for k in reversed(range((width - 1).bit_length())):

@@ -1,4 +1,4 @@
-"""The FP16 processing element: IEEE 754 products, accumulated in FP16 or FP32."""
+"""The FP16 processing element: IEEE 754 products accumulated in FP16 or FP32."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fp16Spec(PESpec):
     Every operation rounds once, to nearest even, in this order: the products of a step, a tree
     of additions over its lanes (neighbours in pairs; an odd one waits for the next level), then
     one addition to the accumulator, which the first step of a row loads. The accumulator adds
-    in one cycle, which limits the clock.
+    in one cycle, which limits the clock frequency.
 
     Attributes
     ----------
@@ -39,7 +39,11 @@ class Fp16Spec(PESpec):
     multiplies: ClassVar[bool] = True
 
     accumulate: str = field(
-        default="fp32", metadata={"help": "Format of products and sums: fp32 or fp16."}
+        default="fp32",
+        metadata={
+            "help": "Format of products and sums: fp32 or fp16.",
+            "choices": tuple(_ACCUMULATORS),
+        },
     )
 
     def __post_init__(self) -> None:
@@ -64,25 +68,25 @@ class Fp16Spec(PESpec):
 
     @property
     def act_shape(self) -> Shape:
-        """Bit pattern."""
+        """Bit pattern of FP16."""
         return unsigned(FP16.width)
 
     @property
     def wgt_shape(self) -> Shape:
-        """Bit pattern."""
+        """Bit pattern of FP16."""
         return unsigned(FP16.width)
 
     @property
     def sum_shape(self) -> Shape:
-        """Bit pattern."""
+        """Bit pattern of `sum_format`."""
         return unsigned(self.sum_format.width)
 
     def check_activations(self, act: AnyArray) -> None:
-        """Raise `InputError` for a value that FP16 does not hold exactly."""
+        """Raise `InputError` for a value that FP16 cannot represent exactly."""
         _check_fp16("activations", act)
 
     def check_weights(self, wgt: AnyArray) -> None:
-        """Raise `InputError` for a value that FP16 does not hold exactly."""
+        """Raise `InputError` for a value that FP16 cannot represent exactly."""
         _check_fp16("weights", wgt)
 
     def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
@@ -137,7 +141,7 @@ class Fp16Spec(PESpec):
     def draw_operands(
         self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw Gaussian operands; a share of the weights becomes zero."""
+        """Draw Gaussian operands; a share of the weights is set to zero."""
         act = rng.standard_normal(shape).astype(np.float16)
         wgt = rng.standard_normal(shape).astype(np.float16)
         wgt[rng.random(shape) < zeros] = 0
@@ -146,7 +150,7 @@ class Fp16Spec(PESpec):
     def draw_activations(
         self, rng: np.random.Generator, shape: tuple[int, int], distribution: Distribution
     ) -> AnyArray:
-        """Draw Gaussian values of unit variance, or uniform ones between -1 and 1."""
+        """Draw Gaussian values of unit variance, or uniform values between -1 and 1."""
         if distribution == "uniform":
             return rng.uniform(-1, 1, shape).astype(np.float16)
         return rng.standard_normal(shape).astype(np.float16)
@@ -155,7 +159,7 @@ class Fp16Spec(PESpec):
         self,
         rng: np.random.Generator,
         shape: tuple[int, int],
-        zeros: float,  # noqa: ARG002  a share for ternary weights
+        zeros: float,  # noqa: ARG002  applies to ternary weights
     ) -> AnyArray:
         """Draw Gaussian weights of unit variance."""
         return rng.standard_normal(shape).astype(np.float16)
@@ -176,7 +180,7 @@ class Fp16PE(ProcessingElement):
 
     @property
     def identity(self) -> int:
-        """Bit pattern of -0, the one number whose addition changes nothing, not even +0."""
+        """Bit pattern of -0: adding it leaves every number unchanged, including +0."""
         return 1 << (self.spec.sum_format.width - 1)
 
     def nonzero(self, weight: Value) -> Value:
@@ -186,10 +190,10 @@ class Fp16PE(ProcessingElement):
     def gate(
         self, m: Module, act: list[Value], wgt: list[Value], advance: Value
     ) -> tuple[list[Value], list[Value], list[Value]]:
-        """Hold magnitudes where the weight is zero and the activation finite.
+        """Hold the magnitudes while the weight is zero and the activation is finite.
 
-        Zero times infinity or NaN is NaN, so such a lane is not gated. Signs always load: they
-        decide the sign of the zero product.
+        Zero times infinity or NaN is NaN, so a lane with such an activation is not gated. Signs
+        are always loaded, because they determine the sign of the zero product.
         """
         held: tuple[list[Value], list[Value], list[Value]] = ([], [], [])
         for lane, (x, w) in enumerate(zip(act, wgt, strict=True)):

@@ -1,4 +1,4 @@
-"""Integer processing elements: the part that the add-only and the multiplying ones share."""
+"""The common part of integer processing elements, add-only and multiplying."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .adder_tree import add_integers, reduce_tree, register_all, sum_with_carry
 from .element import ProcessingElement
 from .pe import AnyArray, BoolArray, CodeArray, Distribution, PESpec, check_range
 
-#: Absmax quantisation scales a row so that its largest value is the top of the range. The largest
-#: of 2560 Gaussian values, the width of a small model, is at 3.5 standard deviations on average.
+#: Absmax quantization maps the largest magnitude of a row to the top of the range. Among 2560
+#: Gaussian values, the width of a small model, it is 3.5 standard deviations on average.
 SIGMAS_TO_ABSMAX = 3.5
 
 
@@ -27,10 +27,11 @@ class IntegerSpec(PESpec):
     Attributes
     ----------
     act_bits : int
-        Width of an activation, in two's complement with its whole range, -128 included.
+        Width of an activation in two's complement, whose whole range is allowed: INT8 includes
+        -128.
     acc_bits : int or None
-        Width of the accumulator. None derives it: `k_bound` terms of the largest magnitude take
-        ``bit_length(magnitude * k_bound) + 1`` bits. A given width must not be narrower.
+        Width of the accumulator. None: the ``bit_length(magnitude * k_bound) + 1`` bits that
+        `k_bound` terms of the largest magnitude need. A given width must be at least as large.
     """
 
     #: Largest magnitude of a weight.
@@ -41,7 +42,7 @@ class IntegerSpec(PESpec):
     act_bits: int = field(default=8, metadata={"help": "Bits of an activation, 2 to 16."})
     acc_bits: int | None = field(
         default=None,
-        metadata={"help": "Bits of the accumulator; by default, as many as the longest row needs."},
+        metadata={"help": "Bits of the accumulator. Default: as many as the longest row needs."},
     )
 
     def __post_init__(self) -> None:
@@ -93,19 +94,19 @@ class IntegerSpec(PESpec):
         return f"int{self.sum_bits}"
 
     def check_activations(self, act: AnyArray) -> None:
-        """Raise `InputError` for a type or value that `act_bits` bits do not hold."""
+        """Raise `InputError` for a type or value that `act_bits` bits cannot represent."""
         top = 1 << (self.act_bits - 1)
         bad = (act < -top) | (act >= top) if _is_real(act) else None
-        _check_values("activations", act, bad, f"{-top} to {top - 1}, integers")
+        _check_values("activations", act, bad, f"integers, {-top} to {top - 1}")
 
     def check_weights(self, wgt: AnyArray) -> None:
         """Raise `InputError` for a type or value that is not a weight of this element."""
         bad = self.bad_weights(wgt) if _is_real(wgt) else None
-        _check_values("weights", wgt, bad, f"{self.wgt_values}, integers")
+        _check_values("weights", wgt, bad, f"integers, {self.wgt_values}")
 
     @abstractmethod
     def bad_weights(self, wgt: AnyArray) -> BoolArray:
-        """Return a mask of the weights that the hardware does not take."""
+        """Return a mask of the weights that the hardware does not accept."""
 
     def encode(self, act: AnyArray, wgt: AnyArray) -> tuple[CodeArray, CodeArray]:
         """Return two's-complement bit patterns."""
@@ -139,14 +140,14 @@ class IntegerSpec(PESpec):
         shape: tuple[int, int],
         distribution: Distribution = "uniform",
     ) -> AnyArray:
-        """Draw over the whole range, its lowest value included, or absmax-quantised Gaussian."""
+        """Draw uniformly over the whole range, or absmax-quantized Gaussian values."""
         if distribution == "uniform":
             top = 1 << (self.act_bits - 1)
             return rng.integers(-top, top, shape, dtype=np.int64)
         return quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, self.act_bits)
 
     def quantize_activations(self, values: AnyArray) -> AnyArray:
-        """Absmax-quantise each row of floats; integers stay as they are."""
+        """Absmax-quantize each row of floats; return integers unchanged."""
         if not np.issubdtype(values.dtype, np.floating):
             return values
         largest = np.abs(values).max(axis=1, keepdims=True)
@@ -154,7 +155,7 @@ class IntegerSpec(PESpec):
 
 
 class IntegerPE(ProcessingElement):
-    """Lanes, a tree with a carry into each adder, and an accumulator that takes the last carry."""
+    """Lanes, a tree with a carry into each adder, and an accumulator that adds the last carry."""
 
     spec: IntegerSpec
 
@@ -162,7 +163,7 @@ class IntegerPE(ProcessingElement):
     def lane(
         self, m: Module, lane: int, act: Value, wgt: Value, live: Value | None
     ) -> tuple[Value, Value | None]:
-        """Build one lane; return its term, and the carry that completes the term or None."""
+        """Build one lane; return its term and the carry that completes the term, or None."""
 
     def sum_lanes(
         self,
@@ -207,12 +208,12 @@ def twos_complement(values: AnyArray, bits: int) -> CodeArray:
 
 
 def quantized(values: AnyArray, bits: int) -> AnyArray:
-    """Return reals, 1 being the top of the range, as integers of a symmetric range.
+    """Round reals, where 1 is the top of the range, to integers of a symmetric range.
 
     Parameters
     ----------
     values : numpy.ndarray
-        Reals; those beyond 1 in magnitude are clipped.
+        Reals; magnitudes above 1 are clipped.
     bits : int
         Width of the integers, whose range is plus or minus ``2 ** (bits - 1) - 1``.
     """

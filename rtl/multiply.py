@@ -1,4 +1,4 @@
-"""Multiplying processing elements, INT8 and INT4: the baselines for the add-only ones."""
+"""Multiplying processing elements, INT8 and INT4: baselines for the add-only ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MultiplySpec(IntegerSpec):
     def draw_operands(
         self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw both over their whole range; a share of the weights becomes zero."""
+        """Draw both over their whole range; a share of the weights is set to zero."""
         top = 1 << (self.wgt_bits - 1)
         magnitudes = rng.integers(1, top + 1, shape, dtype=np.int64)
         signs = np.where((rng.random(shape) < 0.5) & (magnitudes < top), 1, -1)
@@ -45,9 +45,9 @@ class MultiplySpec(IntegerSpec):
         self,
         rng: np.random.Generator,
         shape: tuple[int, int],
-        zeros: float,  # noqa: ARG002  a share for ternary weights
+        zeros: float,  # noqa: ARG002  applies to ternary weights
     ) -> AnyArray:
-        """Draw Gaussian weights, absmax-quantised."""
+        """Draw absmax-quantized Gaussian weights."""
         return quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, self.wgt_bits)
 
     def create(self) -> MultiplyPE:

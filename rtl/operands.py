@@ -22,7 +22,7 @@ def load_array(path: Path | str, name: str, check: Callable[[AnyArray], None]) -
     name : str
         ``weights`` or ``activations``.
     check : callable
-        Function that raises `InputError` for values that the hardware does not take.
+        Function that raises `InputError` for values that the hardware does not accept.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def pair_rows(act: AnyArray, wgt: AnyArray, limit: int | None) -> tuple[AnyArray
     wgt : numpy.ndarray
         Shape (N, K).
     limit : int or None
-        Largest number of dot products, counted from the first token; None for no limit.
+        Largest number of dot products, starting with the first token; None for no limit.
 
     Returns
     -------

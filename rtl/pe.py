@@ -2,7 +2,8 @@
 
 `PESpec.compute` is the software reference, `PESpec.create` builds the hardware, and everything
 else that other modules need to know about a kind of processing element is a method or an
-attribute here. Adding a kind is therefore one file, and its entry in `bitnet_hw.rtl.family`.
+attribute of the class. Adding a kind therefore takes one file and an entry in
+`bitnet_hw.rtl.family`.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from .signature import PESignature
 
 MAX_LANES = 1024
 MAX_K = 1 << 24
-#: Share of zeros among random weights unless the caller gives another: about that of an
-#: absmean-quantised Gaussian matrix (0.31), in two digits.
+#: Default share of zeros among random weights, close to that of an absmean-quantized Gaussian
+#: matrix (0.31).
 DEFAULT_ZEROS = 0.33
 
 CodeArray = NDArray[np.uint64]
 BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
-#: How activations are distributed: over the whole range of their format, or Gaussian.
+#: Distribution of activations: Gaussian, or uniform over the whole range of their format.
 Distribution = Literal["gaussian", "uniform"]
-#: What a register holds.
+#: Content of a register.
 RegisterRole = Literal["weights", "activations", "accumulator", "pipeline", "control"]
 
 EnumT = TypeVar("EnumT", bound=Enum)
@@ -44,23 +45,23 @@ EnumT = TypeVar("EnumT", bound=Enum)
 class PESpec(ABC):
     """Parameters of a processing element, its software reference and its hardware.
 
-    The command line makes an option of every parameter and takes its help text from the field's
-    metadata.
+    Every parameter becomes an option of the command line. The metadata of its field holds the
+    ``help`` text, and ``choices`` where the parameter has few values that are worth comparing.
 
     Attributes
     ----------
     lanes : int
-        L, products formed per cycle.
+        Number of lanes L: products formed per cycle.
     k_max : int
-        Longest row. The guard counts whole steps, so the bound that it enforces, and that
-        widths are derived from, is `k_bound`.
+        Longest row. The guard counts whole steps, so it enforces `k_bound`, from which widths are
+        derived.
     pipeline : int
         Adder-tree levels between registers; with 0, the accumulator is the only register.
     zero_gating : bool
-        Operand registers in front of the lanes that hold their value where the weight is zero,
-        so that such a lane does not toggle.
+        Whether operand registers in front of a lane hold their values while its weight is zero,
+        so that the lane does not toggle.
     counters : bool
-        Counters of executed adder slots and non-zero terms.
+        Whether the hardware counts executed adder slots and non-zero terms.
 
     Raises
     ------
@@ -70,13 +71,13 @@ class PESpec(ABC):
 
     #: Name on the command line and in reports.
     name: ClassVar[str]
-    #: Whether a lane multiplies, so that a register after its product pays off.
+    #: Whether a lane has a multiplier, whose product then gets a pipeline register.
     multiplies: ClassVar[bool] = False
     #: Whether the lanes hold integer multipliers, which synthesis may recode (Booth).
     integer_multipliers: ClassVar[bool] = False
     #: Whether a weight can be zero.
     zero_weights: ClassVar[bool] = True
-    #: Prefixes of register names by what the registers hold; all others are control.
+    #: Prefixes of register names, by role; every other register is control.
     register_prefixes: ClassVar[Mapping[RegisterRole, tuple[str, ...]]] = {
         "weights": ("wgt_",),
         "activations": ("act_",),
@@ -87,7 +88,8 @@ class PESpec(ABC):
     lanes: int = field(default=32, metadata={"help": "Number of lanes: products formed per cycle."})
     k_max: int = field(default=4096, metadata={"help": "Longest row that the hardware takes."})
     pipeline: int = field(
-        default=1, metadata={"help": "Adder-tree levels between registers; 0 for no registers."}
+        default=1,
+        metadata={"help": "Adder-tree levels between registers; 0 for no pipeline registers."},
     )
     zero_gating: bool = field(
         default=False, metadata={"help": "Hold the operands of a lane while its weight is zero."}
@@ -108,16 +110,16 @@ class PESpec(ABC):
 
     @property
     def steps_max(self) -> int:
-        """Most steps per row: ceil(k_max / lanes)."""
+        """Largest number of steps per row: ceil(k_max / lanes)."""
         return -(-self.k_max // self.lanes)
 
     @property
     def k_bound(self) -> int:
-        """Most terms that a row can hold: whole steps of L lanes."""
+        """Largest number of terms per row, in whole steps of L lanes."""
         return self.steps_max * self.lanes
 
     def steps(self, k: int) -> int:
-        """Return the steps of a row of length `k`: ceil(k / lanes)."""
+        """Return the number of steps of a row of length `k`: ceil(k / lanes)."""
         return -(-k // self.lanes)
 
     @property
@@ -139,21 +141,21 @@ class PESpec(ABC):
         return self.depth + 1
 
     def cycles(self, k: int, rows: int = 1) -> int:
-        """Return the cycles of `rows` rows back to back when neither stream stalls.
+        """Return the number of cycles of `rows` rows back to back if neither stream stalls.
 
-        ``rows * ceil(k / lanes) + latency``, from the cycle of the first step to that of the
-        last sum, both included.
+        This is ``rows * ceil(k / lanes) + latency``, from the cycle of the first step to that of
+        the last sum, inclusive.
         """
         return rows * self.steps(k) + self.latency
 
     def adder_slots(self, k: int, rows: int) -> int:
-        """Return the adder slots that `rows` rows execute: ``rows * ceil(k / lanes) * lanes``."""
+        """Return the adder slots executed for `rows` rows: ``rows * ceil(k / lanes) * lanes``."""
         return rows * self.steps(k) * self.lanes
 
     def nonzero_terms(self, wgt: AnyArray) -> int:
-        """Return the terms that the counter of non-zero weights counts for rows (R, K).
+        """Return the count of non-zero terms that the hardware must give for rows (R, K).
 
-        Where no weight can be zero, the counter counts every lane of every step.
+        If no weight can be zero, the hardware counts every lane of every step.
         """
         if not self.zero_weights:
             return self.adder_slots(wgt.shape[1], wgt.shape[0])
@@ -202,12 +204,12 @@ class PESpec(ABC):
         return None
 
     def register_role(self, names: Iterable[str]) -> RegisterRole:
-        """Return what a register holds.
+        """Return the role of a register.
 
         Parameters
         ----------
         names : iterable of str
-            Names of the register's output in an export, or in a netlist made from one.
+            Names of the register's output in an export or in a netlist synthesised from it.
         """
         own = [name.removeprefix("pe_") for name in names]
         for role, prefixes in self.register_prefixes.items():
@@ -219,14 +221,14 @@ class PESpec(ABC):
 
     @abstractmethod
     def check_activations(self, act: AnyArray) -> None:
-        """Raise `InputError` unless the hardware takes every value of an array of any shape."""
+        """Raise `InputError` unless the hardware accepts every value of an array of any shape."""
 
     @abstractmethod
     def check_weights(self, wgt: AnyArray) -> None:
-        """Raise `InputError` unless the hardware takes every value of an array of any shape."""
+        """Raise `InputError` unless the hardware accepts every value of an array of any shape."""
 
     def check_operands(self, act: AnyArray, wgt: AnyArray) -> None:
-        """Raise `InputError` unless rows (R, K) of both fit the hardware, K up to `k_max`."""
+        """Raise `InputError` unless the hardware accepts rows (R, K), with K up to `k_max`."""
         if act.ndim != 2 or act.shape != wgt.shape or act.size == 0:
             raise InputError(
                 "activations and weights must have the same shape (rows, K), "
@@ -242,7 +244,7 @@ class PESpec(ABC):
 
     @abstractmethod
     def padding(self) -> tuple[int, int]:
-        """Return the codes that fill the lanes beyond K: an activation and a weight."""
+        """Return the codes of an activation and a weight that fill the lanes beyond K."""
 
     @abstractmethod
     def compute(self, act: AnyArray, wgt: AnyArray) -> AnyArray:
@@ -274,7 +276,7 @@ class PESpec(ABC):
     def random_operands(
         self, rng: np.random.Generator, rows: int, k: int, zeros: float | None = None
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw operands over their whole range, as a test of the hardware needs them.
+        """Draw operands over their whole range, for testing the hardware.
 
         Parameters
         ----------
@@ -283,8 +285,8 @@ class PESpec(ABC):
         rows, k : int
             Shape of both arrays.
         zeros : float, optional
-            Share of zeros among the weights, 0 to 1; `DEFAULT_ZEROS` when absent, or 0 where no
-            weight can be zero.
+            Share of zeros among the weights, 0 to 1. Default: `DEFAULT_ZEROS`, or 0 if no weight
+            can be zero.
 
         Returns
         -------
@@ -294,7 +296,7 @@ class PESpec(ABC):
         Raises
         ------
         InputError
-            If `zeros` is out of range, or above 0 where no weight can be zero.
+            If `zeros` is out of range, or above 0 although no weight can be zero.
         """
         if zeros is None:
             zeros = DEFAULT_ZEROS if self.zero_weights else 0.0
@@ -314,12 +316,12 @@ class PESpec(ABC):
     def draw_activations(
         self, rng: np.random.Generator, shape: tuple[int, int], distribution: Distribution
     ) -> AnyArray:
-        """Draw activations of a given distribution, for measuring energy."""
+        """Draw activations from a distribution, for measuring energy."""
 
     def draw_weights(
         self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> AnyArray:
-        """Draw weights distributed as in a model, for measuring energy.
+        """Draw weights with the distribution of a model, for measuring energy.
 
         Parameters
         ----------
@@ -328,8 +330,8 @@ class PESpec(ABC):
         shape : tuple of int
             Rows and K.
         zeros : float
-            Share of zeros where weights are ternary; other formats have the share that
-            quantising Gaussian weights gives.
+            Share of zeros among ternary weights. In other formats, quantizing Gaussian weights
+            determines the share.
         """
         return self.draw_operands(rng, shape, zeros if self.zero_weights else 0.0)[1]
 
@@ -337,7 +339,7 @@ class PESpec(ABC):
     def quantize_activations(self, values: AnyArray) -> AnyArray:
         """Return recorded activations, shape (tokens, K), in the format of the hardware.
 
-        Values that the format does not hold are kept: `check_activations` finds them.
+        Values that the format cannot represent are kept; `check_activations` rejects them.
         """
 
     # Hardware.
@@ -352,7 +354,7 @@ class PESpec(ABC):
         return sorted(entry.name for entry in fields(cls))
 
     def parameters(self) -> dict[str, object]:
-        """Return name and parameters as shown in reports and exported headers."""
+        """Return the name and the parameters, as shown in reports and in headers of exports."""
         own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {"pe": self.name, **own}
 
@@ -364,7 +366,7 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
 
 
 def choose(kind: type[EnumT], what: str, value: EnumT | str) -> EnumT:
-    """Return a member of an enumeration, given as itself or by its value.
+    """Return a member of an enumeration, given the member or its value.
 
     Raises
     ------

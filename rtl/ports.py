@@ -15,7 +15,7 @@ from .signature import COUNTER_BITS
 
 
 class Reset(Enum):
-    """Kinds of reset of the control registers."""
+    """Kinds of reset for the control registers."""
 
     #: Synchronous, active high; port ``rst``.
     SYNC = "sync"
@@ -29,7 +29,7 @@ class Reset(Enum):
 
 
 class PlainPorts(Elaboratable):
-    """The top level of simulation and export.
+    """The top-level module of simulation and export.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class PlainPorts(Elaboratable):
         self.in_last = Signal()
         self.out_valid = Signal()
         self.out_ready = Signal()
-        self.out_sum = Signal(spec.sum_shape.width)  # a bit pattern, whatever the format
+        self.out_sum = Signal(spec.sum_shape.width)  # a bit pattern in any format
         self.out_error = Signal()
         self.clear = Signal()
         self.tally_slots = Signal(COUNTER_BITS)

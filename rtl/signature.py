@@ -11,7 +11,7 @@ from amaranth import Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-#: Width of the counters, enough for 2.8e14 adder slots.
+#: Width of the counters in bits, enough for 2.8e14 adder slots.
 COUNTER_BITS = 48
 
 
@@ -60,7 +60,7 @@ class TallyLayout(data.StructLayout):
 
 
 class PESignature(wiring.Signature):
-    """Ports of a processing element; one kind can replace another.
+    """Ports of a processing element, the same for every kind.
 
     Parameters
     ----------
@@ -78,10 +78,11 @@ class PESignature(wiring.Signature):
     clear : In(1)
         Sets ``error`` and ``tally`` to zero.
     error : Out(1)
-        Set by a step that its row cannot hold: K above K_max, or no ``first`` mark before it.
-        Stays set until ``clear`` or reset, and is set before the sum of that row leaves.
+        Set by a step that no row can hold: one beyond K_max, or one without a ``first`` mark
+        before it. It is set before the sum of that row leaves and stays set until ``clear`` or
+        reset.
     tally : Out(TallyLayout)
-        Zero in an element without counters.
+        Always zero in an element without counters.
     """
 
     def __init__(self, lanes: int, act_shape: Shape, wgt_shape: Shape, sum_shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""Simulation of a processing element, held against its reference."""
+"""Simulation of a processing element, compared with its reference."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Mismatch:
     Attributes
     ----------
     what : str
-        ``sum`` for a wrong one; for everything else, a phrase that says it.
+        ``sum`` for a wrong sum; otherwise a phrase that describes the deviation.
     cycle : int
-        Cycle in which it was seen.
+        Cycle in which it was observed.
     row : int or None
-        Dot product that it concerns.
+        Index of the dot product, if the deviation belongs to one.
     expected, got : object
-        Values of the sum; None where there is none.
+        Values of the sum; None for any other deviation.
     """
 
     what: str
@@ -45,14 +45,14 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CounterReading:
-    """A figure that the hardware counted, beside its closed form.
+    """Reading of a hardware counter, with its closed form.
 
     Attributes
     ----------
     counted : int or None
         Reading of the counter; None for a design without counters.
     closed_form : int
-        Value that it must have.
+        Value that the counter must have.
     """
 
     counted: int | None
@@ -60,7 +60,7 @@ class CounterReading:
 
     @property
     def agrees(self) -> bool:
-        """Whether both are equal; true for a design without counters."""
+        """Whether both are equal; True for a design without counters."""
         return self.counted is None or self.counted == self.closed_form
 
 
@@ -75,7 +75,7 @@ class SimulationReport:
     backend : Backend
         Simulator.
     rows, k : int
-        Number of dot products, and their length.
+        Number and length of the dot products.
     mismatch : Mismatch or None
         The first deviation from the reference.
     run : RunRecord
@@ -119,12 +119,12 @@ class SimulationReport:
 
     @property
     def macs_per_cycle(self) -> float:
-        """Mean over the run; 0 for a run without cycles."""
+        """Mean number of MACs per cycle; 0 for a run without cycles."""
         return self.macs / self.run.cycles if self.run.cycles else 0.0
 
     @property
     def stalled_cycles(self) -> int:
-        """Cycles before the last step was accepted in which no step was."""
+        """Number of cycles without an accepted step, before the last step was accepted."""
         return self.run.source_stalls + self.run.sink_stalls
 
     def as_dict(self) -> dict[str, object]:
@@ -181,24 +181,24 @@ def simulate(
     act, wgt : array_like
         Shape (R, K): row r is the dot product of ``act[r]`` with ``wgt[r]``.
     stalls : Stalls, optional
-        When the streams stall; never if absent.
+        Stalls of the streams. Default: none.
     backend : Backend or str
         Simulator: ``pysim``, ``cxxrtl`` or ``verilator``.
     vcd : pathlib.Path or str, optional
-        File for the waveforms, which only ``pysim`` writes.
+        File to write the waveforms to, with ``pysim`` only.
     progress : callable, optional
         Called with the number of sums received so far.
 
     Returns
     -------
     SimulationReport
-        A deviation from the reference is in the report; it raises nothing.
+        The outcome. A deviation from the reference is reported here and raises no error.
 
     Raises
     ------
     InputError
-        If the hardware does not take the operands, the backend is unknown, or it writes no
-        waveforms.
+        If the hardware does not accept the operands, the backend is unknown, or `vcd` is given
+        for a backend that writes no waveforms.
     ToolMissingError
         If the backend's tools are not installed.
 
@@ -254,7 +254,7 @@ def first_mismatch(spec: PESpec, run: RunRecord, expected: AnyArray) -> Mismatch
 
 
 def _runner(backend: Backend) -> Runner:
-    """Return the function that runs a stimulus on a backend; load no other backend."""
+    """Return the function that runs a stimulus on a backend, without loading the others."""
     if backend is Backend.PYSIM:
         from .backends import pysim
 
@@ -268,5 +268,5 @@ def _plain(value: Any) -> int | float | str | None:  # noqa: ANN401  a sum of an
     if value is None:
         return None
     number = value.item() if hasattr(value, "item") else value
-    # JSON knows no NaN and no infinity, and a rounded decimal would hide the bits.
+    # JSON has no NaN and no infinity, and a rounded decimal would hide the exact bits.
     return number if isinstance(number, int) else str(number)

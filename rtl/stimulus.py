@@ -1,4 +1,4 @@
-"""The stimulus of a simulation: rows cut into steps, and when each stream stalls.
+"""The stimulus of a simulation: rows cut into steps, and the stalls of both streams.
 
 Every backend uses the same bits and the same stalls, so that runs compare cycle by cycle.
 """
@@ -19,7 +19,7 @@ Words = NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Stalls:
-    """Random stalls of both streams: an independent coin for each, tossed every cycle.
+    """Random stalls of both streams, from an independent coin toss per stream and cycle.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Stalls:
     Raises
     ------
     InputError
-        If one of them is out of range.
+        If a value is out of range.
     """
 
     probability: float = 0.0
@@ -48,7 +48,7 @@ class Stalls:
 
     @property
     def threshold(self) -> int:
-        """Value below which a coin stalls its stream."""
+        """Value of a coin below which its stream stalls."""
         return int(self.probability * (1 << 32))
 
     @property
@@ -59,7 +59,7 @@ class Stalls:
 
 
 def coins(state: int) -> Iterator[int]:
-    """Yield Marsaglia's 32-bit xorshift (13, 17, 5), which every backend can reproduce."""
+    """Yield the values of Marsaglia's 32-bit xorshift (13, 17, 5), which every backend uses."""
     while True:
         state ^= (state << 13) & 0xFFFFFFFF
         state ^= state >> 17
@@ -69,7 +69,7 @@ def coins(state: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """Rows as the hardware takes them, step by step.
+    """Rows cut into steps, in the form of the input ports.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Stimulus:
     rows : int
         Number of sums to expect.
     stalls : Stalls
-        When the streams stall.
+        Stalls of the streams.
     """
 
     act: Words
@@ -104,12 +104,12 @@ class Stimulus:
         act, wgt : numpy.ndarray
             Shape (R, K).
         stalls : Stalls, optional
-            When the streams stall; never if absent.
+            Stalls of the streams. Default: none.
 
         Raises
         ------
         InputError
-            If the hardware does not take the operands.
+            If the hardware does not accept the operands.
         """
         spec.check_operands(act, wgt)
         rows, k = act.shape

@@ -1,6 +1,6 @@
-"""Resources on a Lattice ECP5, as the Yosys from pip synthesises an export.
+"""Resources of an export on a Lattice ECP5, from synthesis with the Yosys from pip.
 
-Synthesis only: nothing is placed or routed.
+Nothing is placed or routed.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from ..yosys import RESULT, run_full
 from .pe import PESpec
 from .verilog import export_verilog, module_name
-from .yosys import RESULT, run_full
 
 _SCRIPT = """read_verilog <<verilog
 {verilog}
@@ -68,7 +68,7 @@ class Ecp5Resources:
 
     @property
     def lut_equivalents_per_lane(self) -> float:
-        """LUT-equivalents per lane, by which designs compare."""
+        """LUT-equivalents per lane, for comparing designs."""
         return self.lut_equivalents / self.lanes
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ def synthesise(spec: PESpec, *, dsp: bool = True) -> Ecp5Resources:
     spec : PESpec
         Element to build.
     dsp : bool
-        Whether multipliers may become DSP blocks.
+        Whether multipliers may be mapped to DSP blocks.
 
     Raises
     ------

@@ -16,14 +16,14 @@ from amaranth.lib import data
 from .integer import IntegerPE, IntegerSpec, as_term
 from .pe import AnyArray, BoolArray, CodeArray
 
-#: A ternary weight in two's complement: 00 is 0, 01 is +1, 11 is -1. The fourth pattern, 10, gives
-#: 0 as well: its term is all ones and its carry makes that zero.
+#: A ternary weight in two's complement: 00 is 0, 01 is +1, 11 is -1. The fourth pattern, 10, also
+#: gives 0: its term is all ones, and its carry turns that into zero.
 TERNARY_CODE = data.StructLayout({"nz": 1, "neg": 1})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TernarySpec(IntegerSpec):
-    """A processing element for weights -1, 0 and +1, without a multiplier."""
+    """A processing element for weights -1, 0 and +1."""
 
     name: ClassVar[str] = "ternary"
     wgt_values: ClassVar[str] = "-1, 0 or 1"
@@ -40,15 +40,15 @@ class TernarySpec(IntegerSpec):
     def draw_operands(
         self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> tuple[AnyArray, AnyArray]:
-        """Draw activations over their whole range, and signs of which a share becomes zero."""
-        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        """Draw activations over their whole range, and signs, of which a share is set to zero."""
+        signs = random_signs(rng, shape)
         return self.draw_activations(rng, shape), signs * (rng.random(shape) >= zeros)
 
     def draw_weights(
         self, rng: np.random.Generator, shape: tuple[int, int], zeros: float
     ) -> AnyArray:
-        """Draw signs of which a share becomes zero."""
-        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        """Draw signs, of which a share is set to zero."""
+        signs = random_signs(rng, shape)
         return np.asarray(signs * (rng.random(shape) >= zeros))
 
     def create(self) -> TernaryPE:
@@ -82,8 +82,8 @@ class TernaryPE(IntegerPE):
 class BinarySpec(IntegerSpec):
     """A processing element for weights -1 and +1.
 
-    A weight is its sign bit: 0 is +1, 1 is -1. No code means zero, so zero activations silence
-    the lanes beyond K, and the counter of non-zero terms counts those lanes too.
+    The code of a weight is its sign bit: 0 for +1, 1 for -1. No code represents zero, so the lanes
+    beyond K get zero activations, and the counter of non-zero terms includes these lanes.
     """
 
     name: ClassVar[str] = "binary"
@@ -110,7 +110,7 @@ class BinarySpec(IntegerSpec):
         zeros: float,  # noqa: ARG002  no weight is zero
     ) -> tuple[AnyArray, AnyArray]:
         """Draw activations over their whole range, and signs."""
-        signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+        signs = random_signs(rng, shape)
         return self.draw_activations(rng, shape), signs
 
     def create(self) -> BinaryPE:
@@ -137,3 +137,8 @@ class BinaryPE(IntegerPE):
         bits = self.spec.act_bits
         sign = wgt[0]
         return as_term(m, act.as_unsigned() ^ sign.replicate(bits), bits, f"term_{lane}"), sign
+
+
+def random_signs(rng: np.random.Generator, shape: tuple[int, int]) -> AnyArray:
+    """Draw -1 and +1 with equal probability."""
+    return rng.choice(np.array([-1, 1], dtype=np.int64), shape)

@@ -1,4 +1,4 @@
-"""A self-checking Verilog test bench for an export, with its vectors inside."""
+"""A self-checking Verilog test bench for an export, which contains its test vectors."""
 
 from __future__ import annotations
 
@@ -156,13 +156,13 @@ def export_testbench(
     spec : PESpec
         Element that was exported.
     prefix, reset, clear_port
-        As given to the export.
+        As for `bitnet_hw.rtl.verilog.export_verilog`.
     rows : int
         Number of dot products, 1 to 10000.
     k : int, optional
-        Their length; by default four steps, or `k_max` if that is shorter.
+        Length of the dot products. Default: four steps, or `k_max` if that is shorter.
     stalls : Stalls, optional
-        When the streams stall, and the seed of the operands.
+        Stalls of the streams, and seed of the operands. Default: no stalls, seed 0.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def export_testbench(
         extra += ",\n    .tally_slots(tally_slots), .tally_nonzero(tally_nonzero)"
     differs, nan_function = "out_sum !== sums[received]", ""
     form = spec.sum_format
-    if form is not None:  # any NaN will do where the reference gives one
+    if form is not None:  # any NaN equals the reference's NaN
         nan_function = _NAN.format(
             top=form.width - 1,
             exponent_top=form.width - 2,

@@ -1,7 +1,7 @@
 """Verilog of a processing element: one flat module with plain port names.
 
-Conversion uses the Yosys that pip installs with Amaranth and ignores any other one on the machine,
-so that the same versions give the same bytes.
+Conversion uses the Yosys that pip installs with Amaranth and ignores any other Yosys on the
+machine, so that the same versions give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from importlib.metadata import version
 from amaranth.back import rtlil
 
 from ..errors import InputError
+from ..yosys import run_builtin
 from .pe import PESpec, choose
 from .ports import PlainPorts, Reset
-from .yosys import run_builtin
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Initial values are dropped: the reset gives control its start, data registers need none, and a
-# simulator that starts with X shows that both hold. After `proc`, opt_dff recovers the enables and
-# resets, so that registers read as a person would write them.
+# Initial values are removed: the reset initialises control registers, data registers need no
+# initial value, and a simulation that starts with X confirms both. After `proc`, opt_dff recovers
+# enables and resets, so that registers look as if they were written by hand.
 _SCRIPT = """read_rtlil <<rtlil
 {rtlil}
 rtlil

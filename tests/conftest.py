@@ -1,4 +1,4 @@
-"""Fixtures for all tests: tools that may be missing, the command line, the standard report."""
+"""Fixtures of all tests: tools that may be missing, the command line, the standard report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from bitnet_hw.cli import main
 
-# A loaded machine is slow, which says nothing of the code; a landing build should not draw lots.
+# Slowness may be due to other load, so there is no deadline; in CI, examples are not random.
 settings.register_profile(
     "here",
     deadline=None,
@@ -27,9 +27,9 @@ settings.load_profile("here")
 
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], str]:
-    """Return a function that finds a tool, or skips; in CI a missing tool is a failure.
+    """Return a function that finds a tool, or skips the test; in CI, a missing tool is a failure.
 
-    A tool is a program on PATH, or ``python:name`` for the module of an extra.
+    A tool is a program on PATH, or a module of an extra, written ``python:name``.
     """
 
     def find(name: str) -> str:
@@ -49,7 +49,7 @@ def require_tool() -> Callable[[str], str]:
 
 
 class Result(NamedTuple):
-    """What a command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -71,7 +71,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def standard_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report that the README's command writes, and return its folder.
+    """Write the report of the README's command, and return its folder.
 
     It is written once for all workers: the first worker writes it into the parent of the workers'
     base folders, while the others wait for the lock. Tests only read it.
@@ -89,7 +89,7 @@ def standard_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the figures of reports empty, for tests that look at other files: drawing is slow."""
+    """Leave the figures of reports empty, because drawing is slow, for tests of other files."""
     from matplotlib.figure import Figure
 
     monkeypatch.setattr("bitnet_hw.report.documents.drawn", lambda _plot, _report: Figure())

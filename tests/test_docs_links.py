@@ -1,4 +1,4 @@
-"""Every relative link of a page leads to a file of the repository, and to a heading that it has."""
+"""Every relative link of a page leads to a file of the repository, and to a heading that exists."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LINKS = (
     re.compile(r"^\[[^\]]+\]:\s+(\S+)", re.MULTILINE),
     re.compile(r"\b(?:href|src)=\"([^\"]+)\""),
 )
-#: Code shows links and headings that are none.
+#: Code, in which links and headings do not count.
 BLOCK = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`[^`\n]*`")
 
 
 def _links(text: str) -> list[str]:
-    """Return the targets of a page's links, those with a scheme or a host left out."""
+    """Return the targets of a page's links, except those with a scheme or a host."""
     prose = INLINE.sub("", BLOCK.sub("", text))
     targets = [target for pattern in LINKS for target in pattern.findall(prose)]
     return [t for t in targets if not re.match(r"[a-z][a-z0-9+.-]*:|//", t, re.IGNORECASE)]
@@ -80,11 +80,11 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         ("`[a](no.md)`\n\n```\n[b](no.md)\n```\n[c](yes.md)", ["yes.md"]),
     ],
 )  # fmt: skip
-def test_links_are_seen(text: str, links: list[str]) -> None:
+def test_links_are_found(text: str, links: list[str]) -> None:
     assert _links(text) == links
 
 
-def test_a_broken_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text("# One `part`, two\n\n## Same\n\n## Same\n", "utf-8")

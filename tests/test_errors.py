@@ -24,9 +24,7 @@ MODELS = ["llama-7b", "llama-13b", "llama-2-7b", "bitnet-13b", "bitnet-30b", "op
         ("7nn", TABLES, "7nm"),
     ],
 )
-def test_a_typing_mistake_is_answered_with_the_name(
-    name: str, known: list[str], expected: str
-) -> None:
+def test_the_nearest_name_is_suggested(name: str, known: list[str], expected: str) -> None:
     assert nearest(name, known) == expected
     assert str(unknown_name("thing", name, known)).endswith(f"; did you mean {expected!r}?")
 
@@ -45,7 +43,7 @@ def test_a_typing_mistake_is_answered_with_the_name(
         ("nothing-like-it", MODELS),
     ],
 )
-def test_another_number_is_another_thing(name: str, known: list[str]) -> None:
+def test_a_name_with_another_number_is_not_suggested(name: str, known: list[str]) -> None:
     assert nearest(name, known) is None
     message = str(unknown_name("thing", name, known))
     assert message == f"unknown thing {name!r}; known: {', '.join(sorted(known))}"

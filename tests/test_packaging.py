@@ -1,4 +1,4 @@
-"""What a wheel carries: every package, every data file, and no top-level ``rtl``."""
+"""Contents of a wheel: every package, every data file, and no top-level ``rtl``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
-#: Where the top packages stand.
+#: Package -> its folder.
 FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
 
 
 def _folder(package: str) -> Path:
-    """Return a package's folder by the longest mapped prefix of its name."""
+    """Return a package's folder, by the longest mapped prefix of its name."""
     mapped = max((top for top in FOLDERS if f"{package}.".startswith(f"{top}.")), key=len)
     return ROOT.joinpath(FOLDERS[mapped], *package.removeprefix(mapped).strip(".").split("."))
 
@@ -37,7 +37,7 @@ def _packages_in_the_tree() -> Iterator[str]:
 
 
 def _data_in_the_tree() -> Iterator[str]:
-    """Yield the wheel's names of the files that are no Python code."""
+    """Yield the names in the wheel of all files that are not Python code."""
     for package in SETUPTOOLS["packages"]:
         folder = _folder(package)
         for file in folder.rglob("*"):
@@ -58,7 +58,7 @@ def test_the_list_of_packages_equals_the_tree() -> None:
 
 @pytest.mark.parametrize("package", [name for name in FOLDERS if "." in name])
 def test_a_link_shows_editors_where_a_package_is(package: str) -> None:
-    """Installing and importing need no link, so a checkout without links is only skipped."""
+    """Skip a checkout without links, because installing and importing do not need them."""
     link = ROOT.joinpath(*package.split("."))
     top = max((name for name in FOLDERS if package.startswith(f"{name}.")), key=len)
     if link.is_file():
@@ -123,7 +123,7 @@ def test_a_wheel_states_its_command_and_licence(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_hardware_has_no_name_of_its_own() -> None:
-    """`bitnet_hw.rtl` imports; `rtl` alone does not, unless another distribution brings it."""
+    """Import `bitnet_hw.rtl`, and check that no top-level `rtl` exists."""
     code = (
         "import bitnet_hw.rtl, importlib.util as u, sys; sys.exit(u.find_spec('rtl') is not None)"
     )
@@ -131,7 +131,7 @@ def test_the_hardware_has_no_name_of_its_own() -> None:
     assert done.returncode == 0
 
 
-#: Where a version may be written: a release's heading, and what a table was measured with.
+#: Places that may state a version: headings of releases, and provenance of measured tables.
 HISTORY = {"CHANGELOG.md", "energy_tables"}
 
 
@@ -145,7 +145,7 @@ def _texts() -> Iterator[Path]:
 
 
 def test_the_version_is_written_once() -> None:
-    """In pyproject.toml: elsewhere it is read from the installed distribution's metadata."""
+    """Find it in pyproject.toml alone; elsewhere it is read from the installed metadata."""
     version = re.escape(PYPROJECT["project"]["version"])
     number = re.compile(rf"(?<![\w.=<>~])v?{version}(?![\w.])")
     copies = {
@@ -157,7 +157,7 @@ def test_the_version_is_written_once() -> None:
 
 
 def test_the_citation_leaves_the_version_out() -> None:
-    """A citation file may name one; a reader then has the one of the last edit."""
+    """Check that the citation file states no version, which would soon be out of date."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert not {"version", "date-released", "commit"} & set(citation)
 
@@ -169,7 +169,7 @@ def test_no_module_states_a_version() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    """`make` installs what constraints.txt says, so a new requirement needs its line there."""
+    """Check that constraints.txt, which `make` installs from, has a line per requirement."""
 
     def name(requirement: str) -> str:
         """Return a requirement's distribution, spelled as PEP 503 does."""

@@ -1,4 +1,4 @@
-"""The public surface: what ``import bitnet_hw`` gives, and what starting up does not load."""
+"""The public names of ``import bitnet_hw``, and the packages that starting up must not load."""
 
 from __future__ import annotations
 

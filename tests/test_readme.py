@@ -1,4 +1,4 @@
-"""The examples and commands of the README and of docs/files.md do what these pages say."""
+"""The examples and commands of the README and of docs/files.md, run as these pages show them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_what_files_md_prints_can_be_changed_and_used(
+def test_files_printed_as_files_md_shows_can_be_changed_and_used(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The tally: sums, comparison, and how it shows itself."""
+"""The tally: sums, comparison and display."""
 
 from __future__ import annotations
 

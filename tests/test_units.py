@@ -1,4 +1,4 @@
-"""Quantities and memory sizes as people write them."""
+"""Quantities and memory sizes in the form that people write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["16", "1e9", " 16 ", "0.5"])
-def test_a_size_without_a_unit_is_answered_with_two(text: str) -> None:
+def test_a_size_without_a_unit_gets_two_suggestions(text: str) -> None:
     number = text.strip()
     with pytest.raises(InputError, match=f"has no unit; write {number}GB or {number}GiB"):
         parse_size(text)
@@ -34,7 +34,7 @@ def test_a_size_without_a_unit_is_answered_with_two(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "GB", "-1GB", "0", "0GB", "nan", "inf GB", "80 gigs", "1e30B", "1_000GB", "1..2GB"]
 )
-def test_what_is_no_size(text: str) -> None:
+def test_texts_that_are_not_sizes(text: str) -> None:
     with pytest.raises(InputError, match="write a positive size such as 80GB or 16GiB"):
         parse_size(text)
 

@@ -1,10 +1,10 @@
-"""Energy and area of the ternary element over lanes, accumulator width, zeros and zero gating.
+"""Energy and area of the ternary element by lanes, accumulator width, zeros and zero gating.
 
 Writes one CSV file and one figure per sweep, measured on a Liberty library with the default
-settings of ``bitnet-hw measure``. Each sweep runs at one clock period.
+settings of ``bitnet-hw measure``. All points of a comparison run at one clock period.
 
-Exit codes are those of ``bitnet-hw``: 4 if an output word is wrong, 2 for a library that cannot be
-used, 3 if Yosys is missing.
+Exit codes: 0, success; 2, bad input, such as a library that cannot be used; 3, Yosys is not
+installed; 4, an output word is wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import click
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from bitnet_hw.errors import BitnetHwError
+from bitnet_hw.cli import run
 from bitnet_hw.files.writing import whole_file
 from bitnet_hw.gates.library import Library, read_library
 from bitnet_hw.measurement.measure import measure
@@ -36,7 +36,10 @@ Point = tuple[str, float, Measurement]
 
 
 class Sweep(NamedTuple):
-    """One figure: title, label of the x axis, and its points as (series, x, measurement)."""
+    """A sweep: name of its files, title, label of the x axis, and the function that measures it.
+
+    The function returns the points as (series, x, measurement).
+    """
 
     name: str
     title: str
@@ -81,7 +84,7 @@ SWEEPS = (
 
 
 def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> None:
-    """Draw energy over area."""
+    """Draw energy above area, and write the figure as SVG."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     energy, area = figure.subplots(2, 1, sharex=True)
     for series in dict.fromkeys(name for name, _, _ in points):
@@ -109,10 +112,26 @@ def draw(sweep: Sweep, points: list[Point], library: Library, path: Path) -> Non
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
-@click.command(help=__doc__)
-@click.option("--liberty", type=click.Path(path_type=Path), required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("reproduced-energy"))
-@click.option("--only", type=click.Choice([sweep.name for sweep in SWEEPS]))
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--liberty",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Liberty file, .lib or .lib.gz.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("reproduced-energy"),
+    metavar="FOLDER",
+    help="Folder to write the files to; earlier files are replaced. Default: reproduced-energy.",
+)
+@click.option(
+    "--only",
+    type=click.Choice([sweep.name for sweep in SWEEPS]),
+    help="Sweep to run. Default: all sweeps.",
+)
 def main(liberty: Path, output: Path, only: str | None) -> None:
     """Run the sweeps."""
     library = read_library(liberty)
@@ -146,11 +165,4 @@ def main(liberty: Path, output: Path, only: str | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BitnetHwError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    sys.exit(run(main, None, "sweep"))

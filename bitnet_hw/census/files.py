@@ -1,4 +1,4 @@
-"""The files that a path to a checkpoint means."""
+"""The files of a checkpoint, found from a path."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def find_files(path: Path) -> dict[Path, list[str]]:
-    """Return the files to read, each with the tensors that an index promises in it.
+    """Return the files to read, each with the tensors that an index assigns to it.
 
     Parameters
     ----------
     path : Path
-        A file, the index of a checkpoint in shards, or a folder.
+        A file, the index of a sharded checkpoint, or a folder.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def open_file(path: Path, stack: ExitStack) -> Source:
     source = stack.enter_context(Source(path))
     head = source.read(0, 4)
     is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    # torch.save writes a zip archive. A safetensors file of the length that it states never begins
-    # with these bytes.
+    # torch.save writes a zip archive. A safetensors file never begins with these bytes, which would
+    # state a length far beyond its own.
     if head == b"PK\x03\x04" or (is_pickle and source.read(8, 1) != b"{"):
         raise _pickle(path)
     return source

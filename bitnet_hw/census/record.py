@@ -22,7 +22,7 @@ class Sparsity(NamedTuple):
         Fraction of zeros in the row or column with the fewest, in the median one, in the one with
         the most.
     empty : int
-        How many rows or columns hold nothing but zeros.
+        Number of rows or columns with nothing but zeros.
     """
 
     least: float
@@ -32,18 +32,18 @@ class Sparsity(NamedTuple):
 
     @classmethod
     def of(cls, zeros: npt.NDArray[np.int64] | None, length: int) -> Sparsity | None:
-        """Summarise the zeros of each row or column; None without any.
+        """Summarise the zeros of each row or column; return None if there are none to summarise.
 
         Parameters
         ----------
         zeros : (lines,) int64, optional
             Zeros of each row or column.
         length : int
-            Weights of each.
+            Weights per row or column.
         """
         if zeros is None or not zeros.size or not length:
             return None
-        # By histogram, which takes less time than sorting.
+        # A histogram takes less time than sorting.
         counts = np.bincount(zeros)
         lines = np.cumsum(counts)
         middle = [(zeros.size - 1) // 2, zeros.size // 2]
@@ -75,21 +75,21 @@ class MatrixCensus(NamedTuple):
     Attributes
     ----------
     name : str
-        As the file has it.
+        Name in the file.
     shape : tuple of int
-        Of the matrix, rows first: (outputs, inputs); of the unpacked one if it is packed.
+        Shape of the matrix, unpacked if the file packs it, rows first: (outputs, inputs).
     format : str
         ``hf-packed``, ``tq1_0``, ``tq2_0``, ``i2_s``, ``tl1``, ``tl2``, the float format of
         ternary values, or the format of a tensor that is not ternary.
     bytes : int
-        Stored bytes of the tensor, without scales in a tensor of their own.
+        Stored bytes of the tensor, without scales in a separate tensor.
     ternary : bool
         Whether the weights are ternary and counted.
     zeros, plus, minus : int, optional
         Weights that are 0, +1 and -1. None where the tensor is not ternary; `plus` and `minus`
         are None where the layout separates signs from codes (TL2).
     scale : Scale, optional
-        None where the file has none beside the codes.
+        None if the file has none for this matrix.
     rows, columns : Sparsity, optional
         None where the layout does not say which row or column a weight belongs to.
     file : str
@@ -119,12 +119,12 @@ class MatrixCensus(NamedTuple):
 
     @property
     def role(self) -> Role | None:
-        """The role that the tensor's name tells."""
+        """The role that follows from the tensor's name."""
         return weight_role(self.name)
 
     @property
     def effective_bits(self) -> float | None:
-        """Stored bits per weight; None without weights."""
+        """Stored bits per weight; None if there are no weights."""
         return 8 * self.bytes / self.weights if self.weights else None
 
     @property
@@ -135,7 +135,7 @@ class MatrixCensus(NamedTuple):
         return entropy(self.zeros, self.plus, self.minus)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the counts as plain data, for JSON."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -196,11 +196,11 @@ class Census:
 
     @property
     def zero_fraction(self) -> float | None:
-        """Share of the ternary weights that are zero; None without any."""
+        """Fraction of the ternary weights that are zero; None if there are no ternary weights."""
         return self.zeros / self.weights if self.weights else None
 
     def zeros_by_role(self) -> dict[LinearRole, float]:
-        """Return the share of zeros of each role of a projection that the tensors' names tell."""
+        """Return the fraction of zeros in each role of the projections and the FFN."""
         counts: dict[LinearRole, list[int]] = {}
         for matrix in self.ternary:
             role = matrix.role

@@ -1,4 +1,4 @@
-"""A checkpoint file as bytes: bounded, and read a chunk at a time."""
+"""A checkpoint file as bytes, read within its bounds and a chunk at a time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..errors import InputError
 Bytes = npt.NDArray[np.uint8]
 Part = TypeVar("Part")
 
-#: Bytes that are counted at a time: fewer cost calls, more exceed the second-level cache. They make
-#: a multiple of six words.
+#: Bytes that are counted at a time: fewer need more calls, more exceed the second-level cache. A
+#: multiple of six words.
 CHUNK = 960 << 10
 
-#: The same where zeros are summed by row and column, which is faster with many rows at once.
+#: The same for sums of zeros by row and column, which are faster over many rows at once.
 LINE_CHUNK = 1 << 20
 
-#: The least bytes of a matrix per thread, and of a file that several threads read; most threads.
+#: Least bytes of a matrix per thread, least bytes of a file for several threads, and most threads.
 _LEAST_SPAN = 16 << 20
 _LEAST_FILE = 1 << 20
 _MOST_THREADS = 4
@@ -33,11 +33,11 @@ _CAN_READ_AT = hasattr(os, "preadv")
 
 
 class Source:
-    """A file whose bytes are read piece by piece, by several threads at a time.
+    """A file whose bytes are read piece by piece, by several threads at once.
 
-    It is read into memory that is reused instead of mapped: unmapping pages would interrupt every
-    thread, and a mapped file that shrinks meanwhile would end the process with a signal instead of
-    an error. As a context manager it closes the file.
+    The file is read into reused memory rather than mapped: unmapping pages would interrupt every
+    thread, and if a mapped file shrank, a signal would end the process instead of an error. As a
+    context manager it closes the file.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Source:
     path : Path
         The file.
     size : int
-        Its bytes.
+        Size in bytes.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Source:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a few bytes, fewer at the end of the file; for headers, read in many pieces.
+        """Return a few bytes, as for headers; fewer than asked for at the end of the file.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class Source:
     def chunks(
         self, offset: int, size: int, unit: int = 8, about: int = CHUNK
     ) -> Iterator[tuple[int, Bytes]]:
-        """Yield (offset, bytes) in whole units, at least one and about so many bytes each.
+        """Yield (offset, bytes) in chunks of whole units: at least one, and about `about` bytes.
 
         A chunk may be viewed as words. The caller must not keep it: the next one reuses its memory.
 
@@ -162,16 +162,16 @@ class Source:
     def spans(
         self, offset: int, size: int, unit: int, count: Callable[[int, int], Part]
     ) -> list[Part]:
-        """Count parts of a stretch of the file, each on a thread: numpy releases the interpreter.
+        """Count parts of a stretch of the file, each on a thread; numpy releases the interpreter.
 
         Parameters
         ----------
-        offset, size
-            The stretch.
+        offset, size : int
+            First byte and length of the stretch.
         unit : int
             Bytes that must stay together.
         count : callable
-            (offset, size) -> what is found there.
+            Function of (offset, size) that returns the counts there.
 
         Returns
         -------
@@ -189,17 +189,17 @@ class Source:
             return list(pool.map(lambda at: count(at, min(step, offset + size - at)), starts))
 
     def each(self, counts: Sequence[Callable[[], Part]]) -> list[Part]:
-        """Return the result of each function, running several of them at a time.
+        """Return the result of each function, running several of them at once.
 
-        Of several errors the first in their order is raised; functions after it may not run.
+        Of several errors, that of the first function in order is raised; later ones may not run.
         """
         found: list[Part | None] = [None] * len(counts)
         errors: dict[int, BaseException] = {}
         waiting = iter(range(len(counts)))
 
         def work() -> None:
-            # The caller works as well: a thread that only waited would compete with the others for
-            # the interpreter.
+            # The caller works too: a thread that only waited would compete with the others for the
+            # interpreter.
             for i in waiting:
                 try:
                     found[i] = counts[i]()
@@ -248,7 +248,7 @@ def _threads() -> int:
 
 
 def _steps(units: int, up: bool = False) -> int:
-    """Return about so many units, a multiple of eight if possible, so that they are whole words."""
+    """Return `units` rounded to a multiple of eight, if possible, to get whole words."""
     return max(1, units if units < 8 else (units + 7 * up) // 8 * 8)
 
 

@@ -19,8 +19,8 @@ from .layouts import GGUF, SAFETENSORS, Found, Layout, Task
 from .record import Census, MatrixCensus, Sparsity
 from .source import Source, shown
 
-#: Called with the name of a tensor and the bytes done and to do, as each tensor is done: from the
-#: thread that did it, one call at a time.
+#: Called after each tensor with its name, the bytes done and the bytes in total: from the thread
+#: that counted it, one call at a time.
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,20 +36,20 @@ def take_census(
     Parameters
     ----------
     path : str or Path
-        A safetensors or GGUF file, the index of a safetensors checkpoint in shards, or a folder
-        that holds one of these.
+        A safetensors or GGUF file, the index of a sharded safetensors checkpoint, or a folder that
+        contains one of these.
     sparsity : bool
         Whether to count zeros by row and column as well as in total.
     model : ModelSpec, optional
-        Tells the rows of packed matrices; by default read from the ``config.json`` beside the
-        file, if there is one.
+        Gives the number of rows of packed matrices. Default: the model in the ``config.json`` next
+        to the file, if there is one.
     progress : callable, optional
         See `Progress`.
 
     Returns
     -------
     Census
-        Every tensor; those that are not ternary without counts.
+        Every tensor; those that are not ternary have no counts.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def take_census(
     with ExitStack() as stack:
         sources = {file: open_file(file, stack) for file in files}
         if model is None and any(source.read(0, 4) != MAGIC for source in sources.values()):
-            model = _model_beside(path if path.is_dir() else path.parent, warnings)
+            model = _model_in(path if path.is_dir() else path.parent, warnings)
         every = sum(source.size for source in sources.values())
         done = 0
         matrices: dict[str, MatrixCensus] = {}
@@ -100,7 +100,7 @@ def _forward(say: Progress, before: int, every: int, name: str, at: int) -> None
     say(name, before + at, every)
 
 
-def _model_beside(folder: Path, warnings: list[str]) -> ModelSpec | None:
+def _model_in(folder: Path, warnings: list[str]) -> ModelSpec | None:
     if not (folder / "config.json").is_file():
         return None
     try:

@@ -1,6 +1,7 @@
-"""The command line: arguments in, files and exit codes out.
+"""The command line.
 
-Each command has a module, loaded when it is called, so that ``bitnet-hw --help`` loads none.
+Each command has a module, which is imported when the command runs; ``bitnet-hw --help`` imports
+none of them.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ import click
 from ..errors import BitnetHwError, ContradictionError, ExistsError, unknown_name
 from .usage import explain
 
-#: Command name -> the line of help in the listing. The module of the same name
-#: (dashes as underscores) holds a click command called ``command``.
+#: Command name -> its line in the list of commands. The module of that name holds a click command
+#: called ``command``.
 COMMANDS = {
     "census": "Count the weights of a checkpoint that are -1, 0 and +1.",
-    "count": "Count additions and multiplications by format and role.",
+    "count": "Count additions and multiplications by number format and role.",
     "estimate": "Estimate energy, memory and time.",
     "export": "Write a workload and its energy prices for another tool.",
     "footprint": "Show the bytes of weights, embeddings, KV cache and activations.",
     "machines": "List the shipped machines, or show one machine.",
-    "measure": "Measure the energy of processing elements on a standard-cell library.",
+    "measure": "Measure the energy of processing elements on standard cells.",
     "models": "List the shipped models, or show one model.",
     "report": "Write the report on energy savings.",
     "schemes": "List the shipped schemes, or show one scheme.",
-    "simulate": "Simulate a processing element against the numeric reference.",
+    "simulate": "Simulate a processing element and compare it with the reference.",
     "tables": "List, show and check energy tables.",
     "verilog": "Export a processing element as Verilog.",
 }
@@ -51,7 +52,7 @@ class _LazyGroup(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __name__)
+        module = importlib.import_module(f".{cmd_name}", __name__)
         command: click.Command = module.command
         return command
 
@@ -83,33 +84,33 @@ def main(args: list[str] | None = None) -> int:
     Parameters
     ----------
     args : list of str, optional
-        The arguments after the program's name; those of the process when absent.
+        Arguments after the program's name. Default: those of the process.
 
     Returns
     -------
     int
-        The exit code: 0, 1 for an internal stop, 2 for bad input, 3 for a missing tool,
-        4 for a mismatch between hardware and reference.
+        Exit code: 0 for success, 1 if the output cannot be written, 2 for bad input, 3 for a
+        missing tool, 4 for a mismatch, 130 for an interrupt.
     """
     return run(cli, args, "bitnet-hw")
 
 
 def run(command: click.Command, args: Sequence[str] | None, name: str) -> int:
-    """Run a command; an error becomes one line on standard error.
+    """Run a command, and print an error as one line on standard error.
 
     Parameters
     ----------
     command : click.Command
-        The command.
+        Command to run.
     args : sequence of str, optional
-        The arguments after the program's name; those of the process when absent.
+        Arguments after the program's name. Default: those of the process.
     name : str
-        The program's name, with which the line begins.
+        Name of the program, with which the line begins.
 
     Returns
     -------
     int
-        The exit code; see `main`.
+        Exit code; see `main`.
     """
     given = list(sys.argv[1:] if args is None else args)
     try:
@@ -131,11 +132,11 @@ def run(command: click.Command, args: Sequence[str] | None, name: str) -> int:
     except BitnetHwError as error:
         return _fail(name, str(error), error.exit_code)
     except BrokenPipeError:
-        # The reader of our pipe (head, less) has what it wanted.
+        # The reader of our pipe, such as head, has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # Whatever is left in the buffer would fail again when the interpreter ends.
+        # Without this, writing the rest of the buffer fails again when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(name, f"cannot write: {error.strerror or error}", 1)
     return result if isinstance(result, int) else 0

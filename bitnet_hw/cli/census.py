@@ -14,7 +14,7 @@ from ..census import Census, MatrixCensus, Sparsity, take_census
 from ..census.record import base3_bytes, entropy, total_bytes, two_bit_bytes
 from ..units import percent, quantity
 from .options import output_form, output_options
-from .output import Column, numbers, print_csv, print_json, print_table, warn
+from .output import Column, numbers, print_csv, print_json, print_table, print_text, warn
 from .progress import tensors
 
 #: The table's columns; a name that is too long for the terminal wraps.
@@ -26,13 +26,13 @@ _COLUMNS = (
              "zeros in rows", "in columns"),
 )  # fmt: skip
 
-#: Columns that a narrow terminal does without, so that no number is cut.
+#: Columns in the order in which a narrow terminal leaves them out, so that no number is cut.
 _LEAST_WANTED_FIRST = (
     "5 trits", "2 bit", "in columns", "zeros in rows", "entropy", "bytes", "scale", "format",
     "bits", "-1", "+1", "shape",
 )  # fmt: skip
 
-#: Characters of a name that do not wrap.
+#: Width in characters at which the name of a matrix wraps.
 _NAME_WIDTH = 24
 
 
@@ -41,15 +41,16 @@ _NAME_WIDTH = 24
 @click.option(
     "--sparsity/--no-sparsity",
     default=True,
-    show_default=True,
-    help="Count zeros by row and by column too, where the layout defines them. Takes longer.",
+    help="Also count zeros by row and by column, where the layout defines them; this takes "
+    "longer. Default: --sparsity.",
 )
 @output_options
 def command(path: Path, sparsity: bool, as_json: bool, as_csv: bool) -> None:
     """Count the -1, 0 and +1 of a checkpoint.
 
-    PATH is a safetensors or GGUF file, the index of a safetensors checkpoint in shards, or a folder
-    that holds one of these. A config.json beside packed weights gives their number of rows.
+    PATH is a safetensors or GGUF file, the index of a sharded safetensors checkpoint, or a folder
+    that holds one of these. For packed weights, the number of rows is read from the config.json in
+    the same folder.
     """
     form = output_form(as_json, as_csv)
     with tensors("census") as say:
@@ -88,7 +89,7 @@ def _print(census: Census) -> None:
         )
         _print_totals(census)
     else:
-        click.echo(f"{census.name}: no ternary weights")
+        print_text(f"{census.name}: no ternary weights")
     if others:
         by_format: dict[str, list[MatrixCensus]] = {}
         for matrix in others:
@@ -123,7 +124,7 @@ def _cells(matrix: MatrixCensus) -> dict[str, str | None]:
 
 
 def _fitting(rows: Sequence[dict[str, str | None]]) -> list[str]:
-    """Return the titles of the columns that a terminal shows whole; in a pipe, of all."""
+    """Return the titles of the columns that the terminal has room for; in a pipe, all titles."""
     titles = [column.title for column in _COLUMNS]
     if not sys.stdout.isatty():
         return titles

@@ -28,7 +28,7 @@ from .options import (
     output_options,
     scenario_options,
 )
-from .output import Column, numbers, print_csv, print_json, print_table
+from .output import Column, numbers, print_csv, print_json, print_table, print_text
 
 #: Version of the JSON output, which docs/schema/count-2.json describes.
 SCHEMA = 2
@@ -39,27 +39,28 @@ SCHEMA = 2
 @click.option(
     "--trace",
     metavar="MODULE:CALLABLE",
-    help="Function that returns a PyTorch model and its inputs; the model runs, and its operations "
-    "are counted. Default: count CONFIG in closed form.",
+    help="Function that returns a PyTorch model and its inputs. The model is run, and its "
+    "operations are counted. Default: CONFIG is counted in closed form.",
 )
 @click.option(
     "--strict",
     is_flag=True,
-    help="With --trace: end with an error if an operator has no formula. Default: list it.",
+    help="With --trace: end with an error if an operator has no formula. Default: such operators "
+    "are listed.",
 )
 @click.option(
     "--weight-zeros",
     multiple=True,
     metavar="PATTERN=Z",
-    help="With --trace on the meta device: modules whose weights are ternary, and the fraction of "
-    "them that is zero. Can be given several times.",
+    help="With --trace on the meta device: modules with ternary weights, and the fraction of these "
+    "weights that is zero. Can be given several times. Default: weights are counted as dense.",
 )
 @click.option(
     "--activations",
     multiple=True,
     metavar="PATTERN=FORMAT",
-    help="With --trace on the meta device: number format of the activations that these modules "
-    "multiply. Can be given several times.",
+    help="With --trace on the meta device: modules, and the number format of their input "
+    "activations. Can be given several times. Default: the format of the traced tensors.",
 )
 @click.option(
     "--scheme",
@@ -68,7 +69,7 @@ SCHEMA = 2
     help="Scheme: a name (see `bitnet-hw schemes`) or a YAML file. Default: bitnet-b1.58.",
 )
 @convention_option
-@scenario_options
+@scenario_options(paper=True)
 @machine_options
 @checkpoint_option
 @output_options
@@ -140,8 +141,8 @@ def command(
         print_csv(list(tally.rows()))
     else:
         lanes_text = f", L = {used_lanes} lanes" if used_lanes else ""
-        click.echo(f"{model.name}, {chosen.name}: {scenario.describe()}")
-        click.echo(f"{convention} convention{lanes_text}; counted in closed form")
+        print_text(f"{model.name}, {chosen.name}: {scenario.describe()}")
+        print_text(f"{convention} convention{lanes_text}; counted in closed form")
         _print(tally, chosen)
 
 
@@ -182,7 +183,7 @@ def _print(tally: OpTally, scheme: Scheme) -> None:
             if ternary
             else "binary weights have no zeros"
         )
-        click.echo(
+        print_text(
             f"add-only products: {quantity(work.executed_adder_slots, '')} executed adder slots, "
             f"{quantity(work.non_zero_terms, '')} non-zero terms, "
             f"{quantity(work.logical_additions, '')} logical additions "

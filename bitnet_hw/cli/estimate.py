@@ -31,7 +31,7 @@ from .options import (
     scenario_options,
     table_options,
 )
-from .output import numbers, print_csv, print_json, print_table
+from .output import numbers, print_csv, print_json, print_table, print_text
 
 
 @click.command()
@@ -43,9 +43,9 @@ from .output import numbers, print_csv, print_json, print_table
     help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
     "Savings are relative to the first. Default: fp16,bitnet-b1.58.",
 )
-@table_options
+@table_options()
 @convention_option
-@scenario_options
+@scenario_options(paper=True)
 @machine_options
 @checkpoint_option
 @click.option(
@@ -60,7 +60,8 @@ from .output import numbers, print_csv, print_json, print_table
     "--memory",
     "capacity",
     metavar="SIZE",
-    help="Memory that the largest batch must fit, as in 16GB. Default: the machine's DRAM.",
+    help="Size of the memory that the largest batch must fit in, such as 16GB. Default: the "
+    "machine's DRAM.",
 )
 @output_options
 def command(
@@ -153,11 +154,12 @@ def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
 
 def _head(first: Estimate) -> None:
     machine = first.machine
-    click.echo(f"\n{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
+    click.echo()
+    print_text(f"{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
     if first.convention == "paper":
-        click.echo("paper convention: no accumulator widths, elementwise steps, LM head or memory")
+        print_text("paper convention: no accumulator widths, elementwise steps, LM head or memory")
     else:
-        click.echo(
+        print_text(
             f"system convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
             f"T = {machine.tokens}, {machine.dram}"
         )
@@ -175,12 +177,12 @@ def _print(group: list[Estimate], size: int | None) -> None:
         row("energy", *(quantity(e.energy.value, "J", 4) for e in group)),
         row("  low", *(quantity(e.energy.low, "J", 4) for e in group)),
         row("  high", *(quantity(e.energy.high, "J", 4) for e in group)),
-        row(f"saving over {names[0]}", *(times(ratio(first, e).value) for e in group)),
+        row(f"savings over {names[0]}", *(times(ratio(first, e).value) for e in group)),
         row("energy per token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
     ]
     rows += _kind_rows(group)
     rows += _memory_rows(group)
-    rows.append(row("from derived prices", *(percent(e.derived_share) for e in group)))
+    rows.append(row("share of derived prices", *(percent(e.derived_share) for e in group)))
     rows += _roles(group)
     if first.convention == "system":
         rows += _time_rows(group, size)
@@ -234,13 +236,13 @@ def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
 
 def _notes(group: list[Estimate]) -> None:
     if group[0].static_j is None:
-        click.echo("static energy excluded: the machine description gives no power")
+        print_text("static energy excluded: the machine's description gives no power")
     for each in group:
         if not each.scheme.add_only or each.machine.lanes == 1:
             continue
         serial = each.machine.replace(lanes=1)
         alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
-        click.echo(
+        print_text(
             f"{each.scheme.name} projections and FFN at L = {each.machine.lanes}: "
             f"{quantity(_products(each), 'J', 4)}; "
             f"at L = 1: {quantity(_products(alone), 'J', 4)}"

@@ -29,7 +29,7 @@ from .options import (
     "form",
     type=click.Choice(["zigzag"]),
     default="zigzag",
-    help="Tool that is to read the files. Default: zigzag.",
+    help="Tool that will read the files. Default: zigzag.",
 )
 @click.option(
     "-o",
@@ -46,8 +46,8 @@ from .options import (
     metavar="NAME_OR_FILE",
     help="Scheme: a name (see `bitnet-hw schemes`) or a YAML file. Default: bitnet-b1.58.",
 )
-@table_options
-@scenario_options
+@table_options(single=True)
+@scenario_options()
 @machine_options
 def command(
     config: str,
@@ -65,16 +65,13 @@ def command(
 ) -> None:
     """Write a workload and its energy prices for another tool.
 
-    For ZigZag, these are loop nests, an accelerator with the MAC energy and memory costs that our
-    tables give for the scheme's formats, a mapping, and a README that says how to run them.
+    For ZigZag, these are loop nests, an accelerator with the energy of a MAC and of a memory access
+    in the scheme's formats, a mapping, and a README that says how to run them.
 
     CONFIG is a model: a name (see `bitnet-hw models`), a YAML file, a Hugging Face config.json, or
     the folder of one. The scenario must be a single pass: --decode CONTEXT, or --prefill S with
-    --attention full. An export takes one energy table; unless one is given, that is 7nm.
+    --attention full.
     """
-    source = click.get_current_context().get_parameter_source("energy_tables")
-    if source is click.core.ParameterSource.DEFAULT:
-        energy_tables = "7nm"
     schemes, tables = build_schemes(scheme, codec), build_tables(energy_tables, scale_node)
     for what, number in (("scheme", len(schemes)), ("energy table", len(tables))):
         if number > 1:

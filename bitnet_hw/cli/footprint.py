@@ -13,14 +13,14 @@ from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, load_scheme
 from ..units import parse_size, quantity
 from .options import build_scenario, build_schemes, output_form, output_options, scenario_options
-from .output import Column, numbers, print_csv, print_json, print_table
+from .output import Column, numbers, print_csv, print_json, print_table, print_text
 
 #: Version of the JSON output: the footprints, and the KV cache by format and context.
 SCHEMA = 1
 
 _KV_FORMATS = ("fp16", "int8", "int4", "int3")
 _KV_CONTEXTS = (512, 1024, 2048, 4096, 8192, 32_768, 131_072)
-#: Field of a footprint -> its heading in the table.
+#: Field of a footprint -> heading of its column.
 _FIELDS = {
     "weights": "weights",
     "lm_head": "LM head",
@@ -42,12 +42,13 @@ _FIELDS = {
     "family and granularity of scales as their own: plain codecs with one scale per matrix, GGUF "
     "blocks, ... Default: fp16,w8a8,bitnet-b1.58.",
 )
-@scenario_options
+@scenario_options()
 @click.option(
     "--memory",
     "capacity",
     metavar="SIZE",
-    help="Memory that the largest batch must fit, as in 16GB. Default: no largest batch is shown.",
+    help="Size of the memory that the largest batch must fit in, such as 16GB. Default: no largest "
+    "batch is shown.",
 )
 @output_options
 def command(
@@ -76,7 +77,7 @@ def command(
     elif form == "csv":
         print_csv(rows)
     else:
-        click.echo(f"{scenario.describe()}; 1 kB = 1000 bytes")
+        print_text(f"{scenario.describe()}; 1 kB = 1000 bytes")
         columns: list[str | Column] = ["model", "scheme", "codec"]
         columns += numbers(*_FIELDS.values(), "total", *(["largest batch"] if size else []))
         table = [

@@ -23,13 +23,13 @@ class Column:
     Attributes
     ----------
     title : str
-        Its heading.
+        Heading of the column.
     align : str
         ``left`` for words, ``right`` for numbers.
     long : str
-        How a terminal that is too narrow shows the cells: ``keep`` keeps them whole, ``wrap``
-        breaks them between words, ``cut`` shortens them, or breaks them where each row is a block
-        of its own. In a pipe every cell is whole.
+        Treatment of cells that are too long for the terminal: ``keep`` leaves them whole, ``wrap``
+        breaks them between words, ``cut`` shortens them. If each row is a block of lines, ``cut``
+        breaks them too. In a pipe, every cell is whole.
     """
 
     title: str
@@ -40,16 +40,16 @@ class Column:
 def draw(
     columns: Sequence[Column], cells: Sequence[Sequence[str]], title: str = "", note: str = ""
 ) -> None:
-    """Draw a table to the width of the terminal.
+    """Draw a table that fits the width of the terminal.
 
     Parameters
     ----------
     columns : sequence of Column
-        The headings.
+        Headings.
     cells : sequence of sequences of str
         Rows, with one cell per column.
     title, note : str
-        A line above and a line below.
+        Line above the table, and line below it.
     """
     from rich.console import Console
     from rich.text import Text
@@ -69,9 +69,9 @@ def draw(
 def fit(
     columns: Sequence[Column], cells: Sequence[Sequence[str]], available: int
 ) -> list[int] | None:
-    """Return the widths of the columns, or None where the table is too wide.
+    """Return the widths of the columns, or None if the table is too wide.
 
-    Columns that may be cut or wrapped share the room that the others leave.
+    Columns that may be cut or wrapped share the width that the others leave.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def fit(
         for i, column in enumerate(columns)
     ]
     excess = sum(widths) + _GAP * (len(columns) - 1) - available
-    # The widest gives first, so that short texts stay whole.
+    # The widest column is narrowed first, so that short texts stay whole.
     while excess > 0:
         room = {
             i: widths[i] - max(_NARROWEST, len(column.title))
@@ -110,7 +110,7 @@ def _draw_table(
     from rich.table import Table
     from rich.text import Text
 
-    # A padding of one and the box's divider of one make the gap.
+    # The gap is a padding of one and the divider of the box, also one wide.
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for column, width in zip(columns, widths, strict=True):
         table.add_column(Text(column.title), justify=column.align, width=width)
@@ -132,7 +132,7 @@ def _draw_table(
 def _draw_blocks(
     console: Console, columns: Sequence[Column], cells: Sequence[Sequence[str]]
 ) -> None:
-    """Print each row as a block: its first cell, then a line per heading."""
+    """Print each row as a block: its first cell, then one line per remaining column."""
     from rich.text import Text
 
     label = max((len(column.title) for column in columns[1:]), default=0)

@@ -1,4 +1,4 @@
-"""``bitnet-hw machines``: the shipped machines, or one machine in full."""
+"""``bitnet-hw machines``: the list of shipped machines, or all of one machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .output import Column, numbers, print_json, print_table, print_yaml
 def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     """List the shipped machines, or show one machine.
 
-    NAME is a shipped machine or a YAML file. A machine is a PE array with its buffers and DRAM:
-    R rows (outputs side by side), L lanes (terms of a dot product added per cycle), and T tokens
-    that share one fetch of a weight.
+    NAME is a shipped machine or a YAML file. A machine is a PE array with its buffers and DRAM. It
+    has R rows (outputs computed in parallel) and L lanes (terms of a dot product added per cycle),
+    and T tokens share one fetch of a weight.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")

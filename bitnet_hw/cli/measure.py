@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
-from ..files.writing import whole_file
+from ..files.writing import refuse_existing, whole_file
+from ..measurement import DEFAULT_ELEMENTS, DEFAULT_LANES
 from ..prices.loading import load_table, read_table
 from ..units import percent, times
+from .elements import BOTH, ComparisonCommand
 from .options import output_form, output_options, split_names
-from .output import numbers, print_csv, print_json, print_table
+from .output import numbers, print_csv, print_json, print_table, print_text
 from .progress import stages
 
 if TYPE_CHECKING:
     from ..measurement.record import Measurement
-    from ..measurement.settings import Settings
     from ..measurement.variant import Variant
+    from ..rtl.pe import PESpec
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.option(
-    "--pe",
-    default="ternary,binary,int8,fp16",
-    show_default=True,
-    help="Processing elements, separated by commas: ternary, binary, int8, int4, fp16.",
+@click.command(
+    cls=ComparisonCommand,
+    elements=DEFAULT_ELEMENTS,
+    lanes=DEFAULT_LANES,
+    without=("counters",),  # the measured circuit leaves the ports of the counters open
 )
 @click.option(
     "--liberty",
@@ -39,62 +43,30 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     required=True,
     help="Liberty file, .lib or .lib.gz. Repeat the option for further libraries.",
 )
-@click.option("--lanes", type=int, default=8, show_default=True, help="Products per cycle.")
-@click.option(
-    "--pipeline",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Adder-tree levels between registers; 0 for no registers in the tree.",
-)
-@click.option(
-    "--k-max",
-    type=int,
-    default=4096,
-    show_default=True,
-    help="Length of the longest row, which determines the width of integer accumulators.",
-)
-@click.option(
-    "--act-bits", type=int, help="Width of integer activations. Default: 8, or 4 for int4."
-)
-@click.option(
-    "--acc-bits",
-    type=int,
-    help="Width of integer accumulators. Default: the least that cannot overflow.",
-)
-@click.option(
-    "--accumulate",
-    type=click.Choice(["fp16", "fp32", "both"]),
-    default="both",
-    show_default=True,
-    help="Accumulator format of the fp16 element.",
-)
 @click.option(
     "--booth",
-    type=click.Choice(["no", "yes", "both"]),
-    default="both",
+    type=click.Choice(["no", "yes", BOTH]),
+    default=BOTH,
     show_default=True,
     help="Whether integer multipliers use Booth recoding.",
-)
-@click.option(
-    "--zero-gating", is_flag=True, help="Hold the operands of a lane while its weight is zero."
 )
 @click.option(
     "--activations",
     type=click.Choice(["gaussian", "uniform"]),
     default="gaussian",
-    show_default=True,
-    help="Distribution of the activations.",
+    help="Distribution of the activations. Default: gaussian.",
 )
 @click.option(
-    "--recorded", type=_FILE, help="Activations to use in place of random ones: a .npy file."
+    "--recorded",
+    type=_FILE,
+    help="File of recorded activations, .npy or .npz. Default: random activations.",
 )
 @click.option(
     "--zeros",
     type=float,
     default=round(1 / 3, 4),
     show_default=True,
-    help="Share of zeros among ternary weights; 0 to 0.66 in practice.",
+    help="Share of zeros among ternary weights, at least 0 and below 1.",
 )
 @click.option(
     "--hold",
@@ -102,12 +74,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=int,
     default=1,
     show_default=True,
-    help="Cycles, one per token, that a weight is held for.",
+    help="Number of cycles, one per token, for which a weight is held.",
 )
-@click.option("--rows", type=int, default=16, show_default=True, help="Dot products per seed.")
-@click.option("--steps", type=int, default=8, show_default=True, help="Cycles per dot product.")
+@click.option("--rows", type=int, default=16, help="Number of dot products per seed. Default: 16.")
+@click.option("--steps", type=int, default=8, help="Number of cycles per dot product. Default: 8.")
 @click.option(
-    "--seeds", type=int, default=3, show_default=True, help="Runs, each with other operands."
+    "--seeds",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of runs, each with its own operands.",
 )
 @click.option(
     "--period",
@@ -119,85 +95,98 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--input-transition",
     type=float,
     default=20.0,
-    show_default=True,
     metavar="PS",
-    help="Transition time of inputs and clock in ps.",
+    help="Transition time of inputs and clock in ps. Default: 20.",
 )
 @click.option(
     "--wire-load",
     type=float,
     default=0.0,
-    show_default=True,
     metavar="FF",
-    help="Wire capacitance per fan-out in fF.",
+    help="Wire capacitance per fan-out in fF. Default: 0.",
 )
 @click.option(
     "--clock-tree",
     type=float,
     default=1.0,
-    show_default=True,
     metavar="FACTOR",
-    help="Factor on the energy of clock pins, to account for a clock tree.",
+    help="Factor on the energy of clock pins, to account for a clock tree. Default: 1.",
 )
 @click.option(
     "--default-power",
     type=click.Choice(["remaining", "added"]),
     default="remaining",
     show_default=True,
-    help="Meaning of power groups without condition: the states that the other groups leave, or "
-    "an addition to every state, as in OpenSTA.",
+    help="Meaning of power groups without a condition: the states that the other groups do not "
+    "cover, or an addition in every state, as in OpenSTA.",
 )
-@click.option("--zero-delay", is_flag=True, help="Simulate without delays, hence without glitches.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Simulations at a time.")
+@click.option(
+    "--zero-delay", is_flag=True, help="Simulate without delays, and therefore without glitches."
+)
+@click.option(
+    "--jobs",
+    type=int,
+    default=2,
+    show_default=True,
+    help="Number of simulations that run at the same time.",
+)
 @click.option(
     "--table",
     "table_path",
     type=_FILE,
-    help="Also write the results as an energy table (YAML) to this file.",
+    help="File to which the results are also written as an energy table (YAML). Default: no file.",
 )
 @click.option(
     "--node",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="NM",
-    help="Process node of the energy table in nm.",
+    help="Process node of the energy table in nm; needed with --table.",
 )
 @click.option(
     "--base",
     default="jouppi-2021-7nm",
-    show_default=True,
-    help="Base of the energy table: a table that prices everything but MACs.",
+    help="Base of the energy table: the table that prices everything but MACs. Default: "
+    "jouppi-2021-7nm.",
 )
 @click.option("--force", is_flag=True, help="Replace the energy table if the file exists.")
 @output_options
 def command(
-    pe: str, liberties: tuple[Path, ...], lanes: int, pipeline: int, k_max: int,
-    act_bits: int | None, acc_bits: int | None, accumulate: str, booth: str, zero_gating: bool,
-    zero_delay: bool, table_path: Path | None, node: float | None, base: str, force: bool,
-    as_json: bool, as_csv: bool, **given: Any,  # noqa: ANN401  what `_settings` takes
+    pe: str, liberties: tuple[Path, ...], booth: str, activations: str, recorded: Path | None,
+    zeros: float, held: int, rows: int, steps: int, seeds: int, period: float | None,
+    input_transition: float, wire_load: float, clock_tree: float, default_power: str,
+    zero_delay: bool, jobs: int, table_path: Path | None, node: float | None, base: str,
+    force: bool, as_json: bool, as_csv: bool, **parameters: object,
 ) -> None:  # fmt: skip
     """Measure energy and area per operation of processing elements on standard cells.
 
     Each element is synthesised to the cells of a Liberty library and simulated with the library's
     delays on realistic operands; every output word is compared with the reference. Energies are
-    pre-layout: wires count only as --wire-load, and the clock tree only as --clock-tree. They
+    pre-layout: only --wire-load accounts for wires, and only --clock-tree for the clock tree. They
     exclude leakage, which is listed separately. The first run compiles Yosys, which takes a few
     minutes.
     """
     from ..gates.library import read_library
     from ..measurement.measure import measure
+    from ..measurement.operands import Operands
+    from ..measurement.settings import Settings
 
     form = output_form(as_json, as_csv)
     if table_path is not None:
         if node is None or len(liberties) != 1:
             raise InputError("--table needs --node NM and exactly one --liberty")
-        if table_path.exists() and not force:
-            raise InputError(f"{table_path}: exists already; give --force to replace it")
+        refuse_existing(table_path, force=force)
         load_table(base)
-    variants = _variants(
-        pe, accumulate, booth, lanes=lanes, pipeline=pipeline, k_max=k_max, act_bits=act_bits,
-        acc_bits=acc_bits, zero_gating=zero_gating or None,
+    variants = _variants(pe, booth, parameters)
+    operands = Operands(
+        activations="uniform" if activations == "uniform" else "gaussian",
+        recorded=recorded, zeros=zeros, held=held, rows=rows, steps=steps,
     )  # fmt: skip
-    settings = _settings(timed=False if zero_delay else None, **given)
+    settings = Settings(
+        operands=operands, seeds=seeds, period_ps=period, input_transition_ps=input_transition,
+        wire_load_ff=wire_load, clock_tree=clock_tree,
+        default_groups="added" if default_power == "added" else "remaining",
+        timed=False if zero_delay else None, jobs=jobs,
+    )  # fmt: skip
     libraries = [read_library(path) for path in liberties]
     today = date.today()
     with stages("measuring") as say:
@@ -206,8 +195,8 @@ def command(
         from ..measurement.energy_table import build_table, to_yaml
 
         name = table_path.name.removesuffix(table_path.suffix)
-        rows = [each.as_dict() for each in found[0]]
-        table = build_table(name, node, base, rows, measured_on=today)
+        records = [each.as_dict() for each in found[0]]
+        table = build_table(name, node, base, records, measured_on=today)
         with whole_file(table_path, force=force) as temporary:
             temporary.write_text(to_yaml(table), encoding="utf-8")
             read_table(temporary)  # a table that does not load is not written
@@ -220,48 +209,35 @@ def command(
             _print(group)
 
 
-def _variants(pe: str, accumulate: str, booth: str, **parameters: int | None) -> list[Variant]:
+def _variants(pe: str, booth: str, parameters: Mapping[str, object]) -> list[Variant]:
     from ..measurement.variant import Variant
-    from ..rtl.family import make_spec
-    from ..rtl.multiply import MultiplySpec
 
-    found = []
-    for name in split_names("processing element", pe):
-        own = dict(parameters)
-        if name == "binary":  # no weight is zero, so there is nothing to gate
-            own.pop("zero_gating")
-        if name == "fp16":
-            own.pop("acc_bits")
-            own.pop("act_bits")
-            formats = ["fp16", "fp32"] if accumulate == "both" else [accumulate]
-            found += [Variant(make_spec(name, accumulate=fmt, **own)) for fmt in formats]
-            continue
-        spec = make_spec(name, **own)
-        recodings = {"no": [False], "yes": [True], "both": [False, True]}[booth]
-        if not isinstance(spec, MultiplySpec):
-            recodings = [False]
-        found += [Variant(spec, recoded) for recoded in recodings]
-    return found
+    recodings = {"no": [False], "yes": [True], BOTH: [False, True]}[booth]
+    return [
+        Variant(spec, recoded)
+        for name in split_names("processing element", pe)
+        for spec in _specs(name, parameters)
+        for recoded in (recodings if spec.integer_multipliers else [False])
+    ]
 
 
-def _settings(
-    *, timed: bool | None, activations: str, recorded: Path | None, zeros: float, held: int,
-    rows: int, steps: int, seeds: int, period: float | None, input_transition: float,
-    wire_load: float, clock_tree: float, default_power: str, jobs: int,
-) -> Settings:  # fmt: skip
-    from ..measurement.operands import Operands
-    from ..measurement.settings import Settings
+def _specs(name: str, parameters: Mapping[str, object]) -> list[PESpec]:
+    """Return the specifications of one element, with those of the parameters that it has.
 
-    operands = Operands(
-        activations="uniform" if activations == "uniform" else "gaussian",
-        recorded=recorded, zeros=zeros, held=held, rows=rows, steps=steps,
-    )  # fmt: skip
-    return Settings(
-        operands=operands, seeds=seeds, period_ps=period, input_transition_ps=input_transition,
-        wire_load_ff=wire_load, clock_tree=clock_tree,
-        default_groups="added" if default_power == "added" else "remaining",
-        timed=timed, jobs=jobs,
-    )  # fmt: skip
+    A parameter given as `BOTH` takes each of its choices in turn.
+    """
+    from ..rtl.family import FAMILY, make_spec
+
+    values: dict[str, Sequence[object]] = {}
+    for entry in fields(FAMILY[name]) if name in FAMILY else ():
+        if entry.name == "zero_gating" and not FAMILY[name].zero_weights:
+            continue  # there is nothing to gate
+        given = parameters.get(entry.name)
+        values[entry.name] = entry.metadata["choices"] if given == BOTH else [given]
+    return [
+        make_spec(name, **dict(zip(values, chosen, strict=True)))
+        for chosen in product(*values.values())
+    ]
 
 
 def _flat(of: Measurement) -> dict[str, Any]:
@@ -299,15 +275,15 @@ def _print(group: list[Measurement]) -> None:
         ["element", *columns],
         rows,
         title=f"{library.name}, {library.voltage:g} V, {library.temperature:g} C, "
-        f"{first.lanes} lanes, one period of {first.period * 1e12:.0f} ps; pre-layout",
+        f"{first.lanes} lanes, clock period {first.period * 1e12:.0f} ps; pre-layout",
     )
     operands = settings.operands
     activations = operands.recorded.name if operands.recorded else operands.activations
-    click.echo(
+    print_text(
         f"wire load {settings.wire_load_ff:g} fF per fan-out, clock tree × "
         f"{settings.clock_tree:g}; {activations} activations, ternary zeros "
         f"{percent(operands.zeros)}, weights held for {operands.held}; {settings.seeds} seeds; "
         "every word checked"
     )
     if first.simulator is None:
-        click.echo("simulated without delays: glitches are missing, so logic is understated")
+        print_text("simulated without delays: glitches are missing, so logic is understated")

@@ -1,4 +1,4 @@
-"""``bitnet-hw models``: the shipped models, or one model in full."""
+"""``bitnet-hw models``: the list of shipped models, or all of one model."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _COLUMNS = (
 def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     """List the shipped models, or show one model.
 
-    NAME is a shipped model, a YAML file, or a Hugging Face config.json or its folder. The number
-    of parameters is computed from the dimensions: all weights, gains and biases, with a tied LM
-    head counted once.
+    NAME is a shipped model, a YAML file, a Hugging Face config.json, or the folder of one. The
+    number of parameters is computed from the dimensions: all weights, gains and biases, with a tied
+    LM head counted once.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")
@@ -55,7 +55,7 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
 
 
 def _family(name: str) -> str:
-    """Return a name without its size, so that a family is listed by size."""
+    """Return a name without its size, so that each family is sorted by size."""
     return name.rpartition("-")[0] or name
 
 
@@ -87,10 +87,6 @@ def _show(model: ModelSpec, *, as_json: bool) -> None:
         print_json(_as_dict(model))
         return
     counted = (key for key in _as_dict(model) if key.endswith("_parameters"))
-    lines = [(key, _word(value)) for key, value in model.model_dump().items() if value != ""]
+    lines = [(key, value) for key, value in model.model_dump().items() if value != ""]
     lines += [(key, f"{getattr(model, key):,}") for key in counted]
     print_table(("key", Column("value", long="wrap")), lines)
-
-
-def _word(value: object) -> object:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

@@ -33,8 +33,19 @@ def _all(*options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  click's decora
     return decorate
 
 
-def scenario_options(function: Any) -> Any:  # noqa: ANN401
-    """Add the options of a scenario; see `build_scenario`."""
+def scenario_options(*, paper: bool = False) -> Callable[[Any], Any]:
+    """Add the options of a scenario; see `build_scenario`.
+
+    Parameters
+    ----------
+    paper : bool
+        Whether the command also has the paper convention, whose defaults the help then states.
+    """
+
+    def default(text: str, on_paper: str) -> str:
+        more = f"; {on_paper} with the paper convention" if paper else ""
+        return f"Default: {text}{more}."
+
     return _all(
         click.option(
             "--prefill", type=int, metavar="S", help="Scenario: a prefill of S tokens."
@@ -42,7 +53,7 @@ def scenario_options(function: Any) -> Any:  # noqa: ANN401
         click.option(
             "--decode", type=int, metavar="CONTEXT",
             help="Scenario: one new token that attends to CONTEXT positions, itself included. "
-            "Default: context 2048; with the paper convention, a prefill of 512 tokens.",
+            + default("context 2048", "a prefill of 512 tokens"),
         ),
         click.option(
             "--prompt", type=int, metavar="P",
@@ -59,14 +70,13 @@ def scenario_options(function: Any) -> Any:  # noqa: ANN401
         click.option(
             "--attention", type=click.Choice(choices(Attention)),
             help="Positions that a token of a prefill attends to: itself and those before it "
-            "(causal), or all (full). Default: causal; full with the paper convention.",
+            "(causal), or all of them (full). " + default("causal", "full"),
         ),
         click.option(
             "--lm-head", type=click.Choice(choices(LmHead)),
-            help="Positions whose logits are computed. Default: last; none with the paper "
-            "convention.",
+            help="Positions whose logits are computed. " + default("last", "none"),
         ),
-    )(function)  # fmt: skip
+    )  # fmt: skip
 
 
 def convention_option(function: Any) -> Any:  # noqa: ANN401
@@ -75,8 +85,8 @@ def convention_option(function: Any) -> Any:  # noqa: ANN401
         "--convention",
         type=click.Choice(choices(ConventionName)),
         default="system",
-        help="Rules of counting: those of the BitNet papers (paper), or all operations, memory and "
-        "time of a machine (system). Default: system.",
+        help="Rules of counting: those of the BitNet papers' energy tables (paper), or all "
+        "operations, memory traffic and time on a machine (system). Default: system.",
     )(function)
 
 
@@ -85,8 +95,8 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
     return _all(
         click.option(
             "--codec", type=click.Choice(sorted(CODECS)), metavar="CODEC",
-            help="Codec that stores the projections and FFN of the schemes it fits, such as 2bit, "
-            "base3, q2_0 or tq1_0; docs/files.md lists them. Default: each scheme's own.",
+            help="Codec of the stored projections and FFN, in every scheme that it fits: 2bit, "
+            "base3, q2_0, tq1_0 and others (docs/files.md lists them). Default: each scheme's own.",
         ),
         click.option(
             "--machine", metavar="NAME_OR_FILE",
@@ -110,24 +120,34 @@ def checkpoint_option(function: Any) -> Any:  # noqa: ANN401
     """Add ``--checkpoint``; see `measure_zeros`."""
     return click.option(
         "--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
-        help="Checkpoint whose zero weights are counted (see `bitnet-hw census`). Default: the "
-        "scheme's assumed fraction of zeros.",
+        help="Checkpoint that gives the fraction of zero weights (see `bitnet-hw census`). "
+        "Default: no checkpoint; the scheme's assumed fraction is used.",
     )(function)  # fmt: skip
 
 
-def table_options(function: Any) -> Any:  # noqa: ANN401
-    """Add the options that choose prices; see `build_tables`."""
+def table_options(*, single: bool = False) -> Callable[[Any], Any]:
+    """Add the options that choose prices; see `build_tables`.
+
+    Parameters
+    ----------
+    single : bool
+        Whether the command takes one energy table instead of several.
+    """
+    default = "7nm" if single else "7nm,45nm"
+    what = "Energy table" if single else "Energy tables, separated by commas"
     return _all(
         click.option(
-            "--energy-table", "energy_tables", default="7nm,45nm", metavar="NAMES_OR_FILES",
-            help="Energy tables, separated by commas. Default: 7nm,45nm.",
+            "--energy-table", "energy_tables", default=default,
+            metavar="NAME_OR_FILE" if single else "NAMES_OR_FILES",
+            help=f"{what}: {'a name' if single else 'names'} (see `bitnet-hw tables`) or "
+            f"{'a YAML file' if single else 'YAML files'}. Default: {default}.",
         ),
         click.option(
             "--scale-node", metavar="FROM@V:TO@V",
             help="Scale all prices from one process node and voltage to another, as in "
             "HP45@0.9:HP7@0.7. Default: no scaling.",
         ),
-    )(function)  # fmt: skip
+    )  # fmt: skip
 
 
 def build_scenario(
@@ -138,16 +158,16 @@ def build_scenario(
     Parameters
     ----------
     convention : str
-        Its defaults apply where no option is given.
+        Convention whose defaults apply where no option is given.
     given : mapping
         Values of `scenario_options`, by parameter name; None for those not given.
     models : iterable of ModelSpec
-        Their learned positions bound the default length.
+        Models whose learned positions bound the default length.
 
     Raises
     ------
     InputError
-        If two phases are asked for at once, or a length is out of range.
+        If two phases are given at once, or a length is out of range.
     """
     phases = [name for name in ("prefill", "decode", "prompt") if given[name] is not None]
     if len(phases) > 1:
@@ -178,7 +198,8 @@ def build_machine(
     Raises
     ------
     InputError
-        If the convention has no machine, or there is no such machine or number of lanes.
+        If an option is given that the convention has no machine for, the machine is unknown, or the
+        number of lanes is not from 1 to 65536.
     """
     if convention == "paper":
         flags = (("--machine", name), ("--lanes", lanes), ("--codec", codec))
@@ -197,7 +218,7 @@ def build_machine(
 
 
 def build_schemes(names: str, codec: str | None) -> list[Scheme]:
-    """Return the schemes of a comma-separated list, stored by a codec if it fits.
+    """Return the schemes of a comma-separated list, with a codec in those that it fits.
 
     Raises
     ------
@@ -268,9 +289,20 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
 
 
 def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
-    """Return the energy tables of a comma-separated list, scaled between nodes on request."""
+    """Return the energy tables of a comma-separated list, scaled between nodes on request.
+
+    A superseded table gives a warning on standard error.
+
+    Raises
+    ------
+    InputError
+        If a table is unknown or named twice, or cannot be scaled as asked.
+    """
     tables = [load_table(name) for name in split_names("energy table", names)]
     _refuse_twice("energy table", [table.name for table in tables])
+    for table in tables:
+        if table.superseded_by:
+            warn(f"energy table {table.name} is superseded by {table.superseded_by}")
     return [scale_table(table, scale_node) if scale_node else table for table in tables]
 
 
@@ -309,7 +341,13 @@ def output_options(function: Any) -> Any:  # noqa: ANN401
 
 
 def output_form(as_json: bool, as_csv: bool) -> OutputForm:
-    """Return the form that the flags ask for."""
+    """Return the output form that the flags choose.
+
+    Raises
+    ------
+    InputError
+        If both are given.
+    """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other; give one")
     return "json" if as_json else "csv" if as_csv else "table"

@@ -14,7 +14,7 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
     Yields
     ------
     callable
-        Takes a few words, at the beginning of each stage.
+        Function to call with a few words at the beginning of each stage.
     """
     if not sys.stderr.isatty():
         yield lambda _text: None
@@ -26,13 +26,34 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def steps(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many of a number of steps are done, if standard error is a terminal.
+
+    Yields
+    ------
+    callable
+        Function to call with the number of steps done so far.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
 def tensors(title: str) -> Iterator[Callable[[str, int, int], None]]:
     """Show how much of a checkpoint has been read, if standard error is a terminal.
 
     Yields
     ------
     callable
-        Takes a tensor's name, the bytes read so far, and the bytes in all.
+        Function to call with a tensor's name, the bytes read so far, and the total in bytes.
     """
     if not sys.stderr.isatty():
         yield lambda _name, _done, _all: None

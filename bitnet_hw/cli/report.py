@@ -30,20 +30,20 @@ from .options import (
     "--output",
     type=click.Path(path_type=Path),
     default=Path("report"),
-    show_default=True,
-    help="Folder to write the files to, created if necessary.",
+    metavar="FOLDER",
+    help="Folder to write the files to, created if necessary. Default: report.",
 )
 @click.option("--force", is_flag=True, help="Replace the files of an earlier report in the folder.")
 @click.option(
     "--scheme",
     default="fp16,w8a8,w4a16,bitnet-b1.58",
-    show_default=True,
     metavar="NAMES_OR_FILES",
-    help="Schemes to compare, separated by commas. The first is the baseline; the report is about "
-    "the last one with ternary or binary weights, or else the last.",
+    help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
+    "The first is the baseline; the report is about the last one with ternary or binary weights, "
+    "or else about the last. Default: fp16,w8a8,w4a16,bitnet-b1.58.",
 )
-@table_options
-@scenario_options
+@table_options()
+@scenario_options()
 @machine_options
 @checkpoint_option
 def command(
@@ -62,9 +62,9 @@ def command(
 ) -> None:
     """Write the energy-savings report.
 
-    CONFIGS are catalogue names (see `bitnet-hw models`), model YAML files, or Hugging Face
-    config.json files or their folders. The report shows the first model in detail, and every model
-    under both the paper and the system convention; the options below set the latter.
+    CONFIGS are models: names (see `bitnet-hw models`), YAML files, Hugging Face config.json files,
+    or the folders of such files. The report shows the first model in detail, and every model under
+    both the paper and the system convention; the options below apply to the system convention.
     """
     models = [load_model(config) for config in configs]
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])

@@ -1,4 +1,4 @@
-"""``bitnet-hw schemes``: the shipped schemes, or one scheme in full."""
+"""``bitnet-hw schemes``: the list of shipped schemes, or all of one scheme."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
     """List the shipped schemes, or show one scheme.
 
     NAME is a shipped scheme or a YAML file. A scheme sets the number format of every operand and
-    accumulator. The shipped schemes are also examples to copy and change.
+    accumulator.
     """
     if as_yaml and as_json:
         raise InputError("--yaml and --json exclude each other; give one")
@@ -60,7 +60,7 @@ def _row(scheme: Scheme) -> tuple[object, ...]:
 
 
 def _range(scheme: Scheme, key: str) -> str:
-    """Return the distinct values that the roles have for a key."""
+    """Return the distinct values of a key over all roles."""
     values = (str(getattr(formats, key)) for _, formats in _roles(scheme))
     return ", ".join(dict.fromkeys(values))
 
@@ -95,7 +95,7 @@ def _show(scheme: Scheme, *, as_json: bool) -> None:
     rows = [
         (
             role, f.weight, f.activation, f.accumulator, f.codec, f.quantizer,
-            f"{f.weight_zeros:.3f}", f"{f.inactive:.3f}", "yes" if f.hadamard else "no",
+            f"{f.weight_zeros:.3f}", f"{f.inactive:.3f}", f.hadamard,
         )
         for role, f in (*_roles(scheme), ("lm-head", scheme.lm_head))
     ]  # fmt: skip

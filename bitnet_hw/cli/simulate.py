@@ -1,9 +1,8 @@
-"""``bitnet-hw simulate``: a processing element against the numeric reference."""
+"""``bitnet-hw simulate``: a processing element compared with the numeric reference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,11 @@ import click
 from ..errors import InputError
 from .elements import ElementCommand
 from .output import print_json
+from .progress import steps
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from ..rtl.backends.interface import Progress
     from ..rtl.pe import AnyArray, PESpec
     from ..rtl.simulate import SimulationReport
 
@@ -42,22 +41,22 @@ _DEFAULT_ROWS = 100
 @click.option(
     "--rows",
     type=int,
-    help=f"Number of dot products. Default: {_DEFAULT_ROWS}, or all that the files give.",
+    help=f"Number of dot products. Default: {_DEFAULT_ROWS}, or all that the files contain.",
 )
 @click.option(
     "--zeros",
     type=float,
-    help="Share of zeros among random weights, 0 to 1. Default: 0.33, or 0 where no weight can "
-    "be zero.",
+    help="Fraction of the random weights that are zero, 0 to 1. Default: 0.33, or 0 if no "
+    "weight can be zero.",
 )
 @click.option(
     "--stalls",
     type=float,
     default=0.0,
-    help="Probability per cycle and stream that it stalls, below 1. Default: 0.",
+    help="Probability that a stream stalls in a cycle, below 1. Default: 0.",
 )
 @click.option(
-    "--seed", type=int, default=1, help="Seed of random operands and of the stalls. Default: 1."
+    "--seed", type=int, default=1, help="Seed of the random operands and stalls. Default: 1."
 )
 @click.option(
     "--weights",
@@ -91,8 +90,9 @@ def command(
 ) -> int:  # fmt: skip
     """Simulate a processing element cycle by cycle and compare it with the reference.
 
-    Operands are random over their whole range, or come from files: every row of weights with
-    every row of activations. The exit code is 4 if a sum or a counter of the hardware is wrong.
+    Operands are random over their whole range, or read from files; every row of weights is then
+    multiplied by every row of activations. The exit code is 4 if a sum or a counter of the hardware
+    is wrong.
     """
     import numpy as np
 
@@ -124,7 +124,9 @@ def command(
 
     with (
         whole_file(vcd, force=force) if vcd else nullcontext() as waveform,
-        _progress(len(act), backend) as progress,
+        steps(
+            "dot products" if backend == "pysim" else f"building and running ({backend})", len(act)
+        ) as progress,
     ):
         report = simulate(
             spec, act, wgt, stalls=coin, backend=backend, vcd=waveform, progress=progress
@@ -140,7 +142,7 @@ def _check(
     *, rows: int | None, zeros: float | None, weights: Path | None, k: int | None, backend: str,
     vcd: Path | None,
 ) -> None:  # fmt: skip
-    """Refuse what the options alone show to be wrong."""
+    """Check what can be checked from the options alone."""
     if rows is not None and not 1 <= rows <= _MAX_ROWS:
         raise InputError(f"--rows must be 1 to {_MAX_ROWS}, found {rows}")
     if zeros is not None and weights is not None:
@@ -172,21 +174,6 @@ def _operands(
     if not from_files:
         return drawn
     return pair_rows(drawn[0] if act is None else act, drawn[1] if wgt is None else wgt, rows)
-
-
-@contextmanager
-def _progress(rows: int, backend: str) -> Iterator[Progress]:
-    """Show a bar on a terminal, and nothing in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        what = "dot products" if backend == "pysim" else f"building and running ({backend})"
-        task = bar.add_task(what, total=rows)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _text(report: SimulationReport) -> str:

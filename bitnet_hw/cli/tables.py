@@ -1,4 +1,4 @@
-"""``bitnet-hw tables``: list, show and check energy tables and the other price files."""
+"""``bitnet-hw tables``: energy tables and other price files, listed, shown and checked."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from ..prices.loading import (
 )
 from ..prices.scaling import NodeScaling
 from ..prices.tables import EnergyTable
-from .output import Column, numbers, print_json, print_table
+from .output import Column, numbers, print_json, print_table, print_text
 
 
 class _ShowsByName(click.Group):
-    """A group whose argument, where it is no sub-command, is a table to show."""
+    """A group that shows the table named by an argument that is not a subcommand."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -44,9 +44,12 @@ class _ShowsByName(click.Group):
 
 @click.group(cls=_ShowsByName, invoke_without_command=True)
 @click.pass_context
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(context: click.Context, as_json: bool) -> None:
-    """List, show and check energy tables; `tables NAME` is short for `tables show NAME`."""
+    """List, show and check energy tables and the other price files.
+
+    `bitnet-hw tables NAME` is short for `bitnet-hw tables show NAME`.
+    """
     if context.invoked_subcommand is not None:
         return
     found = shipped_files()
@@ -72,17 +75,18 @@ def command(context: click.Context, as_json: bool) -> None:
         Column("title", long="wrap"),
     ]
     print_table(columns, rows)
-    click.echo("`bitnet-hw tables show NAME` prints one with its citations")
+    print_text("`bitnet-hw tables NAME` shows one with its citations")
 
 
 @command.command("show")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the file, to copy and change.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the YAML file, to copy and change.")
 def show(name: str, as_json: bool, as_yaml: bool) -> None:
     """Show one table with its citations.
 
-    NAME is a name, an alias, a file, or a kind (dram, expansions, scaling) for its newest edition.
+    NAME is a name or an alias from the list, a YAML file, or a kind (dram, expansions, scaling), of
+    which the newest edition is shown.
     """
     file = load_price_file(name)
     if as_yaml:
@@ -97,7 +101,7 @@ def show(name: str, as_json: bool, as_yaml: bool) -> None:
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
-    """Check a file of your own, of any kind."""
+    """Check a price file of your own, of any kind."""
     found = read_record(file)
     refuse_shipped_name(found, file)
     cited = len(_sources(found))
@@ -113,7 +117,7 @@ def check(file: Path) -> None:
 
 
 def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
-    """Return the built-in schemes that a table cannot price, with the first operation it lacks."""
+    """Return the shipped schemes that a table cannot price, with the first operation it lacks."""
     model, scenario = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=64)
     lacking = {}
     for name in catalogue.names("schemes"):
@@ -125,7 +129,7 @@ def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
 
 
 def _size(file: PriceFile) -> int:
-    """Return how many prices, rules or nodes a file lists."""
+    """Return the number of prices, rules or nodes that a file lists."""
     if isinstance(file, Expansions):
         return len(file.operations)
     if isinstance(file, NodeScaling):
@@ -146,15 +150,15 @@ def _title(file: PriceFile) -> str:
 
 
 def _as_json(file: PriceFile) -> dict[str, Any]:
-    """Return the file's own content and, in one form for all kinds, the prices that it lists."""
+    """Return the content of a file and, in one form for all kinds, the prices that it lists."""
     prices = [entry.as_dict() for entry in file.entries()]
     return {**file.model_dump(mode="json", by_alias=True), "prices": prices}
 
 
 def _show(file: PriceFile) -> None:
-    click.echo(f"{file.name}: {_title(file)}")
+    print_text(f"{file.name}: {_title(file)}")
     if isinstance(file, EnergyTable) and file.base:
-        click.echo(f"everything but MACs is priced by {file.base}")
+        print_text(f"everything but MACs is priced by {file.base}")
     for unit, entries in groupby(file.entries(), key=lambda entry: entry.unit):
         _show_prices(unit, list(entries), _sources(file))
     if isinstance(file, Expansions):
@@ -163,7 +167,7 @@ def _show(file: PriceFile) -> None:
         _show_scaling(file)
     for key, source in _sources(file).items():
         read_in = f" (read in: {source.read_in})" if source.read_in else ""
-        click.echo(f"[{key}] {source.cite()}{read_in}")
+        print_text(f"[{key}] {source.cite()}{read_in}")
 
 
 def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str, Source]) -> None:
@@ -185,7 +189,7 @@ def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str
         Column("price of", long="wrap"), *numbers(unit), Column("range"), Column("kind"),
         Column("boundary"), Column("source", long="wrap"), Column("formula", long="wrap"),
     ]  # fmt: skip
-    # A column without any content, such as the ranges of a table that has none, is left out.
+    # An empty column, such as the ranges of a table without ranges, is left out.
     kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     print_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
@@ -197,22 +201,24 @@ def _show_expansions(expansions: Expansions) -> None:
     ]
     print_table(["operation", *numbers("mul", "add", "int8 add"), Column("why", long="wrap")], rows)
     for what, rule in expansions.widths.items():
-        click.echo(f"{what}: {rule}")
+        print_text(f"{what}: {rule}")
     if expansions.floats:
-        listed = [[name, one.like, one.significand, one.like_significand, one.why]
-                  for name, one in expansions.floats.items()]  # fmt: skip
+        listed = [
+            [name, one.like, one.significand, one.like_significand, one.why]
+            for name, one in expansions.floats.items()
+        ]
         columns: list[str | Column] = [
             "float",
             "priced like",
             *numbers("significand", "of that"),
-            Column("why"),
+            Column("why", long="wrap"),
         ]
         print_table(columns, listed)
     for what, rule in expansions.float_widths.items():
-        click.echo(f"{what} of these floats: {rule}")
+        print_text(f"{what} of these floats: {rule}")
 
 
 def _show_scaling(scaling: NodeScaling) -> None:
-    click.echo(scaling.formula)
+    print_text(scaling.formula)
     rows = [[node, *(f"{c:g}" for c in abc)] for node, abc in scaling.energy_coefficients.items()]
     print_table(["node", *numbers("a", "b", "c")], rows)

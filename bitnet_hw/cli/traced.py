@@ -10,16 +10,17 @@ from ..errors import InputError
 from ..tally import OpTally
 from ..tracing.torch_models.callables import TracedCall, trace_callable
 from ..units import quantity
-from .output import Column, numbers, print_csv, print_json, print_table
+from .options import OutputForm
+from .output import Column, numbers, print_csv, print_json, print_table, print_text
 
 
 def refuse_closed_form_options(context: click.Context) -> None:
-    """Refuse options that describe a model, a scheme or a machine: the traced code decides those.
+    """Refuse options that describe a model, a scheme or a machine, which the traced code decides.
 
     Raises
     ------
     InputError
-        If one is given, with its name.
+        If one of them is given; the message names it.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -33,7 +34,7 @@ def refuse_closed_form_options(context: click.Context) -> None:
 
 def count_traced(
     reference: str,
-    form: str | None,
+    form: OutputForm,
     schema: int,
     strict: bool,
     weight_zeros: tuple[str, ...],
@@ -44,15 +45,15 @@ def count_traced(
     Parameters
     ----------
     reference : str
-        ``module:callable``.
-    form : str, optional
-        ``json`` or ``csv``; a table otherwise.
+        Function that returns the model and its inputs, as ``module:callable``.
+    form : str
+        ``table``, ``json`` or ``csv``.
     schema : int
         Version of the JSON form.
     strict : bool
         Whether an operator without a formula is an error.
     weight_zeros, activations : tuple of str
-        ``PATTERN=VALUE``, as given.
+        Values of the options of these names, each ``PATTERN=VALUE``.
     """
     declared = {}
     for pattern, text in _pairs("--weight-zeros", weight_zeros).items():
@@ -121,29 +122,29 @@ def _add_only(tally: OpTally) -> dict[str, float | str] | None:
 
 def _print(reference: str, call: TracedCall) -> None:
     tally = call.tally
-    click.echo(f"{call.model}: one traced pass of {reference}")
+    print_text(f"{call.model}: one traced pass of {reference}")
     counts = tally.by("role", "operation", "format", "accumulator")
     columns: list[str | Column] = ["role", "operation", "operands", "adder", *numbers("count")]
     print_table(columns, [[*key, f"{number:,}"] for key, number in sorted(counts.items())])
     totals = OpTally.totals(tally)
-    totals["on stored tensors alone (kept apart)"] = tally.weight_work.total()
+    totals["on stored tensors alone (not in the totals)"] = tally.weight_work.total()
     print_table(
         ["total", *numbers("count"), ""],
         [[name, f"{number:,}", quantity(number, "")] for name, number in totals.items()],
     )
     found = _add_only(tally)
     if found:
-        click.echo(
+        print_text(
             f"add-only products: {found['non_zero_terms']:,} non-zero terms, "
             f"{found['logical_additions']:,} logical additions "
             f"(zeros by value, or declared: {found['weight_zeros']:.3g} of the weights)"
         )
     for (scope, operator), calls in tally.unknown.items():
-        click.echo(f"no formula, not counted: {operator} in {scope}, calls: {calls}")
+        print_text(f"no formula, not counted: {operator} in {scope}, calls: {calls}")
     if tally.undeclared:
         first = min(tally.undeclared)
-        click.echo(
-            f"counted as dense, since they have no values: the stored weights of "
+        print_text(
+            f"counted as dense, because they have no values: the stored weights of "
             f"{len(tally.undeclared)} modules ({first} ...); declare ternary ones with "
             "--weight-zeros"
         )

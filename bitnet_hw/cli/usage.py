@@ -1,4 +1,4 @@
-"""Mistakes in arguments and options, in our own words by the class that click reports."""
+"""Messages for mistakes in arguments and options, by the class of click's exception."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import nearest
 
 
 def explain(error: click.ClickException, args: Sequence[str]) -> str:
-    """Return the line for a mistake that click found.
+    """Return the message for a mistake that click found.
 
     Parameters
     ----------
     error : click.ClickException
-        The mistake.
+        Exception that click raised.
     args : sequence of str
-        The arguments as the user wrote them, for the value that is wrong.
+        Arguments as the user wrote them, among which the wrong value is looked up.
     """
     context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.NoSuchOption):
@@ -31,7 +31,7 @@ def explain(error: click.ClickException, args: Sequence[str]) -> str:
     if isinstance(error, click.BadParameter):
         return _bad_value(error.param, args)
     if isinstance(error, click.BadOptionUsage):
-        name = error.option_name  # this exception has no context to look the option up in
+        name = error.option_name  # this exception has no context in which to look up the option
         has_value = any(arg.startswith(f"{name}=") for arg in args)
         return f"{name} takes no value" if has_value else f"{name} needs a value"
     if isinstance(error, click.FileError):
@@ -78,7 +78,7 @@ def _bad_value(param: click.Parameter | None, args: Sequence[str]) -> str:
 
 
 def _given(param: click.Parameter, args: Sequence[str]) -> str | None:
-    """Return the value of an option as the user wrote it; None for that of an argument."""
+    """Return the value of an option as the user wrote it; None for an argument."""
     for i, arg in enumerate(args):
         name, equals, value = arg.partition("=")
         if name in param.opts:

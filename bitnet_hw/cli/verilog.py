@@ -16,12 +16,17 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.command(cls=ElementCommand)
 @click.option("-o", "--output", type=_OUT, required=True, help="Verilog file to write.")
 @click.option("--prefix", default="", help="Prefix of the module's name. Default: none.")
-@click.option("--clear-port", is_flag=True, help="Add the port clear, for error and counters.")
+@click.option(
+    "--clear-port",
+    is_flag=True,
+    help="Add the port clear, which resets the error flag and the counters.",
+)
 @click.option(
     "--reset",
     type=click.Choice(["sync", "async-low"]),
     default="sync",
-    help="Kind of reset: sync (port rst) or async-low (port rst_n). Default: sync.",
+    help="Kind of reset: synchronous (sync, port rst) or asynchronous and active low (async-low, "
+    "port rst_n). Default: sync.",
 )
 @click.option(
     "--testbench",
@@ -40,7 +45,7 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
     "--stalls",
     type=float,
     default=0.3,
-    help="Probability per cycle and stream that it stalls in the test bench. Default: 0.3.",
+    help="Probability that a stream of the test bench stalls in a cycle. Default: 0.3.",
 )
 @click.option(
     "--seed",
@@ -62,7 +67,7 @@ def command(
     **parameters: object,
 ) -> int:  # fmt: skip
     """Export a processing element as one Verilog module with plain port names."""
-    from ..files.writing import whole_file
+    from ..files.writing import refuse_existing, whole_file
     from ..rtl.family import make_spec
     from ..rtl.stimulus import Stalls
     from ..rtl.testbench import export_testbench
@@ -74,8 +79,8 @@ def command(
     if no_dsp and not ecp5:
         raise InputError("--no-dsp applies only with --ecp5")
     for path in (output, testbench):
-        if path is not None and path.exists() and not force:
-            raise InputError(f"{path}: exists already; give --force to replace it")
+        if path is not None:
+            refuse_existing(path, force=force)
     text = export_verilog(spec, prefix=prefix, reset=reset, clear_port=clear_port)
     checks = None
     if testbench is not None:

@@ -1,4 +1,4 @@
-"""The adders of a unit of L lanes: a balanced tree, and an accumulator."""
+"""Adders of a unit of L lanes: a balanced tree, and an accumulator."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..inputs.formats import Format, Kind, parse_format
 
 @lru_cache(maxsize=1024)
 def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> tuple[tuple[Format, int], ...]:
-    """Return the adders of an L-lane unit as (width, how many).
+    """Return the adders of an L-lane unit as (width, number).
 
-    A group of L terms passes a balanced tree, level by level, and then the accumulator. Level d
-    adds pairs of what level d - 1 leaves, ceil(L / 2**(d-1)) sums, and passes an odd one on as it
-    is; its adders are d bits wider than a term, since they hold the sum of up to 2**d terms. The
-    levels have L - 1 adders together. A float tree has one format.
+    A group of L terms passes through a balanced tree, level by level, and then through the
+    accumulator. Level d adds the ceil(L / 2**(d-1)) results of the level before it in pairs, and
+    passes an odd one on unchanged; its adders are d bits wider than a term, since they hold the sum
+    of up to 2**d terms. All levels together have L - 1 adders. A float tree has a single format.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Values with their ranges, and the costs that an estimate sums."""
+"""Values with a range, and the costs that an estimate sums."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A value with the range that the ranges of its prices give it.
+    """A value with the range that follows from the ranges of its prices.
 
-    Bands add and subtract nothing but their ends: the sum of two is the sum of values, of lows and
-    of highs, as for prices that move together.
+    Adding two bands adds their values, their low ends and their high ends, as if all prices moved
+    together.
 
     Examples
     --------
@@ -44,11 +44,11 @@ class Cost(NamedTuple):
     Attributes
     ----------
     energy : Band
-        J.
+        Energy, J.
     operations : int
-        Operations; 0 for memory and static energy.
+        Number of operations; 0 for memory and static energy.
     bytes : float
-        Bytes moved; 0 for arithmetic and static energy.
+        Number of bytes moved; 0 for arithmetic and static energy.
     """
 
     energy: Band
@@ -69,5 +69,5 @@ class Cost(NamedTuple):
         )
 
 
-#: The sum of nothing.
+#: Cost of an empty sum.
 NO_COST = Cost(Band(0.0, 0.0, 0.0), 0, 0.0)

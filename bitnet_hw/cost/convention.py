@@ -1,4 +1,4 @@
-"""The interface of a counting convention; `paper` and `system` are the two."""
+"""The interface of the two counting conventions, `paper` and `system`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ConventionName = Literal["paper", "system"]
 
 
 class Convention(ABC):
-    """Rules that turn lowered operators into a tally, with what they fix and assume.
+    """Rules that turn lowered operators into a tally, with the settings that they fix.
 
     Attributes
     ----------
     name : str
-        As users write it.
+        Name that users write.
     has_machine : bool
-        Whether a machine is described, so that bytes, seconds and static energy count.
+        Whether a machine runs the model, so that bytes, seconds and static energy are counted.
     """
 
     name: ClassVar[ConventionName]
@@ -31,7 +31,7 @@ class Convention(ABC):
 
     @abstractmethod
     def default_scenario(self, *models: ModelSpec) -> Scenario:
-        """Return the scenario for those who name none, within the models' learned positions."""
+        """Return the scenario to use if none is given, within the models' learned positions."""
 
     @abstractmethod
     def check(self, scenario: Scenario) -> None:
@@ -40,24 +40,24 @@ class Convention(ABC):
         Raises
         ------
         ContradictionError
-            Naming the setting and the value that the convention fixes.
+            If a setting differs from the value that the convention fixes.
         """
 
     @abstractmethod
     def prepared(self, scheme: Scheme, float_accumulator: str | None) -> Scheme:
-        """Return a scheme as the convention lowers it.
+        """Return a scheme with the accumulators that the convention uses.
 
         Parameters
         ----------
         scheme : Scheme
-            The scheme as its file says.
+            Scheme as loaded.
         float_accumulator : str or None
             Format in which 16-bit float sums accumulate; None for the scheme's own.
 
         Raises
         ------
         ContradictionError
-            If a format is given and the convention fixes another.
+            If a format is given, but the convention fixes it.
         """
 
     @abstractmethod
@@ -65,12 +65,12 @@ class Convention(ABC):
         """Return the operations that lowered operators perform."""
 
     def contradicts(self, setting: str, value: object, reason: str) -> ContradictionError:
-        """Build the error for a setting whose value the convention fixes otherwise."""
+        """Return the error for a setting that the convention fixes to another value."""
         return ContradictionError(setting, value, self.name, reason)
 
 
 def positions(most: int, models: tuple[ModelSpec, ...]) -> int:
-    """Return `most`, or fewer where one of the models has fewer learned positions."""
+    """Return `most`, or the smallest number of learned positions among the models if smaller."""
     limits = [
         model.max_position_embeddings
         for model in models

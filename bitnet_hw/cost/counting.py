@@ -1,4 +1,4 @@
-"""Counting in closed form: a model in a scenario and a scheme, as a tally."""
+"""Counting in closed form: the tally of a model in a scenario and a scheme."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def find_convention(name: str) -> Convention:
     Raises
     ------
     InputError
-        If there is none of that name.
+        If the name is unknown.
     """
     if name not in _CONVENTIONS:
         raise unknown_name("convention", name, _CONVENTIONS)
@@ -34,7 +34,7 @@ def find_convention(name: str) -> Convention:
 
 
 def default_scenario(convention: ConventionName, *models: ModelSpec | str | Path) -> Scenario:
-    """Return the scenario of a convention for those who name none.
+    """Return the scenario that a convention uses if none is given.
 
     Examples
     --------
@@ -56,15 +56,16 @@ def count(
     Parameters
     ----------
     model : ModelSpec, str or Path
-        The model, its name in the catalogue, or its file.
+        Model, its name in the catalogue, or its file.
     scenario : Scenario
-        What is asked of it.
+        Workload: phase, lengths, batch.
     scheme : Scheme, str or Path
-        The number formats.
+        Number formats; a scheme, its name in the catalogue, or its file.
     convention : str
         ``system`` or ``paper``: see the modules of those names in `bitnet_hw.cost`.
     machine : Machine, str or Path, optional
-        Its lanes and its sharing enter the system convention; the default machine when absent.
+        Machine, whose lanes and sharing of fetches the system convention uses. Default: the default
+        machine.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Footprint: the bytes that a model occupies, and the batch that fits a memory."""
+"""Footprint: the bytes that a model occupies, and the largest batch that fits in a memory."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Footprint:
     weights : float
         Projections and FFN as the scheme stores them, scales included.
     lm_head : float
-        LM head; 0 where it is the embedding table, stored alike.
+        LM head; 0 if it shares the embedding table.
     embedding : float
-        Token and learned position embeddings, a tied LM head among them.
+        Token and learned position embeddings, including a tied LM head.
     norms_and_biases : float
         Gains and biases, in the elementwise format.
     kv_cache : float
         Keys and values of the whole batch at the longest context.
     activations : float
-        Peak: the largest sum of one operator's input, its output, the gate that waits for it, and
-        the residual stream.
+        Peak of the activations: the largest sum, over all operators, of the input, the output, the
+        gate kept for the up projection, and the residual stream.
     """
 
     weights: float
@@ -47,7 +47,7 @@ class Footprint:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Bytes in total."""
         return self.parameters + self.kv_cache + self.activations
 
 
@@ -77,13 +77,14 @@ def footprint(
     Parameters
     ----------
     model, scheme, scenario
-        The model, its number formats, and what is asked of it. A model and a scheme may be given
-        by their name in the catalogue or by their file.
+        Model, number formats and workload. A model and a scheme may be given by name in the
+        catalogue or by file.
 
     Raises
     ------
     InputError
-        If the scenario does not fit the model, or the scheme fixes too narrow an accumulator.
+        If the scenario does not fit the model, or the scheme fixes an accumulator that could
+        overflow.
 
     Examples
     --------
@@ -122,9 +123,9 @@ def largest_batch(
     scenario: Scenario,
     capacity_bytes: float,
 ) -> int:
-    """Return how many sequences fit in a memory: 0 where not even one does.
+    """Return the number of sequences that fit in a memory; 0 if not even one does.
 
-    Parameters and the KV cache and peak activations of every sequence must fit.
+    The memory holds the parameters, and the KV cache and peak activations of every sequence.
 
     Examples
     --------

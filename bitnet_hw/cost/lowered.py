@@ -1,4 +1,4 @@
-"""Lowered operators: shapes with formats, on a machine, with all that cost depends on."""
+"""Lowered operators: shapes with formats, on a machine, with everything that determines cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Adder(NamedTuple):
     width : Format
         Format of the adder.
     number : int
-        How many.
+        Number of additions.
     """
 
     operation: Operation
@@ -39,34 +39,34 @@ class LoweredProduct:
     Attributes
     ----------
     shape : Gemm or AttentionProduct
-        Its shape, which answers how many MACs, sums and accesses it takes.
+        Shape, from which the numbers of MACs, sums and accesses follow.
     activation, weight, accumulator : Format
-        Operands and sum, as multiplied and added.
+        Formats in which the operands are multiplied and the sums accumulate.
     adders : tuple of Adder
         Additions that the machine executes.
     active : float
         Share of the MACs that the machine executes.
     weight_zeros, inactive : float
-        Shares of zero weights, and of weights that the machine skips since a zero activation
+        Share of zero weights; share of weights that the machine skips because a zero activation
         leaves them unused.
     zero_factor : float
-        Energy of an add-only MAC over that of one whose weight is not zero, on average.
+        Average energy of an add-only MAC, relative to one whose weight is not zero.
     input_bits, output_bits : int
-        Bits of an activation that is read and of a result that is written.
+        Bits of an activation that is read, and of a result that is written.
     codec : str
-        How the second operand is stored: a codec, or the format of the KV cache.
+        Storage of the second operand: a codec, or the format of the KV cache.
     code_bits, element_bits : float
         Stored bits of an element of the second operand, without and with its share of the scales.
     token_bits : int
-        Bits of a token's activations, in and out, that the activation buffer holds.
+        Bits of a token's inputs and outputs, which the activation buffer holds.
     held_bits : int
-        Bits that wait meanwhile: the residual stream, and the gate beside the up projection.
+        Bits of other live activations: the residual stream and, for the up projection, the gate.
     rescales, dequantizes : bool
-        Whether the sum is multiplied by scales, and whether weights become floats first.
+        Whether the sum is multiplied by scales; whether the weights are first converted to floats.
     hadamard_adds : int
-        Additions of the Hadamard transform of its input; 0 where there is none.
+        Additions of the Hadamard transform of the input; 0 without a transform.
     adder_slots : int
-        Slots of the adder trees that the terms of the dot products take, with padding.
+        Slots of the adder trees that the terms of the dot products fill, padding included.
     """
 
     shape: Product
@@ -107,7 +107,7 @@ class LoweredProduct:
 
     @property
     def product_format(self) -> str | None:
-        """Format of the multiplications, ``int8*int4`` where operands differ; None without any."""
+        """Format of the multiplications, ``int8*int4`` if operands differ; None without any."""
         if self.weight.add_only:
             return None
         same = self.weight == self.activation or self.activation.kind is Kind.FLOAT
@@ -120,23 +120,23 @@ class LoweredProduct:
         return MacKey(self.scope, self.role, *formats)
 
     def add_only_work(self, slots: float) -> AddOnlyWork:
-        """Return the three numbers of an add-only product that takes so many adder slots."""
+        """Return the three counts of an add-only product that executes a number of adder slots."""
         terms = self.shape.longest * (1 - self.weight_zeros)
         outputs = self.shape.outputs
         return AddOnlyWork(outputs * max(terms - 1, 0), outputs * terms, slots)
 
 
 class LoweredStep(NamedTuple):
-    """An elementwise step, written out in operations.
+    """An elementwise step, as numbers of operations.
 
     Attributes
     ----------
     scope, role : str
         Module path and role.
     format, accumulator : str
-        Format of the operands, and of the adder where it has one of its own.
+        Format of the operands; format of the adder, if it differs.
     counts : mapping of str to int
-        Operation -> how many.
+        Operation -> number.
     """
 
     scope: str
@@ -147,14 +147,14 @@ class LoweredStep(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """Rows of the embedding tables that tokens read."""
+    """Reads of the embedding tables: number of tokens, and bits read per token."""
 
     tokens: int
     bits: float
 
 
 class StoredMatrix(NamedTuple):
-    """A matrix of a layer as its codec stores it: role, number of layers, bytes of one."""
+    """A matrix as its codec stores it: role, number of layers, bytes per layer."""
 
     role: str
     layers: int
@@ -169,13 +169,13 @@ class Storage(NamedTuple):
     matrices : tuple of StoredMatrix
         Projections and FFN, scales included.
     lm_head : float
-        The LM head; 0 where it is the embedding table, stored alike.
+        LM head; 0 if it shares the embedding table.
     embedding : float
-        Token and learned position embeddings, a tied LM head among them.
+        Token and learned position embeddings, including a tied LM head.
     norms_and_biases : float
         Gains and biases, in the elementwise format.
     kv_element_bits : float
-        Stored bits of an element of the KV cache, its share of a scale included.
+        Stored bits of an element of the KV cache, including its share of a scale.
     """
 
     matrices: tuple[StoredMatrix, ...]
@@ -186,7 +186,7 @@ class Storage(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Alike passes, whose costs run evenly from the first pass to the last."""
+    """Consecutive passes whose costs change linearly from the first to the last."""
 
     phase: Literal["prefill", "decode"]
     passes: int
@@ -201,11 +201,11 @@ class Lowered:
     Attributes
     ----------
     model, scenario, scheme, machine
-        What was lowered.
+        Inputs of the lowering.
     products : tuple of LoweredProduct
         Matrix products.
     steps : tuple of LoweredStep
-        Everything else that computes: norms, softmax, quantizers, scales ...
+        All other operators: norms, softmax, quantizers, scales ...
     lookups : tuple of Lookup
         Reads of the embedding tables.
     """
@@ -220,6 +220,6 @@ class Lowered:
 
     @property
     def streamed_weight_bytes(self) -> float:
-        """Bytes of every matrix that a token passes, the LM head among them where it is run."""
+        """Bytes of every matrix that a token passes, including the LM head if it is computed."""
         matrices = {p.scope: p for p in self.products if p.operand == "weights"}
         return sum(p.shape.stored * p.element_bits / 8 for p in matrices.values())

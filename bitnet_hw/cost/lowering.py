@@ -1,7 +1,7 @@
-"""Lowering: model x scenario x scheme x machine, as operators that know all that cost depends on.
+"""Lowering: operators with everything that determines cost, from model, scenario, scheme, machine.
 
-This is the only file that asks a scheme for formats. Counting, traffic, footprint, time, energy,
-the report's chain of factors and the export read lowered operators.
+This is the only file that looks up the formats of a scheme. Counting, traffic, footprint, time,
+energy, the report's chain of factors and the export read the lowered operators.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def lower(
     scheme: Scheme | str | Path,
     machine: Machine | str | Path | None = None,
 ) -> Lowered:
-    """Lower a model in a scenario to what a machine executes.
+    """Lower a model in a scenario to the operators that a machine executes.
 
     Parameters
     ----------
     model, scenario, scheme
-        Dimensions, what is asked, number formats. A model and a scheme may be given by their name
-        in the catalogue or by their file.
+        Dimensions, workload and number formats. A model and a scheme may be given by name in the
+        catalogue or by file.
     machine : Machine, str or Path, optional
-        Lanes, sharing, buffers; the default machine when absent.
+        Lanes, sharing of fetches, and buffers. Default: the default machine.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def lower(
 
 
 def runs(lowered: Lowered) -> Iterator[Run]:
-    """Yield the passes of a scenario one after the other, alike ones as a run.
+    """Yield the passes of a scenario in order, grouped into runs.
 
-    Between two windows of attention every cost is affine in the context, so that a run's first and
-    last pass tell all of it.
+    A run ends where the context reaches an attention window. Within a run, every cost is affine in
+    the context, so the first and the last pass determine the others.
     """
     of = lowered
     found = list(steps(of.scenario))
@@ -105,7 +105,7 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
     """Return what a model stores in a scheme."""
     model, scheme = as_model(model), as_scheme(scheme)
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
-    # A tied head that is stored another way than the embedding is a copy of its own.
+    # A tied head whose codec differs from the embedding's is stored as a separate copy.
     shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
     kv = scheme.attention.kv_format
     scale = _KV_SCALE_BITS / model.head_dim if kv.kind is Kind.INTEGER else 0
@@ -152,7 +152,7 @@ def _lowered(
 
 
 class _Builder:
-    """Lowers operators one by one."""
+    """Builder of lowered operators, to which operators are given one by one."""
 
     def __init__(self, model: ModelSpec, scheme: Scheme, machine: Machine) -> None:
         self.model, self.scheme, self.machine = model, scheme, machine
@@ -281,7 +281,7 @@ class _Builder:
         self.step(op.scope, "quantize", "absmax", op.appended, op.vectors)
 
     def _output_bits(self, role: str) -> int:
-        """Return the bits of a result: those of the operand that it becomes next."""
+        """Return the bits of a result, which has the format of the operand that it becomes."""
         if role in ("qkv", "attention-score"):
             return self.scheme.attention.operand_format.bits
         if role == "attention-value":

@@ -1,6 +1,6 @@
-"""A model in a scenario as operators: GEMMs, attention products and elementwise steps.
+"""Operators of a model in a scenario: GEMMs, attention products and elementwise steps.
 
-Operators know shapes and nothing of number formats or machines; `lowering` adds those.
+Operators have shapes only; `lowering` adds number formats and the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .products import AttentionProduct, Contexts, Gemm, Product, Step
 
 
 def steps(scenario: Scenario) -> Iterator[Step]:
-    """Yield the passes through the model, alike ones together."""
+    """Yield the passes through the model; the decode steps of a request are one item."""
     if scenario.phase == "decode":
         yield Step(1, 1, Contexts(scenario.context, scenario.context, 1))
         return
@@ -30,7 +30,7 @@ def steps(scenario: Scenario) -> Iterator[Step]:
 
 
 class Elementwise(NamedTuple):
-    """A function of ``elementwise.yaml`` over vectors."""
+    """A function of ``elementwise.yaml`` applied to vectors."""
 
     scope: str
     role: str
@@ -50,9 +50,9 @@ class Matrix(NamedTuple):
     path : str
         Module path inside the layer.
     n, p : int
-        Inputs and outputs.
+        Numbers of inputs and outputs.
     first_of_input : bool
-        Whether it is the first to take its input.
+        Whether it is the first matrix that takes its input.
     """
 
     path: str
@@ -87,14 +87,14 @@ def operators(model: ModelSpec | str | Path, scenario: Scenario) -> list[Operato
     Parameters
     ----------
     model : ModelSpec, str or Path
-        The model, its name in the catalogue, or its file.
+        Model, its name in the catalogue, or its file.
     scenario : Scenario
-        What is asked of it.
+        Workload: phase, lengths, batch.
 
     Returns
     -------
     list of Operator
-        Alike layers and alike passes are one operator with their number.
+        Identical layers, and passes that differ only in context, are one operator with a number.
 
     Examples
     --------
@@ -139,8 +139,8 @@ def step_operators(model: ModelSpec, scenario: Scenario, step: Step) -> list[Ope
         each("self_attn.qk_norm", model.norm, model.head_dim, heads, "norm")
     if model.positions == "rope":
         each("self_attn", "rope", round((q + kv) * model.rotary_fraction))
-    for window, alike in model.layer_windows:
-        found.extend(_attention(model, scenario, step, window, alike))
+    for window, number in model.layer_windows:
+        found.extend(_attention(model, scenario, step, window, number))
     if model.sub_norms:
         each("self_attn.sub_norm", model.norm, q, role="norm")
         each("mlp.sub_norm", model.norm, f, role="norm")

@@ -1,10 +1,11 @@
-"""The paper convention: the energy model behind the BitNet papers' tables, checks and defaults.
+"""The paper convention: the energy model behind the BitNet papers' tables.
 
 One forward pass over 512 tokens, full attention, no LM head. A dense product of (m, n) by (n, p)
-is m n p multiplications and m (n - 1) p additions in the operands' format. An add-only one is
-m (n - 1) p additions at 8 bits or more, whatever its sum needs, and m p + m n multiplications for
-the scales. QK^T is one product over all heads. Nothing else counts: no other step, no memory, no
-time. BitNet (arXiv 2310.11453), Table 1; docs/conventions.md says how well it reproduces.
+takes m n p multiplications and m (n - 1) p additions in the operands' format. An add-only product
+takes m (n - 1) p additions of at least 8 bits, however wide the sum becomes, and m p + m n
+multiplications by the scales. QK^T is one product over all heads. Other steps, memory and time are
+not counted. Source: BitNet (arXiv 2310.11453), Table 1; docs/conventions.md says how closely the
+convention reproduces it.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ class PaperConvention(Convention):
 
 
 def adder(form: Format | str) -> str:
-    """Return the adder that the papers price: FP16 for floats up to 16 bits, INT8 or wider."""
+    """Return the adder that the papers price: FP16 for floats up to 16 bits, and at least INT8."""
     if isinstance(form, str):
-        # Of a product of unlike integers the wider operand counts.
+        # A product of integers of different widths is added at the wider one.
         form = max((parse_format(name) for name in form.split("*")), key=lambda one: one.bits)
     if form.kind is Kind.FLOAT:
         return "fp16" if form.bits <= 16 else form.name
@@ -68,7 +69,7 @@ def adder(form: Format | str) -> str:
 
 def _count_product(tally: OpTally, product: LoweredProduct) -> None:
     shape, act = product.shape, product.activation
-    # Keys and values count in the queries' format.
+    # Keys and values are counted in the queries' format.
     weight = act if product.operand == "kv-cache" else product.weight
     key = Key(product.scope, product.role, "mul", act.name)
     additions = shape.macs - shape.paper_outputs

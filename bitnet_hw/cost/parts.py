@@ -1,4 +1,4 @@
-"""Roles gathered into the parts of an estimate that reports show."""
+"""Groups of roles and of operations, by which reports show an estimate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def arithmetic_part(role: str) -> str:
 
 
 def memory_part(row: Traffic) -> str:
-    """Return the part of `PARTS` that some traffic belongs to."""
+    """Return the part of `PARTS` that a row of traffic belongs to."""
     if row.level != "dram":
         return "SRAM"
     if row.content == "kv-cache":
@@ -47,11 +47,14 @@ def memory_part(row: Traffic) -> str:
     return "DRAM: weights" if row.content == "weights" else "DRAM: activations"
 
 
+_KIND_OF = {
+    "mul": "multiplications", "add": "additions", "ternary-add": "additions", "mac": "whole MACs",
+}  # fmt: skip
+_OTHER = "other operations"
 #: Kinds of operation, in the order in which reports show them.
-KINDS = ("multiplications", "additions", "whole MACs", "other operations")
-_KINDS = dict(zip(("mul", "add", "mac"), KINDS, strict=False)) | {"ternary-add": "additions"}
+KINDS = (*dict.fromkeys(_KIND_OF.values()), _OTHER)
 
 
 def operation_kind(operation: str) -> str:
     """Return the kind of `KINDS` that an operation belongs to."""
-    return _KINDS.get(operation, "other operations")
+    return _KIND_OF.get(operation, _OTHER)

@@ -1,4 +1,4 @@
-"""Prices put on counts and on bytes."""
+"""Pricing of operations and of memory traffic."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PricedRow(NamedTuple):
 
 
 class PricedTraffic(NamedTuple):
-    """Bytes with the price of a bit at their level."""
+    """A row of traffic with the price per bit at its level."""
 
     row: Traffic
     price: Price
@@ -63,7 +63,7 @@ class PricedTraffic(NamedTuple):
         return self.row.bytes * 8 * self.price.high * 1e-12
 
 
-#: Operations of a matrix product, which a whole MAC includes.
+#: Operations of a matrix product, which the price of a whole MAC includes.
 PRODUCT_OPERATIONS = frozenset({"mul", "add", "ternary-add"})
 
 
@@ -75,8 +75,8 @@ def price_tally(
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
-    Where the table prices a whole MAC, it replaces the multiplications and additions of the matrix
-    products of that role, as one row of the operation ``mac``.
+    If the table prices the MAC of a matrix product as a whole, one row of the operation ``mac``
+    replaces the multiplications and additions of that product.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def price_tally(
     table : EnergyTable, str or Path
         Prices: the table, its name, or its file.
     zero_factors : mapping, optional
-        Role -> energy of an add-only MAC over that of one whose weight is not zero, on average,
-        for a machine that saves energy on zero weights.
+        Role -> average energy of an add-only MAC, relative to one whose weight is not zero, on a
+        machine that saves energy on zero weights.
     sharing : mapping, optional
         (scope, role) -> tokens and rows that share the registers of a whole MAC's operands; see
         :func:`register_sharing`.
@@ -94,7 +94,7 @@ def price_tally(
     Raises
     ------
     MissingPriceError
-        If the table and the expansions leave an operation without a price.
+        If neither the table nor the expansions price an operation.
 
     Examples
     --------
@@ -127,11 +127,12 @@ def price_tally(
 
 
 def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return how many tokens share a weight's register, and rows an activation's, by product.
+    """Return by how many tokens and rows the registers of a MAC's operands are shared.
 
-    A weight stays for T tokens as far as the product has so many; an activation feeds R rows as
-    far as the product has so many outputs. Keys and values are the weights of attention, shared by
-    the queries of their heads. Where passes of one name differ, the fewer.
+    A weight stays in its register for T tokens, or for all tokens of the product if these are
+    fewer; an activation feeds R rows, or all outputs of the product if these are fewer. Keys and
+    values take the place of weights in attention and are shared by the queries of their heads. If
+    passes of one product differ, the smaller number applies.
 
     Returns
     -------
@@ -149,7 +150,7 @@ def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]
 
 
 def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> list[PricedRow]:
-    """Price a tally on the machine that lowered operators run on."""
+    """Price a tally on the machine for which the operators were lowered."""
     factors = {product.role: product.zero_factor for product in lowered.products}
     return price_tally(tally, table, factors, register_sharing(lowered))
 
@@ -160,7 +161,7 @@ def price_traffic(
     machine: Machine,
     dram_prices: DramPrices | None = None,
 ) -> list[PricedTraffic]:
-    """Price traffic: SRAM by the table and the size of the buffer, DRAM by its kind."""
+    """Price traffic: SRAM by the energy table and the buffer's size, DRAM by its kind."""
     prices = {
         "dram": (dram_prices or load_dram_prices()).price(machine.dram),
         "weight-sram": table.sram_price(machine.weight_buffer_bytes),

@@ -1,6 +1,6 @@
-"""Shapes of matrix products: how many MACs, sums and accesses they take, whatever their formats.
+"""Shapes of matrix products, with the numbers of MACs, sums and accesses in any format.
 
-`Gemm` and `AttentionProduct` answer the same questions, so that nobody has to tell them apart.
+`Gemm` and `AttentionProduct` have the same interface.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ Operand = Literal["weights", "kv-cache"]
 
 
 class Contexts(NamedTuple):
-    """Positions that the queries of one sequence attend to: `first` to `last`, each `times`."""
+    """Numbers of positions that queries attend to: `first` to `last`, each for `times` queries."""
 
     first: int
     last: int
     times: int
 
     def pairs(self, window: int | None) -> int:
-        """Return the number of (query, key) pairs, where no query sees more than `window`."""
+        """Return the number of (query, key) pairs; a query sees at most `window` positions."""
         cut = self._cut(window)
         rising = (self.first + cut) * (cut - self.first + 1) // 2
         return self.times * (rising + (self.last - cut) * (window or 0))
@@ -36,7 +36,7 @@ class Contexts(NamedTuple):
         return self.times * (rising + (self.last - cut) * -(-(window or 0) // size))
 
     def _cut(self, window: int | None) -> int:
-        """Return the last context that still rises; at least first - 1, where the sum is empty."""
+        """Return the last context within the window; first - 1 if none is."""
         return self.last if window is None else min(self.last, max(window, self.first - 1))
 
 
@@ -50,7 +50,7 @@ class Step(NamedTuple):
     passes : int
         Number of passes.
     contexts : Contexts
-        Positions that the queries of all these passes attend to.
+        Contexts of the queries of all these passes.
     """
 
     tokens: int
@@ -77,7 +77,7 @@ class Nest(NamedTuple):
 
 
 class Gemm(NamedTuple):
-    """A product with stored weights: (m, n) activations by (n, p) weights in alike layers.
+    """A product with stored weights: (m, n) activations by (n, p) weights, in identical layers.
 
     Attributes
     ----------
@@ -86,9 +86,9 @@ class Gemm(NamedTuple):
     m, n, p : int
         Rows of activations, reduction length, outputs.
     layers, passes : int
-        Layers that hold such a matrix, and passes through each.
+        Number of layers with this matrix, and number of passes through each.
     first_of_input : bool
-        Whether this is the first product that takes its input; Q, K and V share one.
+        Whether this is the first product that takes its input; Q, K and V share an input.
     """
 
     scope: str
@@ -112,7 +112,7 @@ class Gemm(NamedTuple):
 
     @property
     def repeat(self) -> int:
-        """Number of such products."""
+        """Number of repetitions."""
         return self.layers * self.passes
 
     @property
@@ -162,7 +162,7 @@ class Gemm(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Tokens of a pass, which a block holds as far as they fit the activation buffer."""
+        """Tokens of a pass; as many of them as fit the activation buffer form a block."""
         return self.m
 
     @property
@@ -172,7 +172,7 @@ class Gemm(NamedTuple):
 
     @property
     def fewest_outputs(self) -> int:
-        """Outputs that one activation feeds, at least."""
+        """Smallest number of outputs that one activation feeds."""
         return self.p
 
     @property
@@ -181,7 +181,7 @@ class Gemm(NamedTuple):
         return Nest(1, 1, self.m, self.n, self.p)
 
     def groups(self, lanes: int, terms: int) -> int:
-        """Return how many groups of up to L terms the dot products make.
+        """Return the number of groups of up to L terms in all dot products.
 
         A group of L terms lies within one run of `terms` terms, which share a scale.
         """
@@ -189,36 +189,36 @@ class Gemm(NamedTuple):
         return self.outputs * (runs * -(-terms // lanes) + -(-rest // lanes))
 
     def fetches(self, shared_by: int) -> int:
-        """Return the on-chip reads of weights, each of which serves `shared_by` vectors."""
+        """Return the number of on-chip reads of weights, each shared by `shared_by` vectors."""
         return -(-self.m // shared_by) * self.operands
 
     def streamed(self, block: int) -> int:
-        """Return the DRAM reads of weights, where a read serves a block of tokens."""
+        """Return the number of DRAM reads of weights, each shared by a block of tokens."""
         return -(-self.m // block) * self.operands
 
     def input_reads(self, rows: int) -> int:
-        """Return the on-chip reads of activations, each of which feeds R outputs."""
+        """Return the number of on-chip reads of activations, each of which feeds R outputs."""
         return self.inputs * -(-self.p // rows)
 
 
 class AttentionProduct(NamedTuple):
     """QK^T (``attention-score``) or AV (``attention-value``) of all layers of one kind.
 
-    The second operand is the KV cache. QK^T reduces over head_dim and has as many outputs as
-    positions; AV reduces over the positions and has head_dim outputs.
+    The second operand is the KV cache. QK^T reduces over head_dim and has one output per position;
+    AV reduces over the positions and has head_dim outputs.
 
     Attributes
     ----------
     scope, role : str
         Module path and role.
     heads, kv_heads, head_dim : int
-        As in the model.
+        Attention heads, key/value heads, and width of a head.
     window : int or None
-        Positions that the layers see.
+        Largest number of positions that a query sees in these layers; None for no limit.
     step : Step
         Passes and contexts of one sequence.
     batch, layers : int
-        Multiplicities.
+        Numbers of sequences and of layers.
     """
 
     scope: str
@@ -243,12 +243,12 @@ class AttentionProduct(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Short name: the role, and the window where there is one."""
+        """Short name: the role, and the window if there is one."""
         return self.role + (f".window{self.window}" if self.window else "")
 
     @property
     def repeat(self) -> int:
-        """Number of such products in one sequence."""
+        """Number of repetitions per sequence."""
         return self.layers * self.step.passes
 
     @property
@@ -293,7 +293,7 @@ class AttentionProduct(NamedTuple):
 
     @property
     def operands(self) -> int:
-        """Keys (or values) over all repetitions, each pass reading what it sees."""
+        """Elements of the keys (or values) that each pass sees, over all repetitions."""
         return self.streamed(self.step.tokens)
 
     @property
@@ -314,18 +314,18 @@ class AttentionProduct(NamedTuple):
 
     @property
     def sharers(self) -> int:
-        """Queries that one fetched key or value can serve: those of its heads and tokens."""
+        """Queries that can share a fetched key or value: those of its heads, for every token."""
         return self.heads // self.kv_heads * self.step.tokens
 
     @property
     def fewest_outputs(self) -> int:
-        """Outputs that one element of the first operand feeds, at least."""
+        """Smallest number of outputs that one element of the first operand feeds."""
         first = self.step.contexts.first
         return min(first, self.window or first) if self.scores else self.head_dim
 
     @property
     def nest(self) -> Nest | None:
-        """The loop nest of one repetition; None where contexts differ between queries."""
+        """The loop nest of one repetition; None if contexts differ between queries."""
         contexts = self.step.contexts
         if contexts.first != contexts.last:
             return None
@@ -334,23 +334,25 @@ class AttentionProduct(NamedTuple):
         return Nest(self.batch, self.kv_heads, self.sharers, *inner)
 
     def groups(self, lanes: int) -> int:
-        """Return how many groups of up to L terms the dot products make."""
+        """Return the number of groups of up to L terms in all dot products."""
         if self.scores:
             return self.outputs * -(-self.head_dim // lanes)
         return self._context_groups(lanes) * self.heads * self.head_dim
 
     def fetches(self, shared_by: int) -> int:
-        """Return the on-chip reads of keys (or values), each of which serves `shared_by` queries.
+        """Return the number of on-chip reads of keys (or values).
 
-        A key or value serves the queries of the heads that share it and of the tokens of a pass.
+        Each read is shared by `shared_by` queries, taken from the heads of a group and the tokens
+        of a pass.
         """
         reads = self.pairs * -(-self.sharers // shared_by)
         return -(-reads * self.kv_heads * self.head_dim // self.step.tokens)
 
     def streamed(self, block: int) -> int:
-        """Return the DRAM reads of keys (or values), where a read serves a block of tokens.
+        """Return the number of DRAM reads of keys (or values), each shared by a block of tokens.
 
-        A decode step reads the cache whole; a prefill reads once per block what the block can see.
+        A decode step reads the whole cache; a prefill reads, for each block, the part that the
+        block can see.
         """
         step = self.step
         if step.tokens == 1:
@@ -362,7 +364,7 @@ class AttentionProduct(NamedTuple):
         return positions * self.batch * self.layers * self.kv_heads * self.head_dim
 
     def input_reads(self, rows: int) -> int:
-        """Return the on-chip reads of queries (or scores), each of which feeds R outputs."""
+        """Return the number of on-chip reads of queries (or scores), each feeding R outputs."""
         if self.scores:
             return self._context_groups(rows) * self.head_dim * self.heads
         return self.pairs * -(-self.head_dim // rows) * self.heads
@@ -371,5 +373,5 @@ class AttentionProduct(NamedTuple):
         return self.step.contexts.groups(size, self.window) * self.batch * self.layers
 
 
-#: A matrix product, whatever its second operand.
+#: A matrix product with either kind of second operand.
 Product = Gemm | AttentionProduct

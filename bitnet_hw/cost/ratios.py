@@ -16,16 +16,16 @@ _GROUPS = {
 
 
 def ratio(baseline: Estimate, other: Estimate) -> Band:
-    """Return how many times less energy `other` takes than `baseline`.
+    """Return the energy of `baseline` divided by that of `other`.
 
-    The band spans the corners of the two price lists, arithmetic and memory, each at the low or the
-    high end for both estimates at once: both use the same machine.
+    The band spans four corners: each of the two price lists, arithmetic and memory, at its low or
+    its high end, the same for both estimates because both run on the same machine.
 
     Raises
     ------
     InputError
-        If the two differ in more than their scheme, or rest on different price boundaries, which
-        no single ratio bridges.
+        If the two differ in more than their scheme, or use prices with different boundaries, which
+        cannot be compared.
 
     Examples
     --------
@@ -53,8 +53,8 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
         ours, theirs = (_boundaries(of, roles) for of in (baseline, other))
         if ours != theirs:
             raise InputError(
-                f"a ratio across price boundaries is refused: {baseline.scheme.name} rests on "
-                f"{'/'.join(sorted(ours))} prices for {part}, {other.scheme.name} on "
+                f"a ratio across price boundaries is refused: for {part}, {baseline.scheme.name} "
+                f"uses {'/'.join(sorted(ours))} prices and {other.scheme.name} "
                 f"{'/'.join(sorted(theirs))} prices"
             )
     ends: tuple[End, End] = ("low", "high")
@@ -66,5 +66,5 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
 
 
 def _boundaries(of: Estimate, roles: tuple[str, ...]) -> frozenset[str]:
-    """Return the boundaries of the prices that the products of some roles rest on."""
+    """Return the boundaries of the prices of the operations that have one of the roles."""
     return frozenset(row.price.boundary for row in of.arithmetic if row.key.role in roles)

@@ -1,7 +1,7 @@
-"""The system convention: what a machine executes, with its checks and defaults.
+"""The system convention: everything that a machine executes.
 
-Sums have their real widths on L lanes, every elementwise step counts, and so do bytes, seconds and
-static energy. Without a scenario: decode of one token at context 2048, batch 1.
+Sums have their real widths on L lanes, and every elementwise step is counted, as are bytes, seconds
+and static energy. The default scenario is the decode of one token at context 2048, batch 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..tally import Key, OpTally
 from .convention import Convention, positions
 from .lowered import Lowered
 
-#: Context of the decode that is assumed where none is given.
+#: Context of the default scenario.
 CONTEXT = 2048
 
 
@@ -31,7 +31,7 @@ class SystemConvention(Convention):
         """Accept every scenario."""
 
     def prepared(self, scheme: Scheme, float_accumulator: str | None) -> Scheme:
-        """Return the scheme with its 16-bit float sums accumulated as asked."""
+        """Return the scheme with 16-bit float sums in the given accumulator."""
         if float_accumulator is None:
             return scheme
         return scheme.with_float_accumulator(float_accumulator)

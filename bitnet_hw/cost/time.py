@@ -1,4 +1,4 @@
-"""Time: how long a scenario takes on a machine, and what bounds it."""
+"""Time of a scenario on a machine, and the resource that bounds it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Bound = Literal["compute", "dram"]
 
 @dataclass(frozen=True)
 class Timing:
-    """Duration of a scenario: the longer of arithmetic and DRAM, pass by pass.
+    """Duration of a scenario: for each pass, the longer of arithmetic and DRAM time.
 
     Attributes
     ----------
     seconds : float
-        The whole scenario.
+        Duration of the whole scenario.
     compute_seconds, dram_seconds : float
         Time of arithmetic alone, and of DRAM alone.
     first_token_seconds : float or None
-        The prefill, where there is one.
+        Duration of the prefill; None without one.
     decode_seconds : float or None
-        The decode steps, where there are some.
+        Duration of the decode steps; None without any.
     bound_by : str
-        ``compute`` or ``dram``: whichever sets most of the time.
+        ``compute`` or ``dram``, whichever limits the speed for most of the time.
     """
 
     seconds: float
@@ -39,7 +39,7 @@ class Timing:
 
 
 class _Times(NamedTuple):
-    """Seconds of some passes: the longer of both, arithmetic, DRAM, and bound by arithmetic."""
+    """Seconds of passes: the longer of both, arithmetic, DRAM, and bound by arithmetic."""
 
     longer: float
     compute: float
@@ -93,7 +93,7 @@ def _one_pass(of: Lowered) -> tuple[float, float]:
 
 
 def _affine_sums(first: tuple[float, float], last: tuple[float, float], number: int) -> _Times:
-    """Sum two times that run evenly from `first` to `last`, and the longer of both."""
+    """Sum two times that change linearly from `first` to `last`, and the longer of the two."""
     arithmetic, moving = (number * (a + b) / 2 for a, b in zip(first, last, strict=True))
     lead = [a - m for a, m in (first, last)]  # how much longer arithmetic takes
     if number == 1 or lead[0] * lead[1] >= 0:

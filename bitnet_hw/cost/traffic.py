@@ -3,17 +3,18 @@
 For a product on R rows of L lanes, where T tokens share a fetch of the second operand (weights, or
 keys and values):
 
-- block: tokens whose activations fit the activation buffer, at least 1;
-- DRAM, weights: read once per block, unless all weights fit the weight buffer; where not one token
-  fits the activation buffer, the activations of every token as well;
-- DRAM, KV cache: each decode step reads it whole, a prefill once per block (of a sliding window,
-  the part that the block can see); new keys and values are written once; scores stay on chip;
-- weight SRAM: the second operand, once per T tokens (keys and values: per T queries of the heads
-  and tokens that share them);
-- activation SRAM: each activation once per R outputs, each result once;
-- DRAM, embedding: one row per token.
+- a block consists of the tokens whose activations fit the activation buffer, at least 1;
+- DRAM, weights: read once per block, unless all weights fit the weight buffer; if not even one
+  token fits the activation buffer, the activations of every token are moved as well;
+- DRAM, KV cache: read in full in each decode step, and once per block in a prefill (with a sliding
+  window, the part that the block can see); new keys and values are written once; scores stay on
+  chip;
+- weight SRAM: the second operand is read once per T tokens (keys and values: once per T queries of
+  the heads and tokens that share them);
+- activation SRAM: each activation is read once per R outputs, and each result is written once;
+- DRAM, embedding: one row is read per token.
 
-Gains, biases and elementwise steps pass no memory level of their own.
+Traffic of gains, biases and elementwise steps is not counted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Content = Literal["weights", "kv-cache", "activations", "embedding"]
 
 
 class Traffic(NamedTuple):
-    """Bytes that pass one memory level for one operator."""
+    """Bytes that one operator moves at one memory level."""
 
     scope: str
     role: str

@@ -21,11 +21,11 @@ class Document:
     data : mapping
         The top-level mapping.
     origin : str
-        What to call the file in messages.
+        Name of the file in messages.
     lines : mapping of key path to int
         The line, counted from 1, on which each key is written; empty where it is not known.
     written : mapping of str to str
-        Top-level key of `data` -> what the file calls it, where a reader renamed it.
+        Top-level key of `data` -> its name in the file, for keys that a reader renamed.
     """
 
     data: dict[str, Any]
@@ -34,7 +34,7 @@ class Document:
     written: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
-        """Return ``file:line: key`` for a key path, with as much as is known."""
+        """Return ``file:line: key`` for a key path, without what is unknown."""
         line = next(
             (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None
         )
@@ -43,7 +43,7 @@ class Document:
         return f"{where}: {key}" if key else where
 
     def as_written(self, text: str) -> str:
-        """Return a text with every renamed key as the file writes it."""
+        """Return a text with every renamed key under its name in the file."""
         return re.sub(r"[A-Za-z_]\w*", lambda word: self.written.get(word[0], word[0]), text)
 
     def error(self, path: KeyPath, message: str) -> RecordError:
@@ -52,7 +52,7 @@ class Document:
         return RecordError(f"{self.place(path)}: {reason}", path, reason)
 
     def key_error(self, path: KeyPath, message: str) -> RecordError:
-        """Build the error for a key that does not belong there; the message names the key."""
+        """Build the error for an unexpected key, which the message itself names."""
         parent = path[:-1]
         line = self.lines.get(path, self.lines.get(parent))
         origin = self.origin if line is None else f"{self.origin}:{line}"

@@ -42,7 +42,7 @@ SENTENCES: Mapping[str, Callable[[Context], str]] = {
     "too_short": lambda ctx: _at_least(ctx["min_length"], "items"),
     "tuple_type": lambda _: "must be a list",
 }
-#: Any other type of error: a new version of pydantic, or a field that no record has today.
+#: The sentence for any other error type, from a newer pydantic or a new kind of field.
 FALLBACK = "cannot have this value"
 
 
@@ -52,7 +52,7 @@ def explain(error: ValidationError, document: Document) -> RecordError:
     Parameters
     ----------
     error : ValidationError
-        As pydantic reports it.
+        The error that pydantic raised.
     document : Document
         The document that was validated.
     """
@@ -81,12 +81,12 @@ def explain(error: ValidationError, document: Document) -> RecordError:
 
 
 def _keys(loc: Sequence[str | int], data: object, *, missing: bool) -> KeyPath:
-    """Return a location without what pydantic adds: the tag of a union's member, ``[key]``."""
+    """Return a location without pydantic's additions: tags of union members, ``[key]``."""
     path: list[str | int] = []
     for i, part in enumerate(loc):
         is_key = isinstance(data, Mapping) and part in data
         is_index = isinstance(data, Sequence) and isinstance(part, int) and part < len(data)
-        # A field that a record derives from others is in no file.
+        # A field that a record derives from others does not appear in the file.
         if is_key or is_index or i == 0 or (missing and i == len(loc) - 1):
             path.append(part)
             data = data[part] if is_key or is_index else None  # type: ignore[index]  # either has it
@@ -109,7 +109,7 @@ def _choices(expected: str) -> str:
 
 
 def shorten(value: object) -> str:
-    """Return a value as a message shows it, at most 40 characters long.
+    """Return a value as messages show it, at most 40 characters long.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Reading of YAML and JSON, with the line of every key.
 
-Every file that a user can hand in passes through :func:`read` and
-:func:`~bitnet_hw.files.records.validate`, so that a mistake in any of them is reported the same
-way: file, line, key, what is wrong, what would be right.
+Every file from a user passes through :func:`read` and
+:func:`~bitnet_hw.files.records.validate`, so a mistake in any of them is reported in the same way:
+file, line, key, what is wrong, what would be right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Base):  # type: ignore[misc]  # PyYAML's C loader has no type
-    """PyYAML's safe loader, with ``1e9`` a number as in YAML 1.2 and everywhere else."""
+    """PyYAML's safe loader, which here reads ``1e9`` as a number, as YAML 1.2 does."""
 
 
 _Loader.add_implicit_resolver(
@@ -38,12 +38,12 @@ _Loader.add_implicit_resolver(
 #: Larger files are refused: a configuration takes a few kilobytes.
 MAX_DOCUMENT_BYTES = 4 << 20
 
-#: More keys and items, with every alias written out, are refused: a few lines of YAML whose
-#: aliases repeat each other expand to more than any memory holds.
+#: Most keys and items after aliases are expanded: a few lines of YAML with nested aliases can
+#: expand beyond any memory.
 MAX_DOCUMENT_ITEMS = 200_000
 
 #: Deeper nesting is refused before a node tree is built: the parser's C code recurses, and a stack
-#: that overflows there ends the process. Shorter texts cannot nest deep enough to do so.
+#: overflow there ends the process. Texts up to `_SHORT_TEXT` cannot nest deeply enough for that.
 MAX_DEPTH = 200
 _SHORT_TEXT = 16 << 10
 
@@ -59,8 +59,8 @@ def read(path: str | Path) -> Document:
     Raises
     ------
     InputError
-        If the file is missing, unreadable, too large, not valid (with the line), has a key
-        twice, or is not a mapping.
+        If the file is missing, unreadable, too large or not valid, contains a key twice, or is not
+        a mapping; the message gives the line where it is known.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{str(path)!r}: not a file name") from None
     if len(content) > MAX_DOCUMENT_BYTES:
         raise InputError(
-            f"{path}: larger than {MAX_DOCUMENT_BYTES >> 20} MiB, which no configuration is"
+            f"{path}: larger than {MAX_DOCUMENT_BYTES >> 20} MiB, the limit for a configuration"
         )
     try:
         return content.decode("utf-8-sig")
@@ -122,11 +122,11 @@ def _parse_yaml(text: str, origin: str) -> Document:
 
 
 def _yaml_error(error: yaml.YAMLError, text: str, origin: str) -> InputError:
-    """Say what is wrong at the place where the parser gave up, whose own wording varies."""
+    """Describe the error at the place where the parser stopped, whose own wording varies."""
     at = getattr(error, "position", None)  # of a character that YAML does not allow
     if isinstance(at, int):
         line = text.count("\n", 0, at) + 1
-        return InputError(f"{origin}:{line}: not valid YAML: a character that no text may contain")
+        return InputError(f"{origin}:{line}: not valid YAML: a character that is not allowed")
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return InputError(f"{origin}: not valid YAML")
@@ -139,7 +139,7 @@ def _yaml_error(error: yaml.YAMLError, text: str, origin: str) -> InputError:
 
 def _yaml_reason(error: yaml.YAMLError, rest: str) -> str:
     if isinstance(error, yaml.constructor.ConstructorError):
-        return "a key or a tag that a plain file cannot have"
+        return "a key or a tag that is not supported"
     if isinstance(error, yaml.composer.ComposerError):
         if rest.startswith("*"):
             return f"alias {rest.split()[0]} refers to nothing above it"
@@ -149,9 +149,9 @@ def _yaml_reason(error: yaml.YAMLError, rest: str) -> str:
     if rest.startswith("\t"):
         return "a tab; indent with spaces"
     if rest.startswith(":"):
-        return "a colon in a place where none can be; put the text in quotation marks"
+        return "a colon that is out of place; put the text in quotation marks"
     word = rest.split()[0]
-    return f"the text from {shorten(word)} on does not fit what precedes it"
+    return f"the text from {shorten(word)} on does not follow from what precedes it"
 
 
 def _open_brackets(text: str) -> int:
@@ -159,7 +159,7 @@ def _open_brackets(text: str) -> int:
 
 
 def _indicators(text: str) -> int:
-    """Return how many list items and keys begin on the last line."""
+    """Count the list items and keys that begin on the last line."""
     line = text.rpartition("\n")[2]
     return line.count("- ") + line.count("? ")
 
@@ -179,12 +179,12 @@ def _check_depth(text: str, origin: str) -> None:
 def _index(
     node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], origin: str, open_nodes: set[int]
 ) -> None:
-    # An anchor may point back into its own node; such a loop has no plain form.
+    # An alias may point back to a node that contains it; a loop cannot be written out.
     if id(node) in open_nodes:
         raise InputError(f"{origin}:{node.start_mark.line + 1}: the document contains itself")
     if len(lines) > MAX_DOCUMENT_ITEMS:
         raise InputError(
-            f"{origin}: more than {MAX_DOCUMENT_ITEMS} keys and items, which no configuration has"
+            f"{origin}: more than {MAX_DOCUMENT_ITEMS} keys and items, the limit of a configuration"
         )
     open_nodes.add(id(node))
     if isinstance(node, yaml.MappingNode):
@@ -227,8 +227,8 @@ def _parse_json(text: str, origin: str) -> Document:
     except InputError:
         raise
     except ValueError:
-        raise InputError(f"{origin}: not valid JSON: an integer of too many digits") from None
-    # JSON without tabs is YAML, and the YAML parser knows the lines.
+        raise InputError(f"{origin}: not valid JSON: an integer with too many digits") from None
+    # JSON without tabs is YAML, and the YAML parser gives the lines.
     lines: Mapping[KeyPath, int] = {}
     try:
         lines = _parse_yaml(text.replace("\t", " "), origin).lines

@@ -18,8 +18,8 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 class Record(BaseModel):
     """A frozen, strictly typed record that a file describes; unknown keys are errors.
 
-    Whatever makes a record validates it: a file, the class itself, `replace`. A mistake is a
-    `RecordError`, which is an `InputError` that names the record and the key.
+    A record is validated however it is made: from a file, by its class, by `replace`. A mistake
+    raises `RecordError`, an `InputError` that names the record and the key.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -30,7 +30,7 @@ class Record(BaseModel):
         except ValidationError as error:
             raise explain(error, Document(data, type(self).__name__)) from None
 
-    # Pydantic then validates nested records without a call of this method for each.
+    # With this mark pydantic validates nested records without calling this method for each.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -56,12 +56,12 @@ class Record(BaseModel):
     def replace(self, **changes: object) -> Self:
         """Return a copy with some values changed, validated as a whole.
 
-        Values that the record was not given but derived from others are derived anew.
+        Values that were derived from others, not given, are derived again.
 
         Parameters
         ----------
         **changes : object
-            New values by attribute name; a nested record may be a record or a mapping.
+            New values by attribute name; for a nested record, a record or a mapping.
 
         Raises
         ------
@@ -87,8 +87,8 @@ class Record(BaseModel):
         return validate(type(self), Document(data, origin))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return `replace` of the same changes: pydantic's own method would not validate them."""
-        del deep  # every copy is built anew
+        """Return the copy that `replace` makes: pydantic's own method would not validate it."""
+        del deep  # every copy is built from scratch
         return self.replace(**(update or {}))
 
     @model_validator(mode="before")
@@ -128,12 +128,12 @@ def validate(record: type[RecordT], document: Document) -> RecordT:
 
 
 def wrong_value(key: str, message: str) -> PydanticCustomError:
-    """Build what a record's own check raises, so that the message names the key and its line."""
+    """Build the error for a record's own check to raise, whose message names key and line."""
     return PydanticCustomError("wrong_value", "{message}", {"key": key, "message": message})
 
 
 def choices(literal: object) -> tuple[str, ...]:
-    """Return the strings of a ``Literal`` type, so that such a list is written only once.
+    """Return the strings of a ``Literal`` type, so that they are listed in one place.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Writing of files and folders, which appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ExistsError, InputError
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse to write a file that exists, for callers that check before a long computation.
+
+    Raises
+    ------
+    ExistsError
+        If the file exists and `force` is false.
+    """
+    if path.exists() and not force:
+        raise ExistsError(f"{path}: already exists; choose another name")
 
 
 @contextmanager
@@ -36,8 +48,7 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         If the folder cannot be written.
     """
     path = Path(path)
-    if path.exists() and not force:
-        raise ExistsError(f"{path}: exists already; choose another name")
+    refuse_existing(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -83,19 +94,19 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
     folder : str or path
         The folder, made if it does not exist.
     landmark : str
-        A file that is always among those written: a folder that holds it is taken.
+        A file that every call writes; a folder that contains it is in use.
     force : bool
         Replace the files of an earlier call; other files stay.
 
     Yields
     ------
     Path
-        A temporary folder beside it, whose files are moved when the block ends without an error.
+        A temporary folder next to it, whose files are moved when the block ends without an error.
 
     Raises
     ------
     ExistsError
-        If the folder is taken and `force` is false.
+        If the folder is in use and `force` is false.
     InputError
         If the folder is a file or cannot be written.
     """
@@ -103,7 +114,7 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder")
     if (folder / landmark).exists() and not force:
-        raise ExistsError(f"{folder}: holds {landmark} already; choose another folder")
+        raise ExistsError(f"{folder}: already contains {landmark}; choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
@@ -126,7 +137,7 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
 
 
 def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:
-    """Refuse, before the first file is moved, whatever would stop a later one."""
+    """Check, before the first file is moved, that nothing will stop a later one."""
     for target in targets:
         between = [parent for parent in target.parents if folder in parent.parents]
         for parent in between:
@@ -135,4 +146,4 @@ def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:
         if target.is_dir():
             raise InputError(f"{target}: is a folder; a file must go there")
         if target.exists() and not force:
-            raise ExistsError(f"{target}: exists already; choose another folder")
+            raise ExistsError(f"{target}: already exists; choose another folder")

@@ -1,6 +1,6 @@
 """Gate-level energy of a Verilog design on the standard cells of a Liberty library.
 
-The energy per clock cycle of a module, from its text to a sum over its gates::
+This example computes the energy per clock cycle of a module from its text::
 
     library = read_library("cells.lib")
     circuit = bind(synthesise(verilog, "accumulator", library), library)
@@ -9,5 +9,5 @@ The energy per clock cycle of a module, from its text to a sum over its gates::
     activity = zero_delay.simulate(circuit, vectors).activity
     summed(timed, gate_powers(timed, activity)).dynamic  # J per cycle
 
-`bitnet_hw.gates.icarus` simulates with delays, so that glitches count.
+`bitnet_hw.gates.icarus` simulates with delays, and therefore includes glitches.
 """

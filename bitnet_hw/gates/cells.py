@@ -19,7 +19,7 @@ class Arc(NamedTuple):
     source : str
         Input pin.
     kind : str
-        ``timing_type``; ``combinational`` where the library does not say.
+        ``timing_type``; ``combinational`` if the library states none.
     sense : str
         ``positive_unate``, ``negative_unate``, ``non_unate`` or empty.
     delay, transition : tuple of Table or None
@@ -45,8 +45,8 @@ class InternalPower(NamedTuple):
     supply : str
         ``related_pg_pin``. Groups of different supplies add up.
     rise, fall : Table or None
-        Energy of one transition of the pin that holds the group, J. A one-sided group has one
-        of the two.
+        Energy of one transition of the pin that holds the group, J. A one-sided group has only
+        one of them.
     """
 
     source: str
@@ -65,7 +65,7 @@ class Setup(NamedTuple):
 
 @dataclass(frozen=True)
 class Pin:
-    """One pin of a cell, with its capacitance in F for a rising and a falling signal."""
+    """One pin of a cell; its capacitance, in F, is for a rising and a falling signal."""
 
     name: str
     direction: str
@@ -77,7 +77,7 @@ class Pin:
 
 
 class FlipFlop(NamedTuple):
-    """The ``ff`` group: the names of its two states, and its four functions."""
+    """The ``ff`` group: the names of its two states and its four functions."""
 
     state: str
     inverse: str
@@ -139,7 +139,7 @@ class LibraryContext(NamedTuple):
     timing_templates, power_templates : mapping
         ``lu_table_template`` and ``power_lut_template`` groups by name.
     default_input_capacitance : float
-        Capacitance of an input pin that states none, F; 0 where the library has no default.
+        Capacitance of an input pin that states none, F; 0 if the library has no default.
     """
 
     units: Units
@@ -164,8 +164,8 @@ def read_cell(group: Group, context: LibraryContext) -> Cell:
     Raises
     ------
     InputError
-        If the cell is of a kind that is not simulated, or lacks something that simulation or
-        power analysis needs: a function, or the energy of an output or of a clock pin.
+        If cells of this kind are not simulated, or if the cell lacks data that simulation or power
+        analysis needs: a function, or the energy of an output or a clock pin.
     """
     name = group.name
     for kind in ("latch", "statetable", "ff_bank", "latch_bank", "bus", "bundle"):
@@ -299,10 +299,10 @@ def _pin(group: Group, name: str, context: LibraryContext) -> Pin:
 
 
 def _paired(powers: list[InternalPower]) -> list[InternalPower]:
-    """Join one-sided groups: a rising and a falling one of one input, condition and supply.
+    """Join a rising and a falling one-sided group with the same input, condition and supply.
 
-    Kept separate, each would get half of the transitions at half of the mean energy, and a
-    quarter of the energy in total.
+    If they were separate, each would get half of the transitions at half of its energy, so that
+    half of the energy would be lost.
     """
     joined: dict[tuple[str, str, str], InternalPower] = {}
     found: list[InternalPower] = []

@@ -20,7 +20,7 @@ class Gate(NamedTuple):
     cell: Cell
 
     def net(self, pin: str) -> str | None:
-        """Return the net on a pin, or None where it is open."""
+        """Return the net on a pin, or None if the pin is open."""
         return self.instance.pins.get(pin)
 
 
@@ -42,11 +42,12 @@ class Circuit:
     library : Library
         Cells.
     gates : list of Gate
-        Combinational gates in topological order, each after those that drive it; then flip-flops.
+        Combinational gates in topological order, each after the gates that drive it, followed by
+        the flip-flops.
     drivers : dict of str to Terminal
-        Net -> the output pin that drives it.
+        Net -> output pin that drives it.
     sinks : dict of str to list of Terminal
-        Net -> the input pins on it.
+        Net -> input pins that it drives.
     """
 
     netlist: Netlist
@@ -95,8 +96,8 @@ def bind(netlist: Netlist, library: Library) -> Circuit:
     Raises
     ------
     InputError
-        If a cell or pin is not in the library, a net has two drivers or none, or the logic has
-        a combinational loop, whose instances the message lists.
+        If a cell or pin is not in the library, a net has two drivers or none, or there is a
+        combinational loop. The message lists the instances of the loop.
     """
     gates: list[Gate] = []
     drivers: dict[str, Terminal] = {}
@@ -155,7 +156,7 @@ def _ordered(gates: list[Gate], drivers: dict[str, Terminal]) -> list[Gate]:
 def _loop(waiting: dict[str, int], feeds: dict[str, list[str]]) -> str:
     stuck = {name for name, count in waiting.items() if count}
     into = {fed: name for name in stuck for fed in feeds.get(name, ()) if fed in stuck}
-    # Every waiting gate waits for another one, so walking backwards must close a loop.
+    # Every waiting gate waits for another one, so a walk backwards must reach a loop.
     at = next(iter(into))
     seen: list[str] = []
     while at not in seen:

@@ -1,7 +1,7 @@
 """Static timing: loads, transitions, delays and the critical path, from the library's tables.
 
-Loads are lumped, wires are a capacitance per fan-out, and the clock is ideal. Of several arcs into
-one net the slowest transition counts, as is usual in static timing analysis.
+Loads are lumped, wires are a capacitance per fan-out, and the clock is ideal. If several arcs drive
+a net, the slowest transition is used, as is usual in static timing analysis.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class ArcDelay(NamedTuple):
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions outside the library.
+    """Conditions that the library does not determine.
 
     Attributes
     ----------
     input_transition : float
-        Transition of every input but the clock, s.
+        Transition time of all inputs except the clock, s.
     clock_transition : float
-        Transition of the clock, s.
+        Transition time of the clock, s.
     wire : float
         Wire capacitance per fan-out, F.
     """
@@ -51,24 +51,24 @@ class Conditions:
 
 @dataclass(frozen=True)
 class TimedCircuit:
-    """A circuit with its timing.
+    """A circuit and its timing.
 
     Attributes
     ----------
     circuit : Circuit
         The circuit.
     conditions : Conditions
-        Transitions and wire load that the timing holds for.
+        Transition times and wire load for which the timing is valid.
     loads : dict of str to (float, float)
         Net -> capacitance for a rising and a falling signal, F.
     slews : dict of str to (float, float)
-        Net -> transition of a rising and a falling signal, s.
+        Net -> transition time of a rising and a falling signal, s.
     delays : dict of str to list of ArcDelay
-        Instance -> delay of each pair of input and output.
+        Instance -> delays between its inputs and outputs.
     critical_path : float
         Shortest clock period that meets every setup time, s.
     path : list of str
-        Instances along the critical path, first to last.
+        Instances along the critical path, from first to last.
     """
 
     circuit: Circuit
@@ -81,9 +81,9 @@ class TimedCircuit:
 
 
 def analyse(circuit: Circuit, conditions: Conditions) -> TimedCircuit:
-    """Find loads, transitions, delays and the critical path.
+    """Find loads, transition times, delays and the critical path.
 
-    Inputs arrive at the clock edge; outputs must settle before the next one.
+    Inputs arrive at the clock edge; outputs must settle before the next edge.
     """
     timing = _Timing(circuit, conditions)
     for gate in circuit.gates:
@@ -203,6 +203,6 @@ def _at(table: Table | None, x: float, y: float) -> float:
 
 
 def sense_of(gate: Gate, source: str, output: str) -> str:
-    """Return the sense of the first arc between two pins; empty where there is no arc."""
+    """Return the sense of the first arc between two pins, or an empty string if there is none."""
     arcs: tuple[Arc, ...] = gate.cell.pins[output].arcs
     return next((arc.sense for arc in arcs if arc.source == source), "")

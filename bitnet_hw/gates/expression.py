@@ -22,9 +22,9 @@ class Expression:
     verilog : str
         The function as a Verilog expression, fully parenthesised.
     inputs : tuple of str
-        Names in order of first appearance.
+        Names of the inputs, in order of first appearance.
     table : int
-        Truth table: bit i is the value at which input k equals bit k of i.
+        Truth table: bit i is the value of the function if input k equals bit k of i.
     """
 
     verilog: str
@@ -46,7 +46,7 @@ class Expression:
         return _NAME.sub(lambda found: names.get(found[0], found[0]), text)
 
     def probability(self, ones: Mapping[str, float]) -> float:
-        """Return the probability of a 1, given each input's, which are taken as independent."""
+        """Return the probability of a 1, given those of the inputs, which are independent."""
         return self._weigh(self.table, ones)
 
     def sensitivity(self, name: str, ones: Mapping[str, float]) -> float:
@@ -110,7 +110,7 @@ def parse_expression(text: str) -> Expression:
 
 
 class _Reader:
-    """Recursive descent; every node is a pair of Verilog text and truth table."""
+    """A recursive-descent parser whose nodes are pairs of Verilog text and truth table."""
 
     def __init__(self, tokens: list[str], names: tuple[str, ...], text: str) -> None:
         self.tokens, self.names, self.text, self.at = tokens, names, text, 0

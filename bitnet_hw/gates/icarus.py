@@ -1,8 +1,8 @@
 """Simulation with delays, glitches included, in Icarus Verilog.
 
-Every gate is a continuous assignment with its own rise and fall delay, the mean over its arcs at
-the actual slew and load. Shorter pulses are suppressed (inertial delay). Transitions are counted in
-the value change dump.
+Every gate is a continuous assignment with its own rise and fall delays, which are the means over
+its arcs at the actual slew and load. Pulses shorter than the delay are suppressed (inertial delay).
+Transitions are counted in the value change dump.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ endmodule
 
 
 def tool_version() -> str | None:
-    """Return the version of Icarus Verilog, or None where it is not installed."""
+    """Return the version of Icarus Verilog, or None if it is not installed."""
     path = shutil.which("iverilog")
     if path is None or shutil.which("vvp") is None:
         return None
@@ -70,24 +70,24 @@ def tool_version() -> str | None:
 def simulate(
     timed: TimedCircuit, runs: Sequence[Vectors], period: float, jobs: int = 1
 ) -> list[Response]:
-    """Simulate a circuit with delays, once for each set of test vectors.
+    """Simulate a circuit with delays, once per set of test vectors.
 
     Parameters
     ----------
     timed : TimedCircuit
         A circuit with its delays.
     runs : sequence of Vectors
-        Test vectors, with the same clock, number of cycles and counted cycles in each.
+        Sets of test vectors, all with the same clock, number of cycles and counted cycles.
     period : float
         Clock period, s.
     jobs : int
-        Number of simulations at a time.
+        Number of simulations that run at the same time.
 
     Returns
     -------
     list of Response
-        One for each run. Their activities hold transitions only: `bitnet_hw.gates.zero_delay`
-        gives the shares of time at 1.
+        One response per run. Activities contain only transitions; the shares of time at 1 are
+        available from `bitnet_hw.gates.zero_delay`.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def simulate(
             moving = {net: counted[f"n{i}"] / cycles for net, i in index.items()}
             moving |= dict.fromkeys(timed.circuit.clock_nets, CLOCK_TRANSITIONS)
             lines = [line for line in printed.splitlines() if line.startswith("outputs ")]
-            # The first line is from before the first cycle.
+            # The first line was printed before the first cycle.
             values = [_unpacked(line.split()[1], ports) for line in lines[1:]]
             return Response(Activity(moving, {}), values)
 
@@ -133,12 +133,12 @@ def missing() -> ToolMissingError:
 
 
 def _driven(timed: TimedCircuit, clock: str) -> list[tuple[str, list[str]]]:
-    """Return the input ports that test vectors drive, in the order of their bits in a vector."""
+    """Return the input ports that test vectors drive, in the order of the bits in a vector."""
     return [(port, bits) for port, bits in timed.circuit.netlist.inputs.items() if port != clock]
 
 
 def _packed(timed: TimedCircuit, vectors: Vectors) -> str:
-    """Return one line of bits for each cycle, for ``$readmemb``."""
+    """Return one line of bits per cycle, for ``$readmemb``."""
     ports = _driven(timed, vectors.clock)
     return "\n".join(
         "".join(f"{given.get(port, 0):0{len(bits)}b}" for port, bits in ports)
@@ -249,5 +249,5 @@ def _transitions(dump: Path) -> Counter[str]:
         counted = Counter(map(itemgetter(slice(1, -1)), file))
     if not counted:
         raise RuntimeError("the simulation did not reach its end")
-    # At $dumpoff every net is dumped once more, as undefined.
+    # $dumpoff dumps every net once more, as undefined.
     return Counter({name: max(0, counted[code] - 1) for code, name in names.items()})

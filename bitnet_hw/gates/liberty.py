@@ -1,7 +1,7 @@
 """Syntax of the Liberty format: a tree of groups with simple and complex attributes.
 
-One regular expression matches one statement, so that a library of ten megabytes is read in about a
-second. `bitnet_hw.gates.library` and `bitnet_hw.gates.cells` interpret the tree.
+A single regular expression matches a whole statement, so that reading a library of ten megabytes
+takes about a second. `bitnet_hw.gates.library` and `bitnet_hw.gates.cells` interpret the tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import InputError
 
-#: A larger file, or a compressed one that unpacks to more, is refused.
+#: Size limit in bytes; that of a compressed file applies to its uncompressed content.
 MAX_LIBERTY_BYTES = 512 << 20
 
 _MAX_DEPTH = 40
@@ -39,7 +39,7 @@ _ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s,"\\]+)', re.DOTALL)
 
 @dataclass(frozen=True)
 class Text:
-    """Text of one file, with the line number of every position in it."""
+    """Text of one file, from which errors take their line numbers."""
 
     origin: str
     content: str
@@ -66,15 +66,15 @@ class Group:
     at : int
         Position in the text.
     text : Text
-        The file.
+        Text of the file.
     simple : dict
-        Name of a simple attribute -> its value without quotes, and its position. The last of
-        several counts.
+        Name of a simple attribute -> its value without quotes, and its position. If there are
+        several, the last one is used.
     complex : dict
-        Name of a complex attribute -> the text of its arguments and its position, for each
+        Name of a complex attribute -> the text of the arguments and the position of each
         occurrence.
     groups : list of Group
-        Groups inside, in order.
+        Inner groups, in order.
     """
 
     kind: str
@@ -97,7 +97,7 @@ class Group:
         return names[0] if names else ""
 
     def of(self, kind: str) -> list[Group]:
-        """Return the groups inside that are of one kind."""
+        """Return the inner groups of one kind."""
         return [group for group in self.groups if group.kind == kind]
 
     def get(self, key: str, default: str = "") -> str:
@@ -106,7 +106,7 @@ class Group:
         return default if found is None else found[0]
 
     def number(self, key: str) -> float | None:
-        """Return a simple attribute as a number, or None where it is absent.
+        """Return a simple attribute as a number, or None if it is absent.
 
         Raises
         ------
@@ -132,12 +132,12 @@ def words(arguments: str) -> list[str]:
 
 
 def numbers(group: Group, arguments: str, at: int) -> list[float]:
-    """Return the numbers of an ``index_n`` or ``values`` attribute, row after row.
+    """Return the numbers of an ``index_n`` or ``values`` attribute, row by row.
 
     Raises
     ------
     InputError
-        If one is not a number.
+        If a value is not a number.
     """
     plain = arguments.replace('"', " ").replace("\\", " ").replace(",", " ")
     try:
@@ -152,7 +152,7 @@ def load(path: Path) -> tuple[Group, str]:
     Parameters
     ----------
     path : pathlib.Path
-        A ``.lib`` or ``.lib.gz`` file; the content decides, not the name.
+        A ``.lib`` or ``.lib.gz`` file. Compression is detected by content, not by name.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def load(path: Path) -> tuple[Group, str]:
     Raises
     ------
     InputError
-        If the file cannot be read, is truncated, or is not Liberty, with its line.
+        If the file cannot be read, is truncated, or is not Liberty. The message states the line.
     """
     content = _bytes(path)
     return parse(content.decode("latin-1"), str(path)), hashlib.sha256(content).hexdigest()
@@ -197,7 +197,7 @@ def _content(path: Path) -> bytes:
 
 def parse(content: str, origin: str) -> Group:
     """Read Liberty text; see `load`."""
-    # Comments become spaces, so that positions and lines stay what they were.
+    # Comments become spaces, so that positions and line numbers stay the same.
     if "/*" in content:
         content = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), content)
     text = Text(origin, content)

@@ -1,4 +1,4 @@
-"""Standard-cell libraries: units, operating conditions, and cells read on demand."""
+"""Standard-cell libraries: units, operating conditions, and cells, which are read on demand."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Library:
     Attributes
     ----------
     name : str
-        Name that the file gives it.
+        Name of the library, from the file.
     path : pathlib.Path
-        File that it was read from.
+        File that the library was read from.
     sha256 : str
         Hash of the uncompressed text.
     corner : str
         Name of the operating conditions.
     voltage, temperature : float
-        Supply in V, and degrees Celsius.
+        Supply voltage, V, and temperature, degrees Celsius.
     context : LibraryContext
         Units, table templates and defaults that cells refer to.
     groups : dict of str to Group
-        Cells, uninterpreted; `cell` interprets one.
+        Name of a cell -> its group, which `cell` interprets.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Library:
     temperature: float
     context: LibraryContext
     groups: dict[str, Group]
-    _read: dict[str, Cell] = field(default_factory=dict, repr=False)
+    _read: dict[str, Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def dont_use(self) -> list[str]:
@@ -58,7 +58,7 @@ class Library:
         ------
         InputError
             If the library has no cell of that name, or `bitnet_hw.gates.cells.read_cell`
-            refuses it.
+            rejects it.
         """
         if name not in self._read:
             group = self.groups.get(name)
@@ -71,7 +71,7 @@ class Library:
 def read_library(path: str | Path) -> Library:
     """Read a Liberty file, compressed or not.
 
-    Cells are interpreted on demand, so that a cell that no netlist uses may be of any kind.
+    Cells are interpreted on demand, so that cells that no netlist uses may be of any kind.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Mapped netlists: instances of library cells in one flat module, as Yosys writes them in JSON."""
+"""Mapped netlists: one flat module of library cells, read from the JSON that Yosys writes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 
-#: Constant nets. Undefined bits, which synthesis may leave, are tied to 0.
+#: Constant nets. Undefined bits, which synthesis may leave behind, are tied to 0.
 ZERO, ONE = "1'b0", "1'b1"
 CONSTANTS = frozenset({ZERO, ONE})
 
 
 class Instance(NamedTuple):
-    """One instance of a cell: its name, the cell's name, and the net on each pin."""
+    """One instance of a cell: its name, the name of the cell, and the net on each pin."""
 
     name: str
     cell: str
@@ -30,11 +30,12 @@ class Netlist:
     name : str
         Name of the module.
     inputs, outputs : dict of str to list of str
-        Port -> its nets, lowest bit first.
+        Port -> nets, lowest bit first.
     instances : list of Instance
         Cells.
     names : dict of str to list of str
-        Net -> names of the source's signals on it, without index; synthesised nets have none.
+        Net -> names of signals in the source that it carries, without index; nets that synthesis
+        created have none.
     """
 
     name: str
@@ -52,12 +53,12 @@ def read_json(text: str, origin: str) -> Netlist:
     text : str
         The JSON.
     origin : str
-        Name of the source for messages, such as its path.
+        Origin of the text for messages, such as a path.
 
     Raises
     ------
     InputError
-        If the text is not Yosys's JSON or holds more or less than one module.
+        If the text is not JSON from Yosys, or does not hold exactly one module.
     """
     try:
         modules: dict[str, Any] = json.loads(text)["modules"]

@@ -1,10 +1,10 @@
-"""Power of a circuit from the activity of its nets: switching, internal and leakage.
+"""Power of a circuit from the activity of its nets: switching, internal and leakage power.
 
 This is gate-level power analysis on average activities. An output's internal energy is the mean of
-its rising and its falling table at the slew of the related input and the load of the output. Groups
-share the output's transitions in proportion to the activity of their input times the probability
-that it decides the output. Supply pins (``related_pg_pin``) are treated separately, and their
-contributions add up.
+its rising and falling tables at the slew of the related input and the load of the output. The
+transitions of the output are divided among its groups in proportion to the activity of the related
+input times the probability that this input determines the output. Contributions of different supply
+pins (``related_pg_pin``) are computed separately and added.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Power(NamedTuple):
     Attributes
     ----------
     switching : float
-        Half C V^2 per transition of the nets that it drives, J per clock cycle.
+        Half C V^2 per transition of the driven nets, J per clock cycle.
     internal : float
-        Energy inside the cells without that of clock pins, J per clock cycle.
+        Energy inside the cells, except that of clock pins, J per clock cycle.
     clock_pin : float
-        Energy inside flip-flops for the transitions of their clock pin, J per clock cycle.
+        Energy inside flip-flops due to transitions of their clock pins, J per clock cycle.
     leakage : float
         Leakage power, W.
     """
@@ -49,8 +49,8 @@ class Power(NamedTuple):
         return self.switching + self.internal + self.clock_pin
 
 
-#: Meaning of a power group without condition beside groups that have one. In Liberty it covers
-#: the remaining states; some power tools add it to the other groups.
+#: Meaning of a power group without a condition if other groups have one. In Liberty it covers the
+#: remaining states; some power tools add it to the other groups.
 DefaultGroups = Literal["remaining", "added"]
 
 
@@ -66,8 +66,8 @@ def gate_powers(
     activity : Activity
         Switching activity of its nets.
     default_groups : str
-        ``remaining``: an input's power group without condition covers the states that the other
-        groups leave. ``added``: it is added to the other groups, as in OpenSTA.
+        ``remaining``: the power group of an input that has no condition covers the states that
+        the other groups do not cover. ``added``: it is added to the other groups, as in OpenSTA.
     """
     analysis = _Analysis(timed, activity, default_groups)
     return {gate.instance.name: analysis.gate(gate) for gate in timed.circuit.gates}
@@ -161,7 +161,10 @@ class _Analysis:
         return energy
 
     def duty(self, gate: Gate, pin: Pin, when: Expression, ones: Mapping[str, float]) -> float:
-        """Return a condition's probability; one on an output holds if the pin decides it."""
+        """Return the probability of a condition.
+
+        A condition on an output holds if the pin determines that output.
+        """
         for name in when.inputs:
             other = gate.cell.pins.get(name)
             if other is not None and other.direction == "output" and other.function is not None:
@@ -185,7 +188,7 @@ class _Analysis:
 
 
 def mean_energy(group: InternalPower, slews: tuple[float, float], load: float) -> float:
-    """Return the mean of a rising and a falling transition, J; an absent table counts as 0."""
+    """Return the mean energy of a rising and a falling transition, J; absent tables count as 0."""
     rise = 0.0 if group.rise is None else group.rise.at(slews[0], load)
     fall = 0.0 if group.fall is None else group.fall.at(slews[1], load)
     return (rise + fall) / 2

@@ -1,4 +1,4 @@
-"""Lookup tables of a Liberty library: energy, delay and transition against slew and load."""
+"""Lookup tables of a Liberty library: energy, delay and transition by slew and load."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from .liberty import Group, numbers
 
-#: Values of a template's ``variable_n`` that are the first argument of `Table.at`.
+#: Values of ``variable_n`` in a template that denote the first argument of `Table.at`.
 _INPUT_TRANSITIONS = {"input_net_transition", "input_transition_time", "related_pin_transition"}
-#: Values of a template's ``variable_n`` that are the second argument of `Table.at`.
+#: Values of ``variable_n`` in a template that denote the second argument of `Table.at`.
 _LOADS = {"total_output_net_capacitance", "constrained_pin_transition"}
 
 Templates = Mapping[str, Group]
@@ -27,7 +27,7 @@ class Units(NamedTuple):
 
     @property
     def joule(self) -> float:
-        """Unit of energy, which Liberty derives: capacitance times voltage squared."""
+        """Unit of energy, which Liberty defines as capacitance times voltage squared."""
         return self.farad * self.volt * self.volt
 
 
@@ -47,14 +47,14 @@ class Table(NamedTuple):
     values: tuple[float, ...]
 
     def at(self, x: float, y: float) -> float:
-        """Interpolate bilinearly, and extrapolate along the outermost segments.
+        """Interpolate bilinearly; extrapolate along the outermost segments.
 
         Parameters
         ----------
         x : float
             Input transition, s.
         y : float
-            Output load, F; in a constraint, the transition of the constrained pin, s.
+            Output load, F; for a constraint, the transition of the constrained pin, s.
         """
         i, u = _place(self.first, x)
         j, v = _place(self.second, y)

@@ -15,14 +15,14 @@ CLOCK_TRANSITIONS = 2.0
 
 @dataclass(frozen=True)
 class Vectors:
-    """Input values of every clock cycle, which take effect right after its rising edge.
+    """Input values for every clock cycle, applied right after the rising edge.
 
     Attributes
     ----------
     clock : str
-        Clock port. It clocks every flip-flop, at one edge per cycle.
+        Clock port, which clocks every flip-flop at one edge per cycle.
     cycles : sequence of mapping
-        For each cycle, input port -> value; ports that are absent are 0.
+        For each cycle, input port -> value; absent ports are 0.
     counted : range
         Consecutive cycles over which activity is averaged.
 
@@ -80,7 +80,7 @@ class Response(NamedTuple):
     activity : Activity
         Averages over the counted cycles.
     outputs : list of dict
-        For each cycle, output port -> its value at the cycle's end; None where a bit is undefined.
+        For each cycle, output port -> value at the end of the cycle; None if a bit is undefined.
     """
 
     activity: Activity

@@ -1,4 +1,4 @@
-"""Simulation without delays: settled values of every cycle, and no glitches."""
+"""Simulation without delays, which gives the settled values of every cycle and no glitches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .vectors import CLOCK_TRANSITIONS, Activity, Response, Vectors
 
 
 def simulate(circuit: Circuit, vectors: Vectors) -> Response:
-    """Simulate a circuit without delays, from all nets and flip-flops at 0."""
+    """Simulate a circuit without delays. All nets and flip-flops start at 0."""
     state = _State(circuit)
     outputs: list[dict[str, int | None]] = []
     for number, given in enumerate(vectors.cycles):
@@ -43,8 +43,8 @@ class _State:
 
     def cycle(self, given: Mapping[str, int], *, counted: bool) -> None:
         before = dict(self.value) if counted else {}
-        # The edge samples the values that the last cycle left on the data pins. A next state
-        # depends on no state but its own, so states may be updated in place.
+        # The edge samples the values that the previous cycle left on the data pins. A next state
+        # depends on no other state, so states can be updated in place.
         self.clock(self.value, self.states, 1)
         self.outputs(self.value, self.states, 1)
         for port, nets in self.circuit.netlist.inputs.items():

@@ -1,4 +1,4 @@
-"""The form in which a weight matrix is stored, and how many bytes it takes."""
+"""Encoding of a stored weight matrix, and its size in bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Padding(Enum):
 
 
 class Codec(NamedTuple):
-    """A form in which a weight matrix is stored.
+    """An encoding of a stored weight matrix.
 
     Attributes
     ----------
@@ -53,8 +53,6 @@ class Codec(NamedTuple):
         Bits that a block holds beside codes, scales and zero points: the scales of its scales.
     padding : Padding
         Unit of storage that is filled up.
-    description : str
-        One line of description.
     """
 
     name: str
@@ -68,7 +66,6 @@ class Codec(NamedTuple):
     block: int = 0
     block_bits: int = 0
     padding: Padding = Padding.NONE
-    description: str = ""
 
     @property
     def bits(self) -> float:
@@ -87,8 +84,8 @@ class Codec(NamedTuple):
     def matrix_bytes(self, inputs: int, outputs: int) -> float:
         """Return the bytes of a stored (outputs, inputs) matrix, scales included.
 
-        The result is a float because the entropy limit need not be a whole number of bytes, and
-        neither need a codec that fills up nothing.
+        The result is a float because the entropy limit, or a codec without padding, need not give a
+        whole number of bytes.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The codecs that are known, by name.
+"""Codecs: encodings of a stored weight matrix, by name.
 
 Sources of the layouts: GGUF, ggml's ``ggml-common.h``, whose blocks hold codes and scales together
 (a block of q8_0 is 34 bytes: an FP16 scale and 32 bytes); MLX, ``mx.quantize``, which stores the
@@ -18,6 +18,7 @@ __all__ = ["CODECS", "Codec", "Granularity", "Padding", "find_codec"]
 
 _FLOAT, _INTEGER = (Kind.FLOAT,), (Kind.INTEGER,)
 _TERNARY, _BINARY = (Kind.TERNARY,), (Kind.BINARY,)
+_TWO_BIT = _TERNARY + _INTEGER
 _TENSOR, _CHANNEL, _GROUP = Granularity.TENSOR, Granularity.CHANNEL, Granularity.GROUP
 _MATRIX, _ROW, _BLOCK = Padding.MATRIX, Padding.ROW, Padding.BLOCK
 
@@ -26,73 +27,70 @@ _MATRIX, _ROW, _BLOCK = Padding.MATRIX, Padding.ROW, Padding.BLOCK
 CODECS = {
     codec.name: codec
     for codec in (
-        Codec("fp32", "plain", _FLOAT, (1, 32), description="IEEE 754 single precision"),
-        Codec("fp16", "plain", _FLOAT, (1, 16), description="IEEE 754 half precision"),
-        Codec("bf16", "plain", _FLOAT, (1, 16), description="bfloat16"),
-        Codec("fp8", "plain", _FLOAT, (1, 8), _TENSOR, scale_bits=32,
-              description="8-bit floats, one FP32 scale per matrix"),
-        Codec("int8", "plain", _INTEGER, (1, 8), _CHANNEL, scale_bits=16,
-              description="8-bit integers, one FP16 scale per output channel"),
-        Codec("int4-g128", "GPTQ", _INTEGER, (1, 4), _GROUP, 128, 16, 4,
-              description="4-bit integers, an FP16 scale and a 4-bit zero point per group of 128"),
-        Codec("int4-g32", "GPTQ", _INTEGER, (1, 4), _GROUP, 32, 16, 16, padding=_ROW,
-              description="4-bit integers, an FP16 scale and an FP16 zero point per group of 32"),
-        Codec("q8_0", "GGUF", _INTEGER, (1, 8), _GROUP, 32, 16, block=32, padding=_BLOCK,
-              description="8-bit integers in blocks of 32, an FP16 scale each"),
-        Codec("q6_k", "GGUF", _INTEGER, (1, 6), _GROUP, 16, 8, block=256, block_bits=16,
-              padding=_BLOCK,
-              description="6-bit integers, an 8-bit scale per 16 and an FP16 scale per 256"),
-        Codec("q5_k", "GGUF", _INTEGER, (1, 5), _GROUP, 32, 6, 6, 256, 32, _BLOCK,
-              description="5-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256"),
-        Codec("q4_0", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 16, block=32, padding=_BLOCK,
-              description="4-bit integers in blocks of 32, an FP16 scale each"),
-        Codec("q4_k", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 6, 6, 256, 32, _BLOCK,
-              description="4-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256"),
-        Codec("q3_k", "GGUF", _INTEGER, (1, 3), _GROUP, 16, 6, block=256, block_bits=16,
-              padding=_BLOCK,
-              description="3-bit integers, a 6-bit scale per 16 and an FP16 scale per 256"),
-        Codec("q2_k", "GGUF", _INTEGER, (1, 2), _GROUP, 16, 4, 4, 256, 32, _BLOCK,
-              description="2-bit integers, a 4-bit scale and minimum per 16, two FP16 per 256"),
-        Codec("2bit", "plain", _TERNARY + _BINARY, (1, 2), _TENSOR, scale_bits=16,
-              description="2 bits per weight, one FP16 scale per matrix"),
-        Codec("base3", "plain", _TERNARY, (5, 8), _TENSOR, scale_bits=16, padding=_MATRIX,
-              description="five trits in a byte, one FP16 scale per matrix"),
-        Codec("lut3", "lookup", _TERNARY, (3, 5), _TENSOR, scale_bits=16, padding=_ROW,
-              description="5-bit keys of three trits for lookup, one FP16 scale per matrix"),
-        Codec("entropy", "plain", _TERNARY, (1, log2(3)), _TENSOR, scale_bits=16,
-              description="log2(3) = 1.585 bits per weight: the limit for equally likely trits"),
-        Codec("1bit", "plain", _BINARY, (1, 1), _TENSOR, scale_bits=16,
-              description="1 bit per weight, one FP16 scale per matrix"),
-        Codec("base3-g128", "plain", _TERNARY, (5, 8), _GROUP, 128, 16, padding=_ROW,
-              description="five trits in a byte along the row, an FP16 scale per group of 128"),
-        Codec("q2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 128, 16, block=128, padding=_BLOCK,
-              description="2-bit codes of trits in blocks of 128, an FP16 scale each"),
-        Codec("q2_0-g64", "GGUF", _TERNARY, (1, 2), _GROUP, 64, 16, block=64, padding=_BLOCK,
-              description="2-bit codes of trits in blocks of 64, an FP16 scale each"),
-        Codec("tq1_0", "GGUF", _TERNARY, (256, 416), _GROUP, 256, 16, block=256, padding=_BLOCK,
-              description="256 trits in 52 bytes, an FP16 scale each"),
-        Codec("tq2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 256, 16, block=256, padding=_BLOCK,
-              description="2-bit codes of trits in blocks of 256, an FP16 scale each"),
-        Codec("q1_0", "GGUF", _BINARY, (1, 1), _GROUP, 128, 16, block=128, padding=_BLOCK,
-              description="1 bit per weight in blocks of 128, an FP16 scale each"),
-        Codec("mlx-2bit-g128", "MLX", _TERNARY + _INTEGER, (16, 32), _GROUP, 128, 16, 16,
-              padding=_ROW, description="2-bit codes, an FP16 scale and bias per group of 128"),
-        Codec("mlx-1bit-g128", "MLX", _BINARY, (32, 32), _GROUP, 128, 16, 16, padding=_ROW,
-              description="1 bit per weight, an FP16 scale and bias per group of 128"),
-        Codec("t-mac-2bit-g128", "lookup", _INTEGER + _TERNARY, (4, 8), _GROUP, 128, 16, 16,
-              padding=_ROW,
-              description="2-bit codes for lookup, an FP16 scale and zero point per group of 128"),
+        Codec("fp32", "plain", _FLOAT, (1, 32)),
+        Codec("fp16", "plain", _FLOAT, (1, 16)),
+        Codec("bf16", "plain", _FLOAT, (1, 16)),
+        # 8-bit floats, one FP32 scale per matrix.
+        Codec("fp8", "plain", _FLOAT, (1, 8), _TENSOR, scale_bits=32),
+        # 8-bit integers, one FP16 scale per output channel.
+        Codec("int8", "plain", _INTEGER, (1, 8), _CHANNEL, scale_bits=16),
+        # 4-bit integers, an FP16 scale and a 4-bit zero point per group of 128.
+        Codec("int4-g128", "GPTQ", _INTEGER, (1, 4), _GROUP, 128, 16, 4),
+        # 4-bit integers, an FP16 scale and an FP16 zero point per group of 32.
+        Codec("int4-g32", "GPTQ", _INTEGER, (1, 4), _GROUP, 32, 16, 16, padding=_ROW),
+        # 8-bit integers in blocks of 32, an FP16 scale each.
+        Codec("q8_0", "GGUF", _INTEGER, (1, 8), _GROUP, 32, 16, block=32, padding=_BLOCK),
+        # 6-bit integers, an 8-bit scale per 16 and an FP16 scale per 256.
+        Codec("q6_k", "GGUF", _INTEGER, (1, 6), _GROUP, 16, 8, 0, 256, 16, _BLOCK),
+        # 5-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256.
+        Codec("q5_k", "GGUF", _INTEGER, (1, 5), _GROUP, 32, 6, 6, 256, 32, _BLOCK),
+        # 4-bit integers in blocks of 32, an FP16 scale each.
+        Codec("q4_0", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 16, block=32, padding=_BLOCK),
+        # 4-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256.
+        Codec("q4_k", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 6, 6, 256, 32, _BLOCK),
+        # 3-bit integers, a 6-bit scale per 16 and an FP16 scale per 256.
+        Codec("q3_k", "GGUF", _INTEGER, (1, 3), _GROUP, 16, 6, 0, 256, 16, _BLOCK),
+        # 2-bit integers, a 4-bit scale and minimum per 16, two FP16 per 256.
+        Codec("q2_k", "GGUF", _INTEGER, (1, 2), _GROUP, 16, 4, 4, 256, 32, _BLOCK),
+        # 2 bits per weight, one FP16 scale per matrix.
+        Codec("2bit", "plain", _TERNARY + _BINARY, (1, 2), _TENSOR, scale_bits=16),
+        # Five trits in a byte, one FP16 scale per matrix.
+        Codec("base3", "plain", _TERNARY, (5, 8), _TENSOR, scale_bits=16, padding=_MATRIX),
+        # 5-bit keys of three trits for lookup, one FP16 scale per matrix.
+        Codec("lut3", "lookup", _TERNARY, (3, 5), _TENSOR, scale_bits=16, padding=_ROW),
+        # The limit for equally likely trits, 1.585 bits per weight.
+        Codec("entropy", "plain", _TERNARY, (1, log2(3)), _TENSOR, scale_bits=16),
+        # 1 bit per weight, one FP16 scale per matrix.
+        Codec("1bit", "plain", _BINARY, (1, 1), _TENSOR, scale_bits=16),
+        # Five trits in a byte along the row, an FP16 scale per group of 128.
+        Codec("base3-g128", "plain", _TERNARY, (5, 8), _GROUP, 128, 16, padding=_ROW),
+        # 2-bit codes of trits in blocks of 128, an FP16 scale each.
+        Codec("q2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 128, 16, block=128, padding=_BLOCK),
+        # 2-bit codes of trits in blocks of 64, an FP16 scale each.
+        Codec("q2_0-g64", "GGUF", _TERNARY, (1, 2), _GROUP, 64, 16, block=64, padding=_BLOCK),
+        # 256 trits in 52 bytes, an FP16 scale each.
+        Codec("tq1_0", "GGUF", _TERNARY, (256, 416), _GROUP, 256, 16, block=256, padding=_BLOCK),
+        # 2-bit codes of trits in blocks of 256, an FP16 scale each.
+        Codec("tq2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 256, 16, block=256, padding=_BLOCK),
+        # 1 bit per weight in blocks of 128, an FP16 scale each.
+        Codec("q1_0", "GGUF", _BINARY, (1, 1), _GROUP, 128, 16, block=128, padding=_BLOCK),
+        # 2-bit codes, an FP16 scale and bias per group of 128.
+        Codec("mlx-2bit-g128", "MLX", _TWO_BIT, (16, 32), _GROUP, 128, 16, 16, padding=_ROW),
+        # 1 bit per weight, an FP16 scale and bias per group of 128.
+        Codec("mlx-1bit-g128", "MLX", _BINARY, (32, 32), _GROUP, 128, 16, 16, padding=_ROW),
+        # 2-bit codes for lookup, an FP16 scale and zero point per group of 128.
+        Codec("t-mac-2bit-g128", "lookup", _TWO_BIT, (4, 8), _GROUP, 128, 16, 16, padding=_ROW),
     )
-}  # fmt: skip
+}
 
 
 def find_codec(name: str) -> Codec:
-    """Return the codec of a name.
+    """Return the codec with a given name.
 
     Raises
     ------
     InputError
-        If there is no such codec, with the nearest known name.
+        If there is no such codec; the message suggests the nearest name.
 
     Examples
     --------

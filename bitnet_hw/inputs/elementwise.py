@@ -1,4 +1,4 @@
-"""The elementwise functions of a Transformer, written out in operations: ``elementwise.yaml``."""
+"""Elementwise functions of a Transformer, broken down into operations: ``elementwise.yaml``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ElementwiseFunction(Record):
     why : str
         How the function is computed.
     element, vector : dict of Operation to int
-        Operations per element, and once per vector on top.
+        Operations per element, and further ones once per vector.
     """
 
     why: str
@@ -33,7 +33,7 @@ class ElementwiseFunction(Record):
 
 
 class ElementwiseFunctions(Record):
-    """The file ``elementwise.yaml``."""
+    """Content of the file ``elementwise.yaml``."""
 
     edition: int
     functions: dict[str, ElementwiseFunction]
@@ -41,7 +41,7 @@ class ElementwiseFunctions(Record):
 
 @cache
 def elementwise_functions() -> ElementwiseFunctions:
-    """Return how norms, softmax, RoPE, activations and quantizers are written out.
+    """Return the operations of norms, softmax, RoPE, activation functions and quantizers.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class Format(NamedTuple):
 
     @property
     def add_only(self) -> bool:
-        """Whether a product with this format is a choice of sign, so that a MAC is an addition."""
+        """Whether a factor of this format only selects a sign, so that a MAC is an addition."""
         return self.kind in (Kind.TERNARY, Kind.BINARY)
 
     @property
@@ -71,7 +71,7 @@ _MAX_INTEGER_BITS = 64
 
 @lru_cache(maxsize=256)
 def parse_format(name: str) -> Format:
-    """Return the format of a name.
+    """Return the number format with a given name.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Hugging Face ``config.json``: its keys, its defaults by model type, in our own fields.
+"""Hugging Face ``config.json`` files, translated into the fields of `ModelSpec`.
 
-``catalogue/huggingface.yaml`` holds the meaning of the keys; this module reads a config by it. A
-key that is neither understood nor known to be harmless is an error, since a shape that is silently
-ignored makes every later number wrong.
+``catalogue/huggingface.yaml`` defines the keys and their defaults by model type. A key that is
+neither understood nor known to be harmless is an error: silently ignoring one that changes a shape
+would make every later number wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import catalogue
 
 Json = Any  # whatever a JSON value may be
 
-#: Keys by which a Hugging Face config is told from a model of ours.
+#: Keys that tell a Hugging Face config from a model file of our own.
 _MARKS = ("model_type", "architectures", "transformers_version", "torch_dtype")
 
 #: Keys that hold the parameters of RoPE, in the older and in the newer form.
@@ -60,7 +60,7 @@ class ModelType(Record):
         return {*self.keys, *self.only, *self.harmless, *rope, *text}
 
     def extended(self, other: ModelType) -> ModelType:
-        """Return this type with what another adds or changes."""
+        """Return this type with the additions and changes of another."""
         changed = {*other.keys, *other.only, *other.harmless}
         keys = {key: fields for key, fields in self.keys.items() if key not in changed}
         only = {key: values for key, values in self.only.items() if key not in changed}
@@ -89,24 +89,24 @@ class Dictionary(Record):
     types: dict[str, ModelType]
 
     def model_type(self, name: str) -> ModelType:
-        """Return a type with everything that it starts from."""
+        """Return a model type, merged with the types that it builds on."""
         own = self.types[name]
         return (self.model_type(own.like) if own.like else self.common).extended(own)
 
 
 @cache
 def dictionary() -> Dictionary:
-    """Return the meaning of the keys of Hugging Face configs."""
+    """Return the content of ``catalogue/huggingface.yaml``, read once per process."""
     return validate(Dictionary, read(catalogue.shared_file("huggingface.yaml")))
 
 
 def is_huggingface(document: Document) -> bool:
-    """Return whether a document is a Hugging Face config rather than a model of ours."""
+    """Return whether a document is a Hugging Face config rather than a model file of our own."""
     return any(mark in document.data for mark in _MARKS)
 
 
 def to_model_fields(document: Document, default_name: str) -> Document:
-    """Return a document with the fields of `ModelSpec`.
+    """Translate a Hugging Face config into the fields of `ModelSpec`.
 
     Parameters
     ----------
@@ -204,7 +204,8 @@ class _Reading:
                 return
             raise self._error(path, reason)
         near = nearest(key, known)
-        hint = f"did you mean {near!r}?" if near else "it may change the shapes; remove it if not"
+        remove = "it may change the shapes; if it does not, remove it"
+        hint = f"did you mean {near!r}?" if near else remove
         raise self._error(path, f"unknown key for this model_type; {hint}")
 
     def _read_rope(self, path: KeyPath, value: Json) -> None:

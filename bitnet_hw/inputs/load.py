@@ -1,4 +1,4 @@
-"""From a catalogue name or a path to a record: one way for models, schemes and machines."""
+"""Loading of models, schemes and machines by catalogue name or path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SUFFIXES = {".yaml", ".yml", ".json"}
 
 @dataclass(frozen=True)
 class Loader(Generic[RecordT]):
-    """Loads a kind of record that the catalogue holds and that a user may write.
+    """Loads one kind of record, from the catalogue or from a user's file.
 
     Attributes
     ----------
@@ -31,10 +31,10 @@ class Loader(Generic[RecordT]):
     record : type
         Its class.
     read : callable
-        Reads a file; `read_record` where the file is the record.
+        Function that reads a file, such as those that `read_record` returns.
     own_name : bool
-        Whether a file must not take the name of a shipped entry and say something else, since two
-        things of one name cannot be told apart in a report.
+        Whether a file that differs from a shipped entry needs another name, so that a report can
+        tell the two apart.
     """
 
     folder: str
@@ -44,7 +44,7 @@ class Loader(Generic[RecordT]):
 
     @property
     def title(self) -> str:
-        """The kind in one word: ``machine``."""
+        """Name of the kind: ``machine``."""
         return self.folder.removesuffix("s")
 
     def load(self, name: str | Path) -> RecordT:
@@ -53,13 +53,13 @@ class Loader(Generic[RecordT]):
         Raises
         ------
         InputError
-            If there is none of that name, or the file is not a valid one.
+            If there is none of that name, or the file is not valid.
         """
         if not isinstance(name, (str, Path)):
             raise InputError(f"a {self.title} is a name or a path, found {shorten(name)}")
         text = str(name)
         if not text:
-            raise InputError(f"no {self.title} is named: an empty name")
+            raise InputError(f"no {self.title} is named: the name is empty")
         if text in catalogue.names(self.folder):
             return self.shipped(text)
         path = Path(name)
@@ -73,7 +73,7 @@ class Loader(Generic[RecordT]):
         return found
 
     def resolve(self, what: RecordT | str | Path) -> RecordT:
-        """Return a record as it is, or load the one that a name or a path stands for.
+        """Return a record as it is, or load it by its name or path.
 
         Raises
         ------
@@ -97,8 +97,8 @@ class Loader(Generic[RecordT]):
         name = getattr(found, "name", "")
         if name in catalogue.names(self.folder) and self.shipped(name) != found:
             raise InputError(
-                f"{path}: name: {name!r} is a shipped {self.title}, which this file changes; give "
-                "it a name of its own"
+                f"{path}: name: {name!r} is a shipped {self.title}, from which this file "
+                "differs; give it a name of its own"
             )
 
 
@@ -110,12 +110,12 @@ def _shipped(loader: Loader[Any], name: str) -> Any:  # noqa: ANN401  of the loa
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name too long, a NUL in it
+    except (OSError, ValueError):  # an overlong name, or one with a NUL
         return False
 
 
 def read_record(record: type[RecordT]) -> Callable[[Path], RecordT]:
-    """Return the reader of a record whose file has the record's own keys."""
+    """Return a function that reads a file whose keys are those of the record."""
 
     def read_file(path: Path) -> RecordT:
         return validate(record, read(path))

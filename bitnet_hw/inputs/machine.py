@@ -22,14 +22,14 @@ DramKind = Literal["DDR3/4", "LPDDR4", "GDDR5", "GDDR6", "HBM2"]
 
 
 class Machine(Record):
-    """A machine: a PE array with its memories and powers.
+    """A PE array with its memories and static power.
 
     Attributes
     ----------
     name, description, source : str
-        Name, one line of description, and where the figures come from.
+        Name, one line of description, and source of the figures.
     rows : int
-        Outputs that are computed side by side; an activation fetched once serves all of them.
+        Outputs computed in parallel; an activation fetched once serves all of them.
     lanes : int
         Terms of a dot product that a PE adds per cycle; any number from 1 to 65536.
     tokens : int
@@ -37,13 +37,13 @@ class Machine(Record):
     clock_hz : float
         Clock frequency, Hz.
     activation_buffer_bytes, weight_buffer_bytes : int
-        On-chip SRAM.
+        Size of each on-chip buffer, bytes.
     dram : str
         Kind of DRAM, priced by the DRAM price list.
     bandwidth_bytes_per_s : float
         Peak DRAM bandwidth, bytes per second.
     efficiency : float
-        Share of the peak bandwidth that is reached.
+        Fraction of the peak bandwidth that is reached.
     capacity_bytes : int, optional
         DRAM size, which bounds the batch.
     static_w, dram_static_w : float, optional
@@ -86,7 +86,7 @@ class Machine(Record):
         return self.rows * self.lanes * self.clock_hz
 
 
-#: The machine of an estimate for which none is named.
+#: Machine of an estimate that names none.
 DEFAULT_MACHINE = "edge"
 _LOADER = Loader("machines", Machine, read_record(Machine))
 
@@ -102,7 +102,7 @@ def load_machine(name: str | Path = DEFAULT_MACHINE) -> Machine:
     Raises
     ------
     InputError
-        If there is no such machine or the file is not a valid one.
+        If there is no such machine, or the file is not valid.
 
     Examples
     --------

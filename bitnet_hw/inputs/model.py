@@ -13,7 +13,7 @@ from ..files.records import Record, validate, wrong_value
 from .huggingface import is_huggingface, to_model_fields
 from .load import Loader
 
-# No published Transformer comes near these; a larger number is a typing mistake.
+# No published Transformer comes near these; a larger number is a typo.
 MAX_DIMENSION = 1 << 20
 Dimension = Annotated[int, Field(gt=0, le=MAX_DIMENSION)]
 Layers = Annotated[int, Field(gt=0, le=10_000)]
@@ -40,18 +40,18 @@ class ModelSpec(Record):
     parameters : str
         Nominal size according to the publisher, such as ``3B``.
     hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim : int
-        As in a Hugging Face config. Without a number of key/value heads there are as many as
-        attention heads; without a head_dim it is hidden_size / num_attention_heads.
+        As in a Hugging Face config. Default of num_key_value_heads: num_attention_heads; of
+        head_dim: hidden_size / num_attention_heads.
     intermediate_size : int
         Width of the FFN.
     gated : bool
-        Whether the FFN has a gate matrix as well as up and down.
+        Whether the FFN has a gate matrix in addition to up and down.
     activation : str
         The FFN's activation function.
     vocab_size : int
         Rows of the embedding table and of the LM head.
     embedding_size : int
-        Width of the embedding table; hidden_size when absent. Where it differs, one projection
+        Width of the embedding table. Default: hidden_size. If it differs from that, one projection
         leads into the layers and one out of them.
     tie_word_embeddings : bool
         Whether the LM head is the embedding table.
@@ -78,7 +78,7 @@ class ModelSpec(Record):
     sliding_window : int, optional
         Positions that a sliding-window layer sees.
     sliding_window_layers : int, optional
-        Number of layers with a sliding window; all when only the window is given.
+        Number of layers with a sliding window. Default: all, if sliding_window is given.
     attention_softcap, lm_head_softcap : bool
         Whether attention scores, and the LM head's logits, pass a tanh soft cap (gemma2).
     """
@@ -122,7 +122,7 @@ class ModelSpec(Record):
             return handler(data)
         derived = _derived_fields(data)
         model = handler(derived | data)
-        # `replace` keeps what was given and derives the rest anew.
+        # `replace` keeps what was given and derives the rest again.
         model.model_fields_set.difference_update(derived)
         return model
 
@@ -158,14 +158,14 @@ class ModelSpec(Record):
 
     @property
     def layer_windows(self) -> tuple[tuple[int | None, int], ...]:
-        """The kinds of layer: (window or None, how many layers)."""
+        """The kinds of layer: (window or None, number of layers)."""
         sliding = self.sliding_window_layers or 0
         kinds = ((self.sliding_window, sliding), (None, self.num_hidden_layers - sliding))
         return tuple((window, layers) for window, layers in kinds if layers)
 
     @property
     def linear_parameters(self) -> int:
-        """Weights of the projections and the FFN, biases and norms left out."""
+        """Weights of the projections and the FFN, without biases and norms."""
         attention = self.hidden_size * 2 * (self.query_width + self.key_width)
         ffn = self.hidden_size * self.intermediate_size * (3 if self.gated else 2)
         return self.num_hidden_layers * (attention + ffn)
@@ -220,7 +220,7 @@ class ModelSpec(Record):
 
 
 def _derived_fields(data: dict[str, object]) -> dict[str, object]:
-    """Return what follows from the given fields, for those that are absent."""
+    """Return values for absent fields that follow from the given ones."""
     heads, hidden = data.get("num_attention_heads"), data.get("hidden_size")
     derived: dict[str, object] = {}
     # Values out of range or of the wrong type are left for the fields' own checks to name.
@@ -266,7 +266,7 @@ def read_model(path: Path) -> ModelSpec:
         document = to_model_fields(document, default_name=_name_for(path))
     elif path.name == "config.json":
         raise InputError(
-            f"{path}: key 'model_type' is missing, which says how a Hugging Face config is read"
+            f"{path}: key 'model_type' is missing; it says how to read a Hugging Face config"
         )
     elif "name" not in document.data:
         document.data["name"] = _name_for(path)
@@ -278,7 +278,7 @@ def _name_for(path: Path) -> str:
     return name[:MAX_NAME] or "model"
 
 
-# A config's folder is often called like the model that it holds, so names may repeat.
+# A config's folder often has the name of a catalogue model, so names may repeat.
 _LOADER = Loader("models", ModelSpec, read_model, own_name=False)
 
 

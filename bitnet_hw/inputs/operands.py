@@ -23,13 +23,13 @@ class LinearFormats(Record):
     weight, activation : str
         Operand formats.
     accumulator : str
-        A format, or ``exact``: an integer as wide as the reduction length needs.
+        A format, or ``exact``: an integer as wide as the reduction length requires.
     codec : str
         Codec that stores the weights.
     quantizer : str
         Quantizer that turns the layer's input into `activation`; its steps are counted.
     activation_max : int, optional
-        Largest magnitude of an integer activation; 2**(bits-1) - 1 when absent.
+        Largest magnitude of an integer activation. Default: 2**(bits-1) - 1.
     weight_zeros : float
         Fraction of zero weights, assumed or measured.
     inactive : float
@@ -171,7 +171,7 @@ class AttentionFormats(Record):
     Attributes
     ----------
     operand : str
-        Format of queries, scores and, once read, of keys and values.
+        Format of queries and scores, and of keys and values as operands.
     kv_cache : str
         Format in which keys and values are stored: the operands' own, an integer format, or a
         narrower float format. A narrower float is rounded once when it is written, and widened
@@ -235,7 +235,7 @@ class AttentionFormats(Record):
 
 
 class LinearOverride(Record):
-    """The values of one role that differ from `Scheme.linear`; None for all others."""
+    """The values in which one role differs from `Scheme.linear`; None for the others."""
 
     weight: str | None = None
     activation: str | None = None
@@ -252,7 +252,7 @@ class LinearOverride(Record):
     def _refuse_null(self) -> Self:
         for key in self.model_fields_set:
             if getattr(self, key) is None:
-                raise wrong_value(key, "null says nothing; give a value or leave the key out")
+                raise wrong_value(key, "must not be null; give a value or leave the key out")
         return self
 
     def given(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Roles of tensors and modules by their names, and the rows that a model gives a weight matrix."""
+"""Roles of modules and tensors by name, and the number of rows of a model's weight matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINEAR_ROLES: tuple[LinearRole, ...] = get_args(LinearRole)
 
 #: Name of a module -> the role of its weights, in the names of Hugging Face's models (q_proj,
 #: c_attn, query, fc1 ...), of llama.cpp (attn_q ...) and of Meta's Llama (wq, w1 ...). A fused
-#: matrix has the role of its parts; one of gate and up counts as up.
+#: matrix has the role of its parts; a fused gate and up matrix counts as up.
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value", "query",
                      "key", "value", "wq", "wk", "wv", "wqkv", "attn_q", "attn_k", "attn_v",
@@ -29,7 +29,7 @@ ROLES: dict[str, Role] = {
 
 
 def module_role(path: str) -> Role | None:
-    """Return the role of a module's weights, by the last part of its path that tells one.
+    """Return the role of a module's weights, from the last part of its path that names one.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def module_role(path: str) -> Role | None:
 
 
 def weight_role(tensor: str) -> Role | None:
-    """Return the role of a tensor of weights, None where the name of its module tells none.
+    """Return the role of a weight tensor, or None if its module's name does not tell it.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def weight_role(tensor: str) -> Role | None:
 
 
 def rows_of(tensor: str, model: ModelSpec) -> int | None:
-    """Return the rows (outputs) of a weight matrix, None where its name does not tell them.
+    """Return the rows (outputs) of a weight matrix, or None if its name does not tell them.
 
-    A file of packed weights holds only a quarter of the rows, rounded up; the model knows them.
+    A packed tensor has a quarter of the rows, rounded up, so the number comes from the model.
     """
     return {
         "q_proj": model.query_width,

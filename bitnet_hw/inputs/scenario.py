@@ -19,7 +19,7 @@ LmHead = Literal["all", "last", "none"]
 MAX_TOKENS = 1 << 30
 MAX_BATCH = 1 << 20
 
-#: Phase -> the lengths that it uses, with the name that messages give each.
+#: Phase -> the lengths that it uses -> their names in messages.
 _USED: Mapping[Phase, Mapping[str, str]] = {
     "prefill": {"tokens": "prefill"},
     "decode": {"context": "decode"},
@@ -29,7 +29,7 @@ _USED: Mapping[Phase, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """The work that is asked of a model: one prefill, decode step or request.
+    """The work asked of a model: one prefill, decode step or request.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Scenario:
         Raises
         ------
         InputError
-            If there is no such value, or the changed scenario makes no sense.
+            If there is no such value, or the changed scenario is not valid.
 
         Examples
         --------
@@ -127,7 +127,7 @@ class Scenario:
         """
         for name in changes:
             if name not in _FIELDS:
-                raise unknown_name("value of a scenario:", name, _FIELDS)
+                raise unknown_name("scenario value", name, _FIELDS)
         return dataclasses.replace(self, **changes)
 
     @property
@@ -137,9 +137,9 @@ class Scenario:
 
     @property
     def new_tokens(self) -> int:
-        """Tokens that figures per token are divided by.
+        """Number of tokens by which figures per token are divided.
 
-        Prefill: batch x tokens, which the user hands in. Decode: batch. Request: batch x generate,
+        Prefill: batch x tokens, which the user sends. Decode: batch. Request: batch x generate,
         which the user receives.
         """
         each = {"prefill": self.tokens, "decode": 1, "request": self.generate}[self.phase]
@@ -162,11 +162,12 @@ class Scenario:
             "decode": f"decode of one token at context {self.context}",
             "request": f"prompt of {_tokens(self.tokens)}, then {self.generate} generated",
         }[self.phase]
-        heads = {"all": "all positions", "last": "the last position", "none": "no position"}
-        return (
-            f"{what}, batch {self.batch}, {self.attention} attention, "
-            f"LM head on {heads[self.lm_head]}"
-        )
+        head = {
+            "all": "LM head on all positions",
+            "last": "LM head on the last position",
+            "none": "no LM head",
+        }[self.lm_head]
+        return f"{what}, batch {self.batch}, {self.attention} attention, {head}"
 
 
 def _tokens(number: int) -> str:

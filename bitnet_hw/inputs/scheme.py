@@ -44,7 +44,7 @@ class Scheme(Record):
     linear : LinearFormats
         The projections and the FFN.
     overrides : mapping
-        Role -> the values that differ there.
+        Role -> the values in which it differs from `linear`.
     attention : AttentionFormats
         QK^T, AV and the KV cache.
     lm_head : LinearFormats
@@ -57,8 +57,7 @@ class Scheme(Record):
     published : bool
         Whether a paper prints energy figures for it under the paper convention.
     weight_zeros_from : str
-        Checkpoint in which the zeros among the weights were counted; empty where they are
-        assumed.
+        Checkpoint in which the zero weights were counted; empty if their fraction is assumed.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -97,7 +96,7 @@ class Scheme(Record):
 
     def formats(self, role: str) -> LinearFormats:
         """Return the formats of a role with stored weights."""
-        # The projections that lead into and out of a narrower embedding are like the LM head.
+        # Projections into and out of a narrower embedding have the LM head's formats.
         if role in ("lm-head", "embedding"):
             return self.lm_head
         override = self.overrides.get(role)  # type: ignore[call-overload]  # any role may be asked
@@ -114,7 +113,7 @@ class Scheme(Record):
         Raises
         ------
         InputError
-            If the codec cannot store such weights.
+            If the codec cannot store the scheme's weights.
 
         Examples
         --------
@@ -141,7 +140,7 @@ class Scheme(Record):
         by_role : mapping, optional
             Role -> fraction of its weights.
         source : str
-            Checkpoint in which they were counted; empty for an assumption.
+            Checkpoint in which the zeros were counted; empty for an assumption.
 
         Raises
         ------
@@ -167,7 +166,7 @@ class Scheme(Record):
         Raises
         ------
         InputError
-            If such sums cannot be accumulated in it.
+            If it cannot accumulate sums of 16-bit or 8-bit floats.
         """
 
         def changed(accumulates: str, operand: Format) -> str:
@@ -183,7 +182,7 @@ class Scheme(Record):
         )
 
     def _with_accumulators(self, changed: Callable[[str, Format], str]) -> Scheme:
-        """Return the scheme with other accumulators, from the present one and the operand."""
+        """Return the scheme with accumulators computed from the present ones and the operands."""
 
         def of(formats: LinearFormats) -> str:
             return changed(formats.accumulator, formats.activation_format)
@@ -213,7 +212,7 @@ class Scheme(Record):
     def _replaced(
         self, overrides: Mapping[LinearRole, Any] | None = None, **parts: Mapping[str, object]
     ) -> Scheme:
-        """Return the scheme with other overrides, and other values in some of its parts."""
+        """Return the scheme with other overrides, and other values in the given parts."""
         changes: dict[str, object] = {
             part: getattr(self, part).model_dump(exclude_unset=True) | dict(values)
             for part, values in parts.items()
@@ -235,7 +234,7 @@ def load_scheme(name: str | Path) -> Scheme:
     Raises
     ------
     InputError
-        If there is no such scheme or the file is not a valid one.
+        If there is no such scheme, or the file is not valid.
 
     Examples
     --------

@@ -18,7 +18,9 @@ _SHARED = ("library_sha256", "period_ps", "lanes", "stimuli", "wire_ff_per_fanou
 _BF16_FORMULA = (
     "the FP16 element in its place, an upper bound: a BF16 significand has 8 bits, not 11"
 )
-_INT4_FORMULA = "the FP16 element: the weight is turned into FP16 first, which is priced apart"
+_INT4_FORMULA = (
+    "the FP16 element: the weight is converted to FP16 first, which is priced separately"
+)
 
 
 def build_table(
@@ -29,7 +31,7 @@ def build_table(
     *,
     measured_on: date,
 ) -> dict[str, Any]:
-    """Return measurements as the data of an energy table of whole MACs.
+    """Return the data of an energy table of whole MACs, made from measurements.
 
     Parameters
     ----------
@@ -38,21 +40,21 @@ def build_table(
     node_nm : float
         Process node, nm.
     base : str
-        Name of the table that prices everything else.
+        Name of the table that prices everything but MACs.
     measured : sequence of mapping
         JSON form of each `bitnet_hw.measurement.record.Measurement`.
     measured_on : datetime.date
-        Date of the measurement, whose year the source states.
+        Date of the measurement. The source states its year.
 
     Returns
     -------
     dict
-        The table, with its keys in the order of its file; see `to_yaml`.
+        The table, with its keys in the order of the file; see `to_yaml`.
 
     Raises
     ------
     InputError
-        If there is no measurement, glitches are missing, or the conditions differ.
+        If there is no measurement, if glitches are missing, or if the conditions differ.
     """
     if not measured:
         raise InputError("an energy table needs at least one measurement")
@@ -65,7 +67,7 @@ def build_table(
                 raise InputError(f"the measurements of one energy table differ in {key}")
     macs = [_entry(one) for one in measured]
     for entry in list(macs):
-        if entry["activation"] == "fp16":
+        if entry["activation"] == entry["weight"] == "fp16":
             macs.append(_derived(entry, "bf16", "bf16", _BF16_FORMULA))
             macs.append(_derived(entry, "fp16", "int4", _INT4_FORMULA))
     return {
@@ -148,13 +150,13 @@ def _provenance(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Quoted(str):
-    """Text that YAML quotes, since a hash such as 77e12 would otherwise read as a number."""
+    """Text that is quoted in YAML, since a hash such as 77e12 would otherwise be a number."""
 
     __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Safe dumper that knows `_Quoted`."""
+    """Safe dumper that can write `_Quoted`."""
 
 
 _Dumper.add_representer(
@@ -163,7 +165,7 @@ _Dumper.add_representer(
 
 
 def to_yaml(table: Mapping[str, Any]) -> str:
-    """Return the file of a table that `build_table` made, with one line per entry."""
+    """Return the text of the file of a table from `build_table`, with one line per entry."""
     head = {key: value for key, value in table.items() if key != "macs"}
     lines = [
         yaml.safe_dump(entry, sort_keys=False, width=10_000, default_flow_style=True).strip()

@@ -1,36 +1,35 @@
 """The measured circuit: a processing element behind a register for each operand.
 
-The registers represent the operand latches of a tile. With them a cell of the library drives each
-net into the lanes, and the energy of loading can be shared: a weight's among the tokens that use
-it, an activation's among the rows.
+The registers represent the operand latches of a tile. They ensure that a cell of the library drives
+each net into the lanes, and that the energy of loading an operand can be shared: that of a weight
+among the tokens that use it, that of an activation among the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from ..gates.vectors import Response, Vectors
-from ..rtl.pe import PESpec
+from ..rtl.pe import PESpec, RegisterRole
 from ..rtl.verilog import export_verilog, module_name
 from .operands import OperandStream
 
 TOP = "measured"
 _RESET_CYCLES = 3
-#: Cycles after the last step in which a sum may still come out.
+#: Cycles after the last step in which sums may still leave the element.
 _DRAIN_CYCLES = 64
-#: Ports of one step, which the harness registers.
+#: Ports of a step, each of which gets a register.
 _STEP_PORTS = ("in_valid", "in_act", "in_wgt", "in_first", "in_last")
 
-Part = Literal["combinational", "weights", "activations", "accumulator", "pipeline", "control"]
-PARTS: tuple[Part, ...] = (
-    "combinational",
-    "weights",
-    "activations",
-    "accumulator",
-    "pipeline",
-    "control",
-)
+#: Part of an element: its combinational gates, or the registers with one role.
+Part = Literal["combinational"] | RegisterRole
+PARTS: tuple[Part, ...] = ("combinational", *get_args(RegisterRole))
+#: Prefixes of the names of the harness's own data registers.
+_OPERAND_ROLES: dict[str, RegisterRole] = {
+    "operand_wgt": "weights",
+    "operand_act": "activations",
+}
 
 
 def verilog(spec: PESpec) -> str:
@@ -74,14 +73,14 @@ def verilog(spec: PESpec) -> str:
 
 
 def vectors(stream: OperandStream, warm_up: int) -> Vectors:
-    """Return the test vectors of rows back to back: reset, every step, and cycles to drain.
+    """Return the test vectors of rows back to back: reset, all steps, and cycles to drain.
 
     Parameters
     ----------
     stream : OperandStream
         Operands.
     warm_up : int
-        Number of first steps that do not count.
+        Number of steps at the start over which activity is not averaged.
     """
     reset = [{"rst": 1, "out_ready": 1}] * _RESET_CYCLES
     steps = [
@@ -97,9 +96,9 @@ def vectors(stream: OperandStream, warm_up: int) -> Vectors:
 
 
 def words(response: Response) -> list[int | None]:
-    """Return the words that came out of the element, None for one with an undefined bit.
+    """Return the output words of the element, with None for a word that has an undefined bit.
 
-    An undefined ``out_valid`` counts as an undefined word while steps are fed.
+    While steps are fed, an undefined ``out_valid`` also counts as an undefined word.
     """
     drain = len(response.outputs) - _DRAIN_CYCLES
     found: list[int | None] = []
@@ -113,18 +112,18 @@ def words(response: Response) -> list[int | None]:
     return found
 
 
-_PREFIXES: dict[Part, tuple[str, ...]] = {
-    "weights": ("operand_wgt", "wgt_"),
-    "activations": ("operand_act", "act_"),
-    "accumulator": ("acc", "out_sum"),
-    "pipeline": ("node_", "carry_", "product_", "live_"),
-}
+def role_of(spec: PESpec, names: Iterable[str]) -> RegisterRole:
+    """Return the role of a register, from the names of its output net.
 
-
-def part_of(names: Iterable[str]) -> Part:
-    """Return the part that a register belongs to, from the names on its output net."""
-    own = [name.removeprefix("dut.").removeprefix("pe_") for name in names]
-    for part, prefixes in _PREFIXES.items():
-        if any(name.startswith(prefixes) for name in own):
-            return part
-    return "control"
+    Parameters
+    ----------
+    spec : PESpec
+        Element inside the harness.
+    names : iterable of str
+        Names of the net in the netlist.
+    """
+    own = [name.removeprefix("dut.") for name in names]
+    for prefix, role in _OPERAND_ROLES.items():
+        if any(name.startswith(prefix) for name in own):
+            return role
+    return spec.register_role(own)

@@ -1,4 +1,4 @@
-"""Measurement of processing elements: synthesis, timing, simulation, check, energy."""
+"""Measurement of processing elements: synthesis, timing, simulation, check and energy."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from ..gates.synthesis import synthesise
 from ..gates.vectors import Activity, Response
 from ..rtl.family import make_spec
 from ..rtl.pe import PESpec
-from .harness import PARTS, TOP, Part, part_of, vectors, verilog, words
+from . import DEFAULT_ELEMENTS, DEFAULT_LANES
+from .harness import PARTS, TOP, Part, role_of, vectors, verilog, words
 from .operands import OperandStream, draw
 from .record import Measurement
 from .settings import Settings
 from .variant import Variant
 
-#: Share by which the default clock period exceeds the longest critical path, plus 1.
+#: Default clock period, in units of the longest critical path.
 _PERIOD_FACTOR = 1.05
-#: The default clock period is a multiple of this, s.
+#: Step to which the default clock period is rounded up, s.
 _PERIOD_STEP = 10e-12
 
 
 def measure(
     library: str | Path | Library,
-    elements: Sequence[str | PESpec | Variant] = ("ternary", "binary", "int8", "fp16"),
+    elements: Sequence[str | PESpec | Variant] = DEFAULT_ELEMENTS,
     settings: Settings | None = None,
     *,
-    lanes: int = 8,
+    lanes: int = DEFAULT_LANES,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Measurement]:
@@ -47,23 +48,23 @@ def measure(
     Parameters
     ----------
     library : str, path or Library
-        A Liberty file, compressed or not, or one that was read already.
+        A Liberty file, compressed or not, or a library that has already been read.
     elements : sequence of str, PESpec or Variant
-        Elements to compare: names of `bitnet_hw.rtl.family.make_spec`, specifications, or variants
-        with Booth recoding.
+        Elements to compare: names of `bitnet_hw.rtl.family.FAMILY`, specifications, or variants,
+        which may have Booth recoding.
     settings : Settings, optional
-        Operands and conditions.
+        Operands and conditions. Default: those of `Settings`.
     lanes : int
-        Number of lanes of elements given by name.
+        Number of lanes of the elements that are given by name.
     cache : pathlib.Path, optional
         Folder of synthesised netlists. Default: `bitnet_hw.gates.synthesis.cache_folder`.
     progress : callable
-        Function that takes a line about the step that begins.
+        Function that is called with a line of text when a step begins.
 
     Returns
     -------
     list of Measurement
-        One for each element, in order.
+        One measurement per element, in the order given.
 
     Raises
     ------
@@ -138,7 +139,8 @@ def _measure(
     squared = circuit.library.voltage**2
     clock_net = sum(sum(circuit.load(net, settings.wire_load)) / 2 for net in circuit.clock_nets)
     clock_net *= squared / lanes
-    part = {gate.instance.name: _part(gate, circuit.netlist.names) for gate in circuit.gates}
+    names = circuit.netlist.names
+    part = {gate.instance.name: _part(variant.spec, gate, names) for gate in circuit.gates}
 
     def split(activity: Activity) -> dict[Part, Power]:
         sums: dict[Part, Power] = dict.fromkeys(PARTS, Power())
@@ -176,11 +178,11 @@ def _measure(
     )
 
 
-def _part(gate: Gate, names: Mapping[str, Sequence[str]]) -> Part:
+def _part(spec: PESpec, gate: Gate, names: Mapping[str, Sequence[str]]) -> Part:
     if gate.cell.flip_flop is None:
         return "combinational"
     nets = (gate.net(pin.name) for pin in gate.cell.outputs)
-    return part_of([name for net in nets if net is not None for name in names.get(net, ())])
+    return role_of(spec, [name for net in nets if net is not None for name in names.get(net, ())])
 
 
 def _check(
@@ -190,7 +192,7 @@ def _check(
     stream: OperandStream,
     found: Sequence[int | None],
 ) -> None:
-    """Raise `MismatchError` unless the words are the reference's sums."""
+    """Raise `MismatchError` unless the words are the sums of the reference."""
     spec, sums = variant.spec, stream.sums
     wrong = [
         i

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..rtl.fp16 import Fp16Spec
-from ..rtl.integer import IntegerSpec
-from ..rtl.multiply import MultiplySpec
 from ..rtl.operands import load_array
-from ..rtl.pe import AnyArray, PESpec, check_range
+from ..rtl.pe import AnyArray, Distribution, PESpec, check_range
 from ..rtl.stimulus import Stimulus
-
-Distribution = Literal["gaussian", "uniform"]
-
-#: Absmax quantization maps a row's largest magnitude to the end of the range. Among 2560 Gaussian
-#: values, the width of a small model, it is 3.5 standard deviations on average.
-SIGMAS_TO_ABSMAX = 3.5
 
 
 @dataclass(frozen=True)
@@ -30,18 +21,19 @@ class Operands:
     Attributes
     ----------
     activations : {"gaussian", "uniform"}
-        Gaussian: absmax-quantized to the integer format, or of unit variance in FP16. Uniform:
-        the whole integer range, or -1 to 1.
+        Distribution that activations are drawn from. ``gaussian``: absmax-quantized to the
+        integer format, or with unit variance in FP16. ``uniform``: over the whole integer range,
+        or between -1 and 1 in FP16.
     recorded : pathlib.Path or None
-        A ``.npy`` file of activations, shape (tokens, K), in place of drawn ones. Floats are
-        absmax-quantized per token for integer elements; integers are taken as they are.
+        A ``.npy`` file of activations, shape (tokens, K), to use in place of random ones. For
+        integer elements, floats are absmax-quantized per token and integers are used unchanged.
     zeros : float
-        Share of zeros among ternary weights. Binary weights have none, and other weights are
-        Gaussian, quantized like the activations.
+        Share of zeros among ternary weights. Binary weights are never zero, and all other weights
+        are Gaussian and quantized like the activations.
     held : int
-        Number of tokens B that share a weight, which changes every B cycles.
+        Number B of tokens that share a weight; weights change every B cycles.
     rows, steps : int
-        Number of dot products, and cycles of each.
+        Number of dot products, and number of cycles of each.
 
     Raises
     ------
@@ -76,14 +68,14 @@ class Operands:
 
 @dataclass(frozen=True)
 class OperandStream:
-    """Operands of one seed, as the ports take them, one word per cycle.
+    """Operands of one seed in the form of the input ports, one word per cycle.
 
     Attributes
     ----------
     first, last : list of bool
         Marks of a row's first and last step.
     act, wgt : list of int
-        Bits of the activations and of the weights of each step, lane 0 lowest.
+        Bits of the activations and the weights of each step, lane 0 lowest.
     sums : list of int
         Bit pattern of each row's sum, from the software reference.
     """
@@ -106,10 +98,10 @@ def draw(spec: PESpec, operands: Operands, seed: int) -> OperandStream:
     rng = np.random.default_rng(seed)
     shape = (operands.rows, operands.steps * spec.lanes)
     if operands.recorded is None:
-        act = _activations(spec, operands.activations, rng, shape)
+        act = spec.draw_activations(rng, shape, operands.activations)
     else:
         act = _recorded(spec, operands.recorded, rng, shape)
-    wgt = _weights(spec, operands.zeros, rng, shape)
+    wgt = spec.draw_weights(rng, shape, operands.zeros)
     if operands.held > 1:
         step = np.arange(operands.rows * operands.steps) // operands.held
         wgt = wgt.reshape(-1, spec.lanes)[step].reshape(shape)
@@ -127,37 +119,6 @@ def _integers(packed: AnyArray) -> list[int]:
     return [int.from_bytes(row.astype("<u4").tobytes(), "little") for row in packed]
 
 
-def _activations(
-    spec: PESpec, kind: Distribution, rng: np.random.Generator, shape: tuple[int, int]
-) -> AnyArray:
-    if isinstance(spec, IntegerSpec):
-        top = (1 << (spec.act_bits - 1)) - 1
-        if kind == "uniform":
-            return rng.integers(-top - 1, top + 1, shape, dtype=np.int64)
-        return _quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
-    if kind == "uniform":
-        return rng.uniform(-1, 1, shape).astype(np.float16)
-    return rng.standard_normal(shape).astype(np.float16)
-
-
-def _quantized(values: AnyArray, top: int) -> AnyArray:
-    return np.asarray(np.clip(np.rint(values * top), -top, top).astype(np.int64))
-
-
-def _weights(
-    spec: PESpec, zeros: float, rng: np.random.Generator, shape: tuple[int, int]
-) -> AnyArray:
-    if isinstance(spec, Fp16Spec):
-        return rng.standard_normal(shape).astype(np.float16)
-    if isinstance(spec, MultiplySpec):
-        top = (1 << (spec.wgt_bits - 1)) - 1
-        return _quantized(rng.standard_normal(shape) / SIGMAS_TO_ABSMAX, top)
-    signs = rng.choice(np.array([-1, 1], dtype=np.int64), shape)
-    if spec.name == "binary":
-        return signs
-    return np.asarray(signs * (rng.random(shape) >= zeros))
-
-
 def _recorded(
     spec: PESpec, path: Path, rng: np.random.Generator, shape: tuple[int, int]
 ) -> AnyArray:
@@ -165,18 +126,12 @@ def _recorded(
         if not np.issubdtype(array.dtype, np.number) or not np.isfinite(array).all():
             raise InputError(f"activations must be finite numbers; found dtype {array.dtype}")
 
-    values = load_array(path, "activations", accept)
-    if isinstance(spec, IntegerSpec) and np.issubdtype(values.dtype, np.floating):
-        top = (1 << (spec.act_bits - 1)) - 1
-        largest = np.abs(values).max(axis=1, keepdims=True)
-        values = _quantized(values / np.where(largest == 0, 1, largest), top)
-    elif not isinstance(spec, IntegerSpec):
-        values = values.astype(np.float16)
+    values = spec.quantize_activations(load_array(path, "activations", accept))
     try:
         spec.check_activations(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    # Contiguous stretches from random positions, so that neighbours stay neighbours.
+    # Contiguous stretches from random positions keep neighbouring activations together.
     flat = values.reshape(-1)
     if flat.size < shape[1]:
         raise InputError(f"{path}: {flat.size} activations, but a row takes {shape[1]}")

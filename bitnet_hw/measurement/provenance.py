@@ -1,4 +1,4 @@
-"""The state of this package's code that made a measurement."""
+"""The version of this package's code that a measurement was made with."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ DISTRIBUTION = "bitnet-hw"
 
 
 def code_version(package: Path | None = None) -> str:
-    """Return the commit of the checkout that the code runs from, or else the installed version.
+    """Return the commit of the checkout that the code runs from, or the installed version.
 
-    Only a checkout of this project counts: a Git repository whose top level holds the package and
-    a pyproject.toml that names this project. Code installed elsewhere has no commit, even below
-    the folder of some other repository.
+    A checkout of this project is a Git repository whose top level holds the package and a
+    pyproject.toml that names this project. Installed code has no commit, even if it is inside the
+    folder of another repository.
 
     Parameters
     ----------
     package : pathlib.Path, optional
-        Folder of the package. Default: the one that this module was imported from.
+        Folder of the package. Default: the package that this module was imported from.
 
     Returns
     -------
     str
-        Twelve digits of the commit, followed by ``-dirty`` where tracked files differ from it; or
+        Twelve digits of the commit, followed by ``-dirty`` if tracked files differ from it; or
         ``version`` and the installed version.
     """
     root = (package or Path(__file__).parents[1]).resolve().parent
@@ -47,8 +47,8 @@ def _is_this_project(root: Path) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    """Return the output of a Git command in a folder; empty where it fails or Git is missing."""
-    # Variables such as GIT_DIR, which Git sets for its hooks, would name another repository.
+    """Return the output of a Git command in a folder; empty if it fails or Git is missing."""
+    # Variables such as GIT_DIR, which Git sets for its hooks, could refer to another repository.
     environment = {key: text for key, text in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(root), *arguments]
     try:

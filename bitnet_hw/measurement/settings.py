@@ -1,4 +1,4 @@
-"""Settings that all measurements of one comparison share."""
+"""Settings shared by all measurements of a comparison."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ class Settings:
     operands : Operands
         Distribution and number of the operands.
     seeds : int
-        Number of runs, each with operands of its own.
+        Number of runs, each with its own operands.
     period_ps : float or None
-        Clock period. None: the longest critical path plus 5 %.
+        Clock period, ps. None: the longest critical path plus 5 %.
     input_transition_ps : float
-        Transition of inputs and clock.
+        Transition time of inputs and clock, ps.
     wire_load_ff : float
-        Wire capacitance per fan-out.
+        Wire capacitance per fan-out, fF.
     clock_tree : float
-        Factor on the energy of clock pins for a clock tree, which the netlist lacks; 1 for none.
+        Factor on the energy of clock pins that accounts for a clock tree, which the netlist does
+        not have; 1 for none.
     default_groups : {"remaining", "added"}
-        Meaning of power groups without condition; see `bitnet_hw.gates.power.gate_powers`.
+        Meaning of power groups without a condition; see `bitnet_hw.gates.power.gate_powers`.
     timed : bool or None
-        Whether to simulate with delays. None: where Icarus Verilog is installed.
+        Whether to simulate with delays. None: if Icarus Verilog is installed.
     jobs : int
-        Number of simulations at a time.
+        Number of simulations that run at the same time.
 
     Raises
     ------

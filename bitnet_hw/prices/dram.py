@@ -11,7 +11,7 @@ from ..errors import MissingPriceError
 from ..files.records import wrong_value
 from .editions import load
 from .entries import (
-    SRAM_WORD_BITS,
+    ACCESS_BITS,
     ListedPrice,
     Picojoules,
     Price,
@@ -90,7 +90,7 @@ class DramPrices(PriceFile):
             yield ListedPrice(entry.dram, "pJ per bit", self._per_bit(entry))
 
     def _per_bit(self, entry: DramEntry) -> Price:
-        low, high = (x / SRAM_WORD_BITS for x in (entry.low_pj_per_64b, entry.high_pj_per_64b))
+        low, high = (x / ACCESS_BITS for x in (entry.low_pj_per_64b, entry.high_pj_per_64b))
         source, middle = self.sources[entry.source], (low + high) / 2
         return Price(middle, low, high, entry.kind, "op", source, entry.locator, entry.formula)
 

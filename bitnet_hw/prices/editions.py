@@ -1,6 +1,6 @@
-"""The files of prices that ship with the package, found by what they say of themselves.
+"""The price files that ship with the package, found by their own headers.
 
-Each file names its ``kind``, and no file's name is written in code: a correction is a new file with
+Each file states its ``kind``, and no code refers to a file's name: a correction is a new file with
 a higher ``edition``, or one that the older file names in ``superseded_by``.
 """
 
@@ -24,7 +24,7 @@ FileT = TypeVar("FileT", bound=PriceFile)
 
 
 class Edition(NamedTuple):
-    """A file and its head."""
+    """The header and the path of a price file."""
 
     head: PriceFile
     path: Path
@@ -36,7 +36,7 @@ def kinds_of(record: type[PriceFile]) -> tuple[str, ...]:
 
 
 def is_file(name: str | Path) -> bool:
-    """Return whether a name is a file of the user's: a path, or a text ending in .yaml or .yml."""
+    """Return whether a name means a user's file: a path, or a string ending in .yaml or .yml."""
     return isinstance(name, Path) or name.endswith((".yaml", ".yml"))
 
 
@@ -46,7 +46,7 @@ def read_price_file(path: str | Path, record: type[PriceFile] = PriceFile) -> Do
     Raises
     ------
     InputError
-        If it cannot be read, or its ``kind`` is missing, unknown or another one.
+        If it cannot be read, or its ``kind`` is missing, unknown or not one of the record's.
     """
     document = read(path)
     kind, kinds = document.data.get("kind"), kinds_of(record)
@@ -62,7 +62,7 @@ def read_price_file(path: str | Path, record: type[PriceFile] = PriceFile) -> Do
 
 
 def _other_kind(kind: str, record: type[PriceFile]) -> str:
-    return f"{kind!r} is not the kind of {record.label}: that is {' or '.join(kinds_of(record))}"
+    return f"found {kind!r}; expected {' or '.join(kinds_of(record))} ({record.label})"
 
 
 def editions() -> tuple[Edition, ...]:
@@ -124,7 +124,7 @@ def newest(kind: str) -> Edition:
 
 
 def find(name: str, record: type[PriceFile] = PriceFile) -> Edition:
-    """Return the shipped file of a name or alias.
+    """Return the shipped file with a name or alias.
 
     Raises
     ------
@@ -142,14 +142,14 @@ def find(name: str, record: type[PriceFile] = PriceFile) -> Edition:
 
 
 def load(record: type[FileT], name: str | Path = "") -> FileT:
-    """Return the content of a file of prices.
+    """Return the content of a price file.
 
     Parameters
     ----------
     record : type
         The record of its kind.
     name : str or Path
-        Name or alias of a shipped file, or a file of the user's. Default: the newest edition.
+        Name or alias of a shipped file, or a user's file. Default: the newest edition.
 
     Raises
     ------

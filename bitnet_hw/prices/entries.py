@@ -1,4 +1,4 @@
-"""Prices, the sources that they cite, and the head that every file of prices has."""
+"""Prices, the sources that they cite, and the header that every price file has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Boundary = Literal["op", "pe"]
 Picojoules = Annotated[float, Field(gt=0, le=1e9)]
 Text = Annotated[str, Field(min_length=1)]
 
-SRAM_WORD_BITS = 64
+#: Bits of an access to SRAM or DRAM, for which sources give the energy.
+ACCESS_BITS = 64
 
 
 class Source(Record):
@@ -29,7 +30,7 @@ class Source(Record):
     authors, title, venue, year : str and int
         The work.
     read_in : str
-        Where the number was read, when not in the work itself.
+        Where the number was read, if not in the work itself.
     """
 
     authors: Text
@@ -57,7 +58,7 @@ class Price(NamedTuple):
     source : Source
         The work that prints the number, or the number that it is derived from.
     locator : str
-        Where in that work.
+        Figure, table or page of that work.
     formula : str
         How a derived price was computed.
     table : str
@@ -75,7 +76,7 @@ class Price(NamedTuple):
     table: str = ""
 
     def times(self, factor: float, formula: str) -> Price:
-        """Return a derived price, this one times a factor."""
+        """Return this price times a factor, marked as derived."""
         return self._replace(
             pj=self.pj * factor,
             low=self.low * factor,
@@ -86,12 +87,13 @@ class Price(NamedTuple):
 
 
 class ListedPrice(NamedTuple):
-    """One price as its file lists it, in the same form whatever the kind of file.
+    """One price as its file lists it, in the same form for every kind of file.
 
     Attributes
     ----------
     what : str
-        What is priced: ``add int8``, ``SRAM 8 KiB``, ``MAC int8*ternary, int21 sum``, ``HBM2``.
+        The operation, MAC or memory: ``add int8``, ``MAC int8*ternary, int21 sum``, ``SRAM 8 KiB``,
+        ``HBM2``.
     unit : str
         ``pJ per operation``, ``pJ per MAC``, ``pJ per 64-bit access`` or ``pJ per bit``.
     price : Price
@@ -121,7 +123,7 @@ class ListedPrice(NamedTuple):
 
 
 class Sourced(Record):
-    """An entry that says where its number was printed."""
+    """An entry with the source of its number."""
 
     kind: PriceKind
     source: Text
@@ -130,28 +132,27 @@ class Sourced(Record):
 
     @model_validator(mode="after")
     def _derived_has_formula(self) -> Self:
-        if self.kind == "derived" and not self.formula:
-            raise wrong_value("formula", "a derived number says how it was computed")
+        check_formula(self.kind, self.formula)
         return self
 
 
 class PriceFile(Record):
-    """The head of a file of prices, and the base of the record of each kind.
+    """The header of a price file, and the base class of the record of each kind.
 
     Attributes
     ----------
     kind : str
-        What the file lists: ``operations``, ``macs``, ``dram``, ``expansions`` or ``scaling``.
+        Kind of the entries: ``operations``, ``macs``, ``dram``, ``expansions`` or ``scaling``.
     name, title : str
         Its name, unique among all kinds, and its subject in one line.
     aliases : tuple of str
         Short names.
     edition : int
-        Number of the edition, counted from 1. Where several files of a kind without names that
-        users ask for (DRAM, expansions, scaling) ship, the highest number is the default.
+        Number of the edition, counted from 1. Of the shipped DRAM, expansions and scaling files,
+        the one with the highest number is the default of its kind.
     superseded_by : str
         Name of the file that corrects this one. A superseded file can still be loaded by its
-        name; its aliases belong to its successor, and it is never a default.
+        name; its aliases belong to its successor, and it is never the default.
     """
 
     label: ClassVar[str] = "energy table"
@@ -166,12 +167,24 @@ class PriceFile(Record):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names that the file is found by: its aliases too, unless it is superseded."""
+        """Name of the file, and its aliases unless it is superseded."""
         return (self.name,) if self.superseded_by else (self.name, *self.aliases)
 
     def entries(self) -> Iterator[ListedPrice]:
         """Yield every price that the file lists; expansions and scaling list none."""
         yield from ()
+
+
+def check_formula(kind: PriceKind, formula: str) -> None:
+    """Refuse a derived entry without a formula.
+
+    Raises
+    ------
+    PydanticCustomError
+        Naming the missing formula.
+    """
+    if kind == "derived" and not formula:
+        raise wrong_value("formula", "a derived number must say how it was computed")
 
 
 class _HasSource(Protocol):
@@ -180,7 +193,7 @@ class _HasSource(Protocol):
 
 
 def check_sources(part: str, entries: Sequence[_HasSource], sources: Mapping[str, Source]) -> None:
-    """Refuse an entry that cites a source which the file does not list.
+    """Refuse an entry that cites a source missing from the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Expansions: operations and floats that no table lists, derived from those that it does."""
+"""Expansions: prices of operations and floats that no table lists, derived from those it does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ExpansionRule(Record):
     @model_validator(mode="after")
     def _costs_something(self) -> Self:
         if not (self.mul or self.add or self.int8_add):
-            raise wrong_value("add", "an expansion has at least one operation; nothing is free")
+            raise wrong_value("add", "an expansion must have an operation; nothing is free")
         return self
 
 

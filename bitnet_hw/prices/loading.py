@@ -1,8 +1,9 @@
-"""Loading of price files of every kind: those that ship, and files of the user's."""
+"""Loading of price files of every kind, shipped or from a user."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from ..errors import InputError
 from ..files.reading import Document, validate
@@ -75,14 +76,14 @@ def load_table(name: str | Path) -> EnergyTable:
     Parameters
     ----------
     name : str or Path
-        Name or alias of a shipped table, or a YAML file: a path, or a text that ends in ``.yaml``
+        Name or alias of a shipped table, or a YAML file: a path, or a string that ends in ``.yaml``
         or ``.yml``.
 
     Raises
     ------
     InputError
-        If there is none of that name, the file is not valid, or it takes the name of a shipped
-        table and says something else.
+        If there is none of that name, or the file is not valid, or it differs from a shipped table
+        of the same name.
 
     Examples
     --------
@@ -95,11 +96,12 @@ def load_table(name: str | Path) -> EnergyTable:
         table = read_table(Path(name))
         refuse_shipped_name(table, Path(name))
         return table
-    return _checked_table(_shipped(find(str(name), EnergyTable)))
+    # `find` has checked the kind.
+    return cast("EnergyTable", _shipped(find(str(name), EnergyTable)))
 
 
 def as_table(table: EnergyTable | str | Path) -> EnergyTable:
-    """Return an energy table as it is, or load the one of a name or file.
+    """Return an energy table as it is, or load it by its name or path.
 
     Examples
     --------
@@ -110,20 +112,15 @@ def as_table(table: EnergyTable | str | Path) -> EnergyTable:
 
 
 def read_table(path: str | Path) -> EnergyTable:
-    """Read and check an energy table of either kind, under whatever name.
+    """Read and check an energy table of either kind, whatever its name.
 
     Raises
     ------
     InputError
-        If the file is not valid, or lists something else.
+        If the file is not valid, or is not an energy table.
     """
-    return _checked_table(_record(read_price_file(path, EnergyTable)))
-
-
-def _checked_table(file: PriceFile) -> EnergyTable:
-    if not isinstance(file, EnergyTable):
-        raise InputError(f"{file.name} is a {file.label}, not an energy table")
-    return file
+    # `read_price_file` has checked the kind.
+    return cast("EnergyTable", _record(read_price_file(path, EnergyTable)))
 
 
 def read_record(path: str | Path) -> PriceFile:
@@ -142,7 +139,7 @@ def _record(document: Document) -> PriceFile:
 
 
 def find_edition(name: str) -> Edition:
-    """Return the shipped file of a name or alias; a kind's name means its newest edition.
+    """Return the shipped file with a name or alias; a kind's name means its newest edition.
 
     Raises
     ------
@@ -159,7 +156,7 @@ def load_price_file(name: str | Path) -> PriceFile:
     ----------
     name : str or Path
         Name or alias of a shipped file; a kind, such as ``dram``, for its newest edition; or a
-        file of the user's.
+        user's file.
 
     Raises
     ------
@@ -175,7 +172,7 @@ def load_price_file(name: str | Path) -> PriceFile:
 
 
 def refuse_shipped_name(file: PriceFile, path: Path) -> None:
-    """Refuse a file that takes the name or an alias of a shipped one and says something else.
+    """Refuse a file that has the name or an alias of a shipped one but differs from it.
 
     Raises
     ------
@@ -187,5 +184,5 @@ def refuse_shipped_name(file: PriceFile, path: Path) -> None:
         if taken and _shipped(edition) != file:
             raise InputError(
                 f"{path}: name or alias {taken[0]!r} is that of the shipped "
-                f"{edition.path.name}, which says something else; give this file a name of its own"
+                f"{edition.path.name}, from which this file differs; give it a name of its own"
             )

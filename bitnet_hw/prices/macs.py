@@ -1,4 +1,4 @@
-"""Whole MACs of simulated processing elements: their energy, its parts, and the conditions."""
+"""Whole MACs of simulated processing elements: energy by part, and conditions of simulation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 
 from ..files.records import Record, wrong_value
 from ..inputs.formats import Kind, parse_format
-from .entries import ListedPrice, Price, Source, Text
+from .entries import ListedPrice, Price, Source, Text, check_formula
 
 _Energy = Annotated[float, Field(ge=0, le=1e9)]
-#: Relative difference allowed between the whole and the sum of its parts, which are rounded.
+#: Relative difference allowed between the total and the sum of its parts, which are rounded.
 _ROUNDING = 2e-3
 
 
@@ -28,14 +28,14 @@ class MacEntry(Record):
     element, variant : str
         The processing element, and its variant where there are several (``booth``).
     lanes : int
-        L of the element, whose lanes share the accumulator and the control.
+        Number of lanes, which share the accumulator and the control.
     pj, spread_pj : float
         Energy per MAC without leakage, and its standard deviation over the seeds, pJ.
     logic_pj : float
         Part in the gates, pJ. The parts in registers include their clock pins.
     weight_registers_pj, activation_registers_pj : float
-        Parts in the weight's register, which tokens may share, and in the activation's, which rows
-        may share, pJ.
+        Parts in the weight's register, which tokens may share, and in the activation's register,
+        which rows may share, pJ.
     accumulator_pj, other_registers_pj : float
         Parts in the accumulator, which the lanes share, and in pipeline and control, pJ.
     glitches_pj : float
@@ -71,8 +71,7 @@ class MacEntry(Record):
             parse_format(form)
         if abs(self.shared(1, 1) - self.pj) > _ROUNDING * self.pj:
             raise wrong_value("pj", f"{self.pj} is not the sum of its parts, {self.shared(1, 1):g}")
-        if self.kind == "derived" and not self.formula:
-            raise wrong_value("formula", "a derived number says how it was computed")
+        check_formula(self.kind, self.formula)
         return self
 
     @property
@@ -106,7 +105,7 @@ class MacEntry(Record):
         )
 
     def price(self, source: Source, table: str) -> Price:
-        """Return the price as it is listed, its band one standard deviation."""
+        """Return the listed price, with a band of one standard deviation."""
         low, high = max(0.0, self.pj - self.spread_pj), self.pj + self.spread_pj
         return Price(self.pj, low, high, self.kind, "pe", source, self.locator, self.formula, table)
 
@@ -117,7 +116,7 @@ class Provenance(Record):
     Attributes
     ----------
     library, library_sha256, corner : str
-        The Liberty file's own name, the hash of its uncompressed text, its operating conditions.
+        Name in the Liberty file, SHA-256 of its uncompressed text, operating conditions.
     voltage_v, temperature_c, period_ps : float
         Supply in V, temperature in degrees Celsius, clock period in ps.
     tools : list of str
@@ -125,7 +124,7 @@ class Provenance(Record):
     stimuli : mapping
         Distribution of the operands.
     conditions : mapping
-        Wire load, clock tree, input transition, reading of default power groups.
+        Wire load, clock tree, input transition, interpretation of default power groups.
     commit : str
         Commit of this package.
     stage : str
@@ -148,9 +147,9 @@ class Provenance(Record):
 def find_mac(
     entries: Iterable[MacEntry], activation: str, weight: str, accumulator: str
 ) -> tuple[MacEntry, str] | None:
-    """Return the entry that prices a MAC, and the reason where its formats differ.
+    """Return the entry that prices a MAC, and the reason if its formats differ.
 
-    The cheapest of several variants counts. An integer accumulator of another width differs by a
+    Of several variants the cheapest is used. An integer accumulator of another width differs by a
     few bits in one adder of L, so the nearest width is used; a floating-point accumulator must be
     the same.
 
@@ -164,7 +163,7 @@ def find_mac(
     Returns
     -------
     tuple of MacEntry and str, or None
-        The entry, and the reason for its use; empty where its formats are those asked for.
+        The entry, and the reason for using it; empty if its formats are those asked for.
     """
     fits = [e for e in entries if (e.activation, e.weight) == (activation, weight)]
     same = [e for e in fits if e.accumulator == accumulator]

@@ -47,7 +47,7 @@ class OperationEntry(Sourced):
         return self
 
     def price(self, source: Source, table: str) -> Price:
-        """Return the price as it is listed."""
+        """Return the listed price."""
         low = self.pj if self.low_pj is None else self.low_pj
         high = self.pj if self.high_pj is None else self.high_pj
         return Price(
@@ -67,8 +67,8 @@ class _Width(NamedTuple):
 class ListedOperations:
     """The operations of a table, ready for look-ups.
 
-    It never changes and is compared by identity, so that `find` can remember what it computed for
-    it: a changed table holds another object.
+    It never changes and is compared by identity, so `find` can cache its results: a changed table
+    has another object.
     """
 
     table: str
@@ -103,14 +103,14 @@ class ListedOperations:
             yield ListedPrice(f"{operation} {form}", "pJ per operation", price)
 
 
-# Keyed by the identity of frozen look-ups: hashing the table's content took longer than the look-up
-# itself, and a dictionary inside the record would be shared by its copies. Errors are not kept.
+# Cached by the identity of the frozen look-ups: hashing a table's content took longer than the
+# look-up itself, and copies of a record would share a dictionary inside it. Errors are not cached.
 @lru_cache(maxsize=1 << 14)
 def find(listed: ListedOperations, operation: Operation, form: str, accumulator: str) -> Price:
     """Return the energy of one operation; see `EnergyTable.price`."""
     if operation in ("add", "ternary-add"):
         width = accumulator or form
-        # A table may know what choosing the sign costs beside the adder.
+        # A table may list this addition with the selection of the sign included.
         own = listed.prices.get((operation, width))
         return own or _primitive(listed, "add", width)
     if operation == "mul":
@@ -145,7 +145,7 @@ def _expanded(listed: ListedOperations, operation: str, form: str, rule: Expansi
 
 
 def _primitive(listed: ListedOperations, operation: Literal["add", "mul"], form: str) -> Price:
-    """Return an addition or a multiplication, listed, or of a width or float that is not."""
+    """Return the price of an addition or a multiplication, listed or derived for its format."""
     price = listed.prices.get((operation, form))
     if price is not None:
         return price
@@ -197,7 +197,7 @@ def _integer(
 ) -> Price:
     """Interpolate affinely between the two listed widths around a size.
 
-    The lines through the origin and each neighbour are the band. Outside the listed widths the
+    The lines through the origin and each neighbour bound the band. Outside the listed widths the
     energy is proportional to the size.
     """
     known = listed.widths[operation]

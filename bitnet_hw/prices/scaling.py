@@ -65,7 +65,7 @@ _SCALING = re.compile(
 
 
 def scale_table(table: EnergyTable, request: str, equations: str = "") -> OperationTable:
-    """Return a table scaled to another process node, every price of it derived.
+    """Return a table scaled to another process node, with every price marked as derived.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def scale_table(table: EnergyTable, request: str, equations: str = "") -> Operat
     Raises
     ------
     InputError
-        If the request is malformed, a node or voltage is outside the equations, or the table
+        If the request is malformed, the equations do not cover a node or voltage, or the table
         lists simulated MACs.
 
     Examples
@@ -91,20 +91,22 @@ def scale_table(table: EnergyTable, request: str, equations: str = "") -> Operat
     """
     match = _SCALING.fullmatch(request)
     if match is None:
-        raise InputError(f"scaling {request!r}: write NODE@VOLTS:NODE@VOLTS, as HP45@0.9:HP7@0.7")
+        raise InputError(
+            f"scaling {request!r}: write NODE@VOLTS:NODE@VOLTS, for example HP45@0.9:HP7@0.7"
+        )
     if not isinstance(table, OperationTable):
         raise InputError(
-            f"energy table {table.name} is simulated at its own node; it is not scaled"
+            f"energy table {table.name} is simulated at its own node and cannot be scaled"
         )
     scaling = load_scaling(equations)
     ends = [(match["node"], float(match["volts"])), (match["to"], float(match["to_volts"]))]
     for node, volts in ends:
         if not 0.4 <= volts <= 1.3:
-            raise InputError(f"scaling {node}@{volts:g}: the supply must lie in 0.4 to 1.3 V")
+            raise InputError(f"scaling {node}@{volts:g}: the supply must lie within 0.4 to 1.3 V")
     origin_nm = float(re.sub(r"\D", "", ends[0][0]))
     if origin_nm != table.node_nm:
         raise InputError(
-            f"scaling {request!r} starts at {origin_nm:g} nm, but energy table {table.name} is of "
+            f"scaling {request!r} starts at {origin_nm:g} nm, but energy table {table.name} is for "
             f"{table.node_nm:g} nm"
         )
     origin, target = (scaling.energy(node, volts) for node, volts in ends)

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from ..errors import MissingPriceError
-from .entries import SRAM_WORD_BITS, ListedPrice, Picojoules, Price, Source, Sourced
+from .entries import ACCESS_BITS, ListedPrice, Picojoules, Price, Source, Sourced
 
 
 class SramEntry(Sourced):
-    """One row of `OperationTable.sram`: a macro of some capacity.
+    """One row of `OperationTable.sram`: an SRAM macro.
 
     Attributes
     ----------
@@ -36,14 +36,14 @@ class SramMacros:
     sources: Mapping[str, Source]
 
     def price(self, buffer_bytes: int) -> Price:
-        """Return the energy per bit read from or written to a buffer; see `EnergyTable`."""
+        """Return the energy per bit of a buffer; see `EnergyTable.sram_price`."""
         macros = sorted(self.macros, key=lambda entry: entry.bytes)
         if not macros:
             raise MissingPriceError(f"energy table {self.table} lists no SRAM")
         macro = next((m for m in macros if m.bytes >= buffer_bytes), macros[-1])
-        pj = macro.pj_per_64b / SRAM_WORD_BITS
+        pj = macro.pj_per_64b / ACCESS_BITS
         banked = f", as banks of {macro.bytes} bytes" if buffer_bytes > macro.bytes else ""
-        formula = f"{buffer_bytes} bytes{banked}: {macro.pj_per_64b:g} pJ / {SRAM_WORD_BITS} bits"
+        formula = f"{buffer_bytes} bytes{banked}: {macro.pj_per_64b:g} pJ / {ACCESS_BITS} bits"
         return self._price(macro, pj, formula)
 
     def entries(self) -> Iterator[ListedPrice]:
@@ -51,7 +51,7 @@ class SramMacros:
         for macro in self.macros:
             price = self._price(macro, macro.pj_per_64b, macro.formula)
             size = macro.bytes / 1024
-            yield ListedPrice(f"SRAM {size:g} KiB", f"pJ per {SRAM_WORD_BITS}-bit access", price)
+            yield ListedPrice(f"SRAM {size:g} KiB", f"pJ per {ACCESS_BITS}-bit access", price)
 
     def _price(self, macro: SramEntry, pj: float, formula: str) -> Price:
         source = self.sources[macro.source]

@@ -1,11 +1,11 @@
-"""Energy tables: two kinds behind one question, what an operation costs at one process node."""
+"""Energy tables: the energy of operations at one process node, behind one interface."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,7 @@ from .sram import SramEntry, SramMacros
 class EnergyTable(PriceFile):
     """The energy of operations at one process node: the interface of both kinds of table.
 
-    Ask with `price`, `mac_price` and `sram_price`; `entries` yields what the file itself lists.
+    `price`, `mac_price` and `sram_price` look up energies; `entries` yields the listed prices.
     The look-ups are built from the entries when a table is validated, and never change.
 
     Attributes
@@ -40,13 +40,11 @@ class EnergyTable(PriceFile):
         Name of the table that prices everything but MACs; empty in a table of operations.
     """
 
-    label: ClassVar[str] = "energy table"
-
     kind: Literal["operations", "macs"]
     node_nm: Annotated[float, Field(gt=0, le=1000)]
     sources: dict[str, Source]
 
-    if TYPE_CHECKING:  # pydantic would take a parent's property as the default of a child's field
+    if TYPE_CHECKING:  # at run time, a parent's property becomes the default of a child's field
 
         @property
         def macs(self) -> tuple[MacEntry, ...]:
@@ -54,7 +52,7 @@ class EnergyTable(PriceFile):
 
         @property
         def base(self) -> str:
-            """Name of another table; see the attributes."""
+            """Name of the base table; see the attributes."""
 
     @property
     def short_name(self) -> str:
@@ -77,7 +75,7 @@ class EnergyTable(PriceFile):
         Returns
         -------
         Price
-            As the table lists it, or derived: an expansion, or an interpolated width.
+            Listed in the table, or derived by expansion or by interpolating widths.
 
         Raises
         ------
@@ -96,14 +94,14 @@ class EnergyTable(PriceFile):
 
     @abstractmethod
     def mac_price(self, mac: MacKey, tokens: int = 1, rows: int = 1) -> Price | None:
-        """Return the energy of a whole MAC, or None where only its parts are priced.
+        """Return the energy of a whole MAC, or None if only its parts are priced.
 
         Parameters
         ----------
         mac : MacKey
             Its formats.
         tokens, rows : int
-            Tokens that share the register of a weight, and rows that share that of an activation.
+            Tokens that share a weight's register, and rows that share an activation's register.
 
         Examples
         --------
@@ -142,8 +140,8 @@ class EnergyTable(PriceFile):
     def _keep(self, **look_ups: object) -> None:
         """Store look-ups that follow from the fields.
 
-        They go beside the fields, where they are found ten times as fast as pydantic's private
-        attributes; pydantic compares, prints and dumps the fields alone.
+        They are kept in the instance dictionary, where access is ten times as fast as to pydantic's
+        private attributes; pydantic compares, prints and dumps only the fields.
         """
         self.__dict__.update(look_ups)
 
@@ -169,7 +167,7 @@ class OperationTable(EnergyTable):
     @model_validator(mode="after")
     def _prepare(self) -> Self:
         if not self.operations:
-            raise wrong_value("operations", "a table of operations lists at least one")
+            raise wrong_value("operations", "a table of operations must list at least one")
         check_sources("operations", self.operations, self.sources)
         check_sources("sram", self.sram, self.sources)
         kinds = [(op.operation, op.format) for op in self.operations]
@@ -185,12 +183,12 @@ class OperationTable(EnergyTable):
 
     @property
     def macs(self) -> tuple[MacEntry, ...]:
-        """No whole MACs."""
+        """Empty: the table prices the parts of a MAC."""
         return ()
 
     @property
     def base(self) -> str:
-        """No other table."""
+        """Empty: the table prices everything itself."""
         return ""
 
     def price(self, operation: Operation, form: str, accumulator: str = "") -> Price:

@@ -1,1 +1,1 @@
-"""The numeric reference that hardware is compared with, and detection of formats by value."""
+"""The numeric reference for hardware, and the detection of ternary matrices by value."""

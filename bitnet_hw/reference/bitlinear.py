@@ -1,6 +1,6 @@
 """BitLinear in numpy: quantize, multiply exactly in integers, rescale.
 
-The module `quantizers` describes the forms of the arithmetic. All floating-point values are
+The module `quantizers` describes the two forms of the arithmetic. All floating-point values are
 float32.
 """
 
@@ -22,8 +22,8 @@ from .quantizers import (
     quantize_weights_b158,
 )
 
-#: float32 holds every integer up to this one. A BLAS product of integers is exact if the sum of the
-#: magnitudes of its terms stays below.
+#: float32 can represent every integer up to this one. A BLAS product of integers is exact if the
+#: sum of the magnitudes of its terms does not exceed it.
 _EXACT_FLOAT32 = 1 << 24
 
 
@@ -58,12 +58,12 @@ class PreparedWeights:
 
     @property
     def outputs(self) -> int:
-        """N, the number of rows."""
+        """Number of rows N."""
         return int(self.codes.shape[0])
 
     @property
     def inputs(self) -> int:
-        """K, the reduction length."""
+        """Reduction length K."""
         return int(self.codes.shape[1])
 
 
@@ -72,22 +72,22 @@ def integer_gemm(
 ) -> NDArray[np.integer]:
     """Multiply integers exactly: ``activations @ weights.T``.
 
-    A float32 BLAS product of integers is exact as long as no partial sum can exceed 2**24. K is
-    split so that each part stays below; ternary or binary weights with int8 activations need no
-    split up to K = 131072.
+    A float32 BLAS product of integers is exact if no partial sum can exceed 2**24. K is split into
+    parts that meet this bound; ternary or binary weights with int8 activations need no split up
+    to K = 131072.
 
     Parameters
     ----------
     activations : numpy.ndarray
         Integers, shape (..., K).
     weights : PreparedWeights or numpy.ndarray
-        Integers, shape (N, K). Prepare weights that are used more than once: their conversion
-        takes ten times as long as a product with one vector.
+        Integers, shape (N, K). Prepare weights that are used more than once, because converting
+        them takes ten times as long as a product with one vector.
 
     Returns
     -------
     numpy.ndarray
-        Shape (..., N); int32, or int64 where the sum of magnitudes could pass int32.
+        Shape (..., N); int32, or int64 if the sum of magnitudes could exceed the range of int32.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def integer_gemm(
             f"{prepared.codes.shape}: the last axes must be equal"
         )
     k = prepared.inputs
-    # int8 activations need no search for their maximum: 128 bounds them.
+    # int8 activations need no search for their largest magnitude, which is at most 128.
     magnitude = 128 if activations.dtype == np.int8 else _max_magnitude(activations)
     term = magnitude * prepared._max_magnitude
     if term > _EXACT_FLOAT32:
@@ -118,10 +118,10 @@ def integer_gemm(
 
     leading = activations.shape[:-1]
     flat = activations.reshape(-1, k).astype(np.float32)
-    # A single token takes the matrix-vector routine, which reads the weights in order.
+    # A single token uses the matrix-vector routine, which reads the weights in order.
     left = flat[0] if flat.shape[0] == 1 else flat
-    # Vector kernels also compute on padding beyond the operands, and some BLAS builds then raise
-    # flags for values outside the result. The results are finite integers below 2**24.
+    # Vector kernels also compute on padding beyond the operands, for which some BLAS builds raise
+    # floating-point flags. The results themselves are finite integers up to 2**24.
     with np.errstate(all="ignore"):
         product = (left[..., :part] @ prepared._float32[:, :part].T).astype(dtype)
         for start in range(part, k, part):
@@ -133,7 +133,7 @@ def integer_gemm(
 def rescale(
     product: NDArray[np.integer], activations: Quantized, weight_multiplier: Float32Array
 ) -> Float32Array:
-    """Turn integer sums back into real outputs, with one float32 division per output.
+    """Convert integer sums to real outputs, with one float32 division per output.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class BitLinear:
     bits : int
         Width of the activation codes.
     form : {"paper", "released"}
-        Of the activation quantizer.
+        Form of the activation quantizer.
     normalise : bool
         Whether a parameter-free LayerNorm precedes the quantizer, as in b1.
 

@@ -1,8 +1,8 @@
 """Detection of ternary and binary matrices among floats, by value.
 
-A file or a model may keep ternary weights as floats {-s, 0, +s}, and a straight-through BitLinear,
-``w + (q - w)``, leaves rounding errors in each of them. The census of a checkpoint and the trace of
-a model both ask `find_ternary`, so that they agree on what is ternary.
+A file or a model may store ternary weights as floats {-s, 0, +s}, and a straight-through BitLinear,
+``w + (q - w)``, adds rounding errors to each of them. The census of a checkpoint and the trace of a
+model both use `find_ternary`, so that they agree on which matrices are ternary.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: How far a magnitude may be from zero or from the scale, relative to the scale. The two roundings
-#: of the straight-through form in bf16 (8 significant bits) move a weight of up to four scales by
-#: less than 1 % of the scale, and 90 % of Gaussian weights lie outside 2 %.
+#: Largest distance of a magnitude from zero or from the scale, relative to the scale. The two
+#: roundings of the straight-through form in bf16 (8 significant bits) change a weight of up to four
+#: scales by less than 1 % of the scale, and 90 % of Gaussian weights lie outside 2 %.
 TOLERANCE = 2e-2
 
-#: Weights along a row that share a scale, where it is neither per tensor nor per row.
+#: Number of weights along a row that share a scale, if it is neither per tensor nor per row.
 GROUP = 256
 
-#: A row needs this many weights for a scale of its own: tables with a few columns, such as the
-#: scale and zero point of each row, would pass for ternary otherwise.
+#: Least number of weights in a row with its own scale. Without this limit, tables with few columns,
+#: such as the scale and zero point of each row, would be classified as ternary.
 LEAST_ROW = 32
 
-#: A tensor needs more values than this: 8 Gaussian values agree with a ninth by chance in one case
-#: of 3e11 (3.6 % each).
+#: A tensor must have more values than this. By chance, 8 Gaussian values agree with a ninth in one
+#: case of 3e11 (3.6 % each).
 _EVIDENCE = 8
 
 _SAMPLE_ROWS = 8
-#: Elements read at a time. A block and its masks stay in a core's cache.
+#: Number of elements per block. A block and its masks fit into the cache of a core.
 _BLOCK_ELEMENTS = 1 << 17
-#: A longer row is read in pieces, and has no scale of its own. A multiple of `GROUP`.
+#: Longest row that is read as a whole and can have its own scale. A multiple of `GROUP`.
 _LONGEST_ROW = 1 << 19
-_EIGHT_ZEROS = np.uint64(0x0101_0101_0101_0101)  # eight truth values, a byte each
+_EIGHT_ZEROS = np.uint64(0x0101_0101_0101_0101)  # eight Booleans, one byte each
 
 Floats = NDArray[np.floating]
 Counts = NDArray[np.int64]
 #: (rows, columns) -> that part of a matrix, as float32 or float64. Both slices have a start, a
-#: stop and a step; the step of the columns is 1.
+#: stop and a step; the step of the column slice is 1.
 Read = Callable[[slice, slice], Floats]
 
 
@@ -50,9 +50,9 @@ class Scales(NamedTuple):
     Attributes
     ----------
     lowest, highest : float
-        The extremes; `lowest` leaves out rows and groups of zeros alone.
+        Lowest and highest scale. `lowest` excludes rows and groups that consist of zeros.
     number : int
-        1 for a scale per tensor; otherwise the number of rows, or of groups.
+        Number of scales: 1 for a scale per tensor, otherwise the number of rows or groups.
     """
 
     lowest: float
@@ -66,16 +66,16 @@ class TernaryMatrix(NamedTuple):
     Attributes
     ----------
     zeros, plus, minus : int
-        Weights of each sign.
+        Number of weights that are zero, positive and negative.
     used_rows : int
-        Rows with a non-zero weight.
+        Number of rows with a non-zero weight.
     scales : Scales
         The scales.
     zeros_by_row, zeros_by_column : (rows,) and (columns,) int64, optional
-        Zeros in each line, where they were asked for.
+        Number of zeros in each row and in each column, if requested.
     not_finite : int, optional
-        Place (row x columns + column) of the first value that is NaN or infinite, which counts as
-        a zero.
+        Position (row x columns + column) of the first value that is NaN or infinite. Such values
+        count as zeros.
     """
 
     zeros: int
@@ -94,7 +94,7 @@ class TernaryMatrix(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A part of a matrix: whole rows, or a piece of one that is very long."""
+    """A part of a matrix: whole rows, or a piece of a very long row."""
 
     rows: slice
     columns: slice
@@ -103,17 +103,17 @@ class _Block(NamedTuple):
 def find_ternary(
     read: Read, rows: int, columns: int, *, by_line: bool = False
 ) -> TernaryMatrix | None:
-    """Count a matrix if its values are {-s, 0, +s}.
+    """Count the weights of a matrix if its values are {-s, 0, +s}.
 
-    They are if every magnitude lies within `TOLERANCE` of zero or of the scale, relative to the
-    scale: of the tensor, of the row, or of a group of 256 along the row, tried in that order. The
-    scale of a row or a group is its largest magnitude; that of the tensor is the largest magnitude
-    of eight rows, spread evenly. The first row of most other matrices settles that they are not.
+    Every magnitude must lie within `TOLERANCE` of zero or of the scale, relative to the scale. The
+    scale is that of the tensor, of the row, or of a group of 256 along the row, tried in this
+    order. The scale of a row or a group is its largest magnitude; that of the tensor is the largest
+    magnitude of eight evenly spaced rows. Most other matrices are rejected by their first row.
 
     Parameters
     ----------
     read : callable
-        Returns a part of the matrix.
+        Function that returns a part of the matrix.
     rows, columns : int
         Shape of the matrix. Rows are outputs, columns are inputs.
     by_line : bool
@@ -122,8 +122,8 @@ def find_ternary(
     Returns
     -------
     TernaryMatrix or None
-        None for a matrix with other values, for one of eight values or fewer, and for one of zeros
-        alone, which has no scale.
+        None for a matrix with other values, with at most eight values, or with only zeros, which
+        has no scale.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def find_ternary(
         return None
     first = np.abs(sample[:1])
     for length in _scale_lengths(columns):
-        # The first row of most other matrices settles it.
+        # Most other matrices are rejected by their first row.
         if _fits(first, length, top):
             found = _Counter(rows, columns, length, top, by_line).count(read)
             if found is not None:
@@ -157,7 +157,7 @@ def _largest(values: Floats) -> float:
 
 
 def _scale_lengths(columns: int) -> list[int]:
-    """Return the numbers of weights that may share a scale; 0 for the whole tensor."""
+    """Return the numbers of weights that may share a scale, with 0 for the whole tensor."""
     lengths = [0]
     if LEAST_ROW <= columns <= _LONGEST_ROW:
         lengths.append(columns)
@@ -167,14 +167,14 @@ def _scale_lengths(columns: int) -> list[int]:
 
 
 class _Counter:
-    """Counts a matrix block by block, until a block turns out not to be ternary.
+    """Count a matrix block by block, until a block turns out not to be ternary.
 
     Parameters
     ----------
     rows, columns : int
         Shape of the matrix.
     length : int
-        Weights that share a scale; 0 for the whole tensor.
+        Number of weights that share a scale; 0 for the whole tensor.
     top : float
         The scale of the tensor.
     by_line : bool
@@ -200,7 +200,7 @@ class _Counter:
             values = read(*block)
             is_zero = self._count_exact(values) if self._exact else None
             if is_zero is None:
-                self._exact = False  # rounding errors in one block are in the others too
+                self._exact = False  # the other blocks have rounding errors too
                 is_zero = self._count_within(values, block)
             if is_zero is None:
                 return None
@@ -213,14 +213,16 @@ class _Counter:
         )  # fmt: skip
 
     def _count_exact(self, values: Floats) -> NDArray[np.bool_] | None:
-        """Count a block of the scale, its negative and zero alone, which is quicker.
+        """Count a block that holds exactly the scale, its negative and zero, which is quicker.
 
         Returns
         -------
         array of bool or None
-            Where the zeros are; None, and nothing counted, if there are other values.
+            Mask of the zeros; None, without counting anything, if there are other values.
         """
-        scale = values.dtype.type(self._top)  # of the values' own type, or numpy widens them all
+        scale = values.dtype.type(
+            self._top
+        )  # the type of the values, or else numpy converts them all
         plus = int(np.count_nonzero(values == scale))
         minus = int(np.count_nonzero(values == -scale))
         is_zero: NDArray[np.bool_] = values == 0
@@ -268,7 +270,7 @@ class _Counter:
             self._column_zeros[block.columns] += np.count_nonzero(is_zero, axis=0)
         used = _rows_with_a_weight(is_zero)
         if block.columns.stop - block.columns.start < self._shape[1]:
-            # Of a row in pieces, the first one that is used counts.
+            # A row in pieces counts once, at its first piece with a weight.
             used *= self._last_used != block.rows.start
             self._last_used = block.rows.start if used else self._last_used
         self._used_rows += used
@@ -277,7 +279,7 @@ class _Counter:
 def _rows_with_a_weight(is_zero: NDArray[np.bool_]) -> int:
     rows = len(is_zero)
     if is_zero.shape[1] >= 8:
-        # The first eight weights of almost every row tell, and they are compared as one word.
+        # The first eight weights decide for almost every row; they are compared as one word.
         doubtful = np.ascontiguousarray(is_zero[:, :8]).view(np.uint64)[:, 0] == _EIGHT_ZEROS
         if not np.count_nonzero(doubtful):
             return rows
@@ -288,7 +290,7 @@ def _rows_with_a_weight(is_zero: NDArray[np.bool_]) -> int:
 def _fits(magnitudes: Floats, length: int, top: float) -> bool:
     """Return whether every magnitude is near zero or near its scale."""
     scale = _scale_of(magnitudes, length, top)
-    # The distance to the middle is half the scale at both ends.
+    # Zero and the scale are both half the scale away from the middle.
     distance = np.abs(magnitudes - 0.5 * scale)
     if isinstance(scale, float):
         low, high = float(distance.min()), float(distance.max())
@@ -309,8 +311,8 @@ def _scale_of(magnitudes: Floats, length: int, top: float) -> Floats | float:
 
 
 def _finite(values: Floats) -> tuple[Floats, int | None]:
-    """Return values with zeros for those that are not finite, and the place of the first."""
-    # NaN and infinity both reach the extremes, so that most arrays are looked through quickly.
+    """Return values with zeros for those that are not finite, and the index of the first."""
+    # NaN and infinity both show in the extremes, so most arrays are checked quickly.
     if isfinite(float(values.max())) and isfinite(float(values.min())):
         return values, None
     odd = ~np.isfinite(values)

@@ -1,13 +1,13 @@
 """The quantizers of BitNet in numpy, and the LayerNorm before them.
 
-Two papers and one family of released models define the arithmetic, and they differ:
+Two papers and one family of released models define different arithmetic:
 
 * **b1** (Wang et al., BitNet, arXiv 2310.11453, eq. 1 to 12): binary weights, LayerNorm before
   the quantizer.
 * **b1.58, paper form** (Ma et al., arXiv 2402.17764): ternary weights, activations scaled to
   plus or minus ``2**(bits - 1)``.
 * **b1.58, released form** (the published checkpoints and Hugging Face ``transformers``): the
-  scales are ``1 / mean|W|`` and ``127 / max|x|``, each denominator held above 1e-5.
+  scales are ``1 / mean|W|`` and ``127 / max|x|``, with each denominator at least 1e-5.
 
 All floating-point values are float32. A quantizer returns integer codes and their multiplier, so
 that ``real = codes / multiplier`` and one division rescales a product.
@@ -28,19 +28,19 @@ Float32Array = NDArray[np.float32]
 Form = Literal["paper", "released"]
 Granularity = Literal["token", "tensor"]
 
-#: Keeps a denominator from zero. The released models use this value; the papers write only "a
-#: small number".
+#: Prevents division by zero. The released models use this value; the papers only say "a small
+#: number".
 EPSILON = np.float32(1e-5)
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Integer codes with their scale.
+    """Integer codes and their scale.
 
     Attributes
     ----------
     codes : numpy.ndarray
-        int8, of the shape of the quantized array.
+        int8, with the shape of the quantized array.
     multiplier : numpy.ndarray
         float32; ``codes / multiplier`` approximates the real values. Shape ``()`` for one scale
         per tensor, ``(..., 1)`` for one scale per token.
@@ -59,7 +59,7 @@ def quantize_weights_b1(weights: ArrayLike) -> Quantized:
     Parameters
     ----------
     weights : array_like
-        Real, any shape; one scale covers all of it.
+        Real, any shape; one scale for the whole array.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def quantize_weights_b158(weights: ArrayLike, form: Form = "released") -> Quanti
     Parameters
     ----------
     weights : array_like
-        Real, any shape; one scale covers all of it.
+        Real, any shape; one scale for the whole array.
     form : {"paper", "released"}
         ``paper``: ``RoundClip(W / (gamma + eps), -1, 1)`` and the scale gamma (arXiv 2402.17764,
         eq. 1 to 3). ``released``: ``round(W * s)`` clamped to -1 and 1, with
@@ -135,8 +135,8 @@ def quantize_activations(
     form : {"paper", "released"}
         With ``Q = 2**(bits - 1)`` and ``gamma = max|x|``. ``paper``: ``x * Q / gamma`` clipped
         to the open interval between -Q and Q (arXiv 2310.11453, eq. 4 and 5; arXiv 2402.17764
-        takes it over). The paper names no rounding; here it is to the nearest integer inside
-        that interval, half to even. ``released``: ``x * (Q - 1) / max(gamma, eps)``, rounded
+        uses the same). The paper does not specify the rounding; here it is to the nearest integer
+        inside that interval, half to even. ``released``: ``x * (Q - 1) / max(gamma, eps)``, rounded
         half to even, clamped to -Q and Q - 1.
     per : {"token", "tensor"}
         One scale per vector of length K, or one for all of them (b1 in training).
@@ -144,7 +144,7 @@ def quantize_activations(
     Returns
     -------
     Quantized
-        Codes of the shape of `activations`; multiplier of shape (..., 1) or ().
+        Codes with the shape of `activations`; multiplier with shape (..., 1) or ().
 
     Raises
     ------
@@ -169,7 +169,7 @@ def quantize_activations(
     gamma = magnitude.max(axis=-1, keepdims=True) if per == "token" else magnitude.max()
     q = 1 << (bits - 1)
     top, low = (q, 1 - q) if form == "paper" else (q - 1, -q)
-    # The reciprocal first, as torch divides a scalar by a tensor: the released models' own bits.
+    # torch divides a scalar by a tensor through the reciprocal; this gives the same bits.
     multiplier = np.asarray(np.float32(top) * _reciprocal(gamma), dtype=np.float32)
     codes = np.clip(np.rint(real * multiplier), low, q - 1)
     return Quantized(codes.astype(np.int8), multiplier)

@@ -1,1 +1,1 @@
-"""The energy-savings report: estimates compared, drawn, written out and cited."""
+"""The report on energy savings: its estimates, figures, documents and citations."""

@@ -1,4 +1,4 @@
-"""Building a report: the estimates, and everything that is derived from them."""
+"""Building of a report: the estimates, and everything that is derived from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from .content import Report, SizePoint, Unsaved, subject_of
 from .provenance import used_prices
 from .sensitivity import assumptions, sharing_curve
 
-#: Models of the curves over size: the b1.58 paper's, and LLaMA's larger shapes, 0.7 to 70 billion.
+#: Models of the curves over size, 0.7 to 70 billion parameters: those of the b1.58 paper, and
+#: LLaMA's larger shapes.
 SIZES = (
     "bitnet-b1.58-700m",
     "bitnet-b1.58-1.3b",
@@ -50,7 +51,7 @@ def build_report(
     command : str
         Command line that repeats the report.
     progress : callable, optional
-        Called with a few words as each part begins.
+        Function that is called with a few words at the beginning of each stage.
 
     Raises
     ------

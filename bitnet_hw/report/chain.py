@@ -24,11 +24,11 @@ class Link(NamedTuple):
     Attributes
     ----------
     title : str
-        The change.
+        Change that the step makes.
     factor : float
-        The ratio after the change over the ratio before it; in the first link, the ratio itself.
+        Ratio after the change divided by the ratio before it; in the first link, the ratio itself.
     ratio : float
-        The savings ratio after the change.
+        Savings ratio after the change.
     """
 
     title: str
@@ -41,21 +41,21 @@ _WITH_HEAD = _MATRIX_ROLES | {*HEAD_ROLES}
 
 
 def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estimate]) -> list[Link]:
-    """Factor the change from one MAC against one addition to the ratio of the whole system.
+    """Factor the change from the papers' headline ratio to the ratio of the whole system.
 
-    The order is fixed, and each factor depends on it: a factor is the change that its step makes
-    to the ratio of all steps before it.
+    The headline ratio is that of one MAC and one addition. The order of the steps is fixed, and
+    each factor is relative to the ratio that the earlier steps have reached.
 
     Parameters
     ----------
     paper, system : pair of Estimate
-        The baseline and the add-only scheme under each convention, on one energy table.
+        Baseline and add-only scheme under each convention, with one energy table.
 
     Returns
     -------
     list of Link
-        The first is the price of one baseline MAC over one addition; the product of all factors
-        is the ratio of the system estimates.
+        The first is the price of one baseline MAC divided by that of one addition; the product of
+        all factors is the ratio of the system estimates.
 
     Raises
     ------
@@ -74,14 +74,14 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         links.append(Link(title, now / links[-1].ratio, now))
 
     def scaled(of: Estimate) -> float:
-        """Sum the projections and FFN with their scales, J."""
+        """Return the energy of the projections and FFN with their scales, J."""
         roles = {*LINEAR_ROLES, *SCALE_ROLES}
         return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
     elements = _elements(system)
     if elements is not None:
         baseline, other = elements
-        # Widths come first: published prices suffice for them.
+        # Widths come first, because published prices suffice for them.
         widths = [_published_mac(of, mac) for of, mac in zip(system, elements, strict=True)]
         link(f"sums at their width, {table.base}", *widths)
         quiet = [mac.logic_pj - mac.glitches_pj for mac in elements]
@@ -94,10 +94,10 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
         link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
 
     def bare(of: Estimate, roles: frozenset[str], real: Callable[[Key], bool]) -> float:
-        """Sum the matrix products of some roles, J.
+        """Return the energy of the matrix products that have one of the roles, J.
 
-        Additions for which `real` holds count at the width of their adder, others at the width of
-        their operands.
+        Additions for which `real` holds are priced at the width of their adder, others at the width
+        of their operands.
         """
         return sum(
             row.joules
@@ -138,12 +138,12 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
 
 
 def _linear_product(of: Estimate) -> LoweredProduct:
-    """Return the first product of the projections and FFN, whose formats the chain compares."""
+    """Return the first product of projections and FFN, whose formats the chain uses."""
     return next(product for product in of.lowered.products if product.role in LINEAR_ROLES)
 
 
 def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
-    """Return both estimates' simulated MACs of projections and FFN; None if one is missing."""
+    """Return the simulated MACs of projections and FFN in both estimates, or None without both."""
     found = []
     for of in system:
         entry = find_mac(of.table.macs, *_linear_product(of).mac_key[2:])

@@ -1,4 +1,4 @@
-"""Content of a report as data: estimates, their ratios, and the parts derived from them."""
+"""Content of a report as data: estimates, their ratios, and everything derived from them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .provenance import PriceUse
 from .sensitivity import Assumption, SharingPoint
 
 EXCLUDED = (
-    "Static (leakage) energy and idle time, unless the machine description gives static powers.",
+    "Static (leakage) energy and idle time, unless the machine's description gives static powers.",
     "Instruction fetch and decode, control, network on chip, clock tree, I/O other than DRAM.",
     "Address generation, activation writes of elementwise steps, traffic of norm gains and biases.",
-    "Refresh, row misses and temperature of DRAM: one price per bit covers every access.",
+    "Refresh, row misses and temperature of DRAM: every access has the same price per bit.",
     "Loading the weights into DRAM, tokenising, sampling, and everything outside the model.",
     "Reading the RoPE tables of sines and cosines.",
     "Training, and any difference in accuracy between the schemes.",
@@ -38,11 +38,11 @@ class SizePoint(NamedTuple):
     model : str
         Name of the model.
     parameters : int
-        Its parameters.
+        Number of its parameters.
     scheme, table : str
         Names of the scheme and of the energy table.
     on_curve : bool
-        True for a model of the built-in size range, False for one that only this report names.
+        Whether the model belongs to the built-in range of sizes rather than to this report alone.
     system_ratio, paper_ratio : float
         Energy savings under each convention.
     memory_ratio, weights_ratio : float
@@ -84,19 +84,19 @@ class SimulatedSaving(NamedTuple):
 
 
 class Unsaved(NamedTuple):
-    """Energy of an estimate on which ternary weights cannot act.
+    """Energy of an estimate that ternary weights cannot reduce.
 
     Attributes
     ----------
     table, scheme : str
         Names of the energy table and of the scheme.
     share : float
-        Share of the energy outside the projections and FFN, static energy left out.
+        Share of the energy outside the projections and FFN, without static energy.
     parts : mapping of str to float
         Share of each part of the energy; static energy is a part of its own.
     limit : float
-        Upper bound on the savings if the projections and FFN cost nothing, `1 / share`. Static
-        energy shrinks with time, so the bound assumes none is left.
+        Upper bound on the savings, `1 / share`: projections and FFN cost nothing, and no static
+        energy is left, because it shrinks with time.
     """
 
     table: str
@@ -113,7 +113,7 @@ class Report:
     Attributes
     ----------
     models, schemes, tables : tuple
-        Inputs of the comparison. The first scheme is the baseline. Parts about a single model or
+        Inputs of the comparison. The first scheme is the baseline. Sections about a single model or
         a single table use the first one.
     scenario, machine
         Inputs of the estimates under the system convention.
@@ -152,7 +152,7 @@ class Report:
 
     @property
     def model(self) -> ModelSpec:
-        """Model of the single-model parts: the first."""
+        """Model of the sections about a single model: the first."""
         return self.models[0]
 
     @property
@@ -195,9 +195,9 @@ class Report:
         return ratio(base, self.paper_of(scheme, table, model)).value
 
     def simulated_savings(self) -> list[SimulatedSaving]:
-        """Return the subject's savings at published and at simulated prices, side by side.
+        """Return the subject's savings at published and at simulated prices.
 
-        One row per model size and simulated table whose base table is also in the report.
+        There is one row per model size and simulated table whose base table is also in the report.
         """
         names = {table.name: table.short_name for table in self.tables}
         names |= {alias: table.short_name for table in self.tables for alias in table.aliases}
@@ -219,7 +219,7 @@ class Report:
         ]
 
     def __repr__(self) -> str:
-        """Return a few lines: what is compared, where, and the savings per table."""
+        """Return a few lines: models, schemes, scenario, machine, and the savings per table."""
         lines = [
             f"Report: {', '.join(model.name for model in self.models)}",
             f"  schemes: {', '.join(scheme.name for scheme in self.schemes)}",

@@ -1,4 +1,4 @@
-"""Files of a report: HTML, Markdown, CSV, JSON, and every figure in three formats."""
+"""Writing of a report: HTML, Markdown, CSV, JSON, and every figure in three formats."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_report(
     force : bool
         Replace the files of an earlier report; other files stay untouched.
     progress : callable, optional
-        Called with a few words as each part begins.
+        Function that is called with a few words at the beginning of each stage.
 
     Returns
     -------
@@ -86,15 +86,15 @@ def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None
 def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
     figure = drawn(plot, report)
     with in_style(), warnings.catch_warnings():
-        # The font of the figures lacks some scripts; the page itself shows such a name in full.
+        # The font of the figures lacks the characters of some languages; the page itself has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         layout = figure.get_layout_engine()
         if layout is not None:
-            # Laid out once for all formats: that takes as long as drawing.
+            # The layout is computed once for all formats, because it takes as long as drawing.
             layout.execute(figure)
             figure.set_layout_engine("none")
         for form in FORMATS:
-            # Without a date, the same report gives the same file.
+            # Without a date, the same report always gives the same file.
             date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
             figure.savefig(folder / f"{plot.name}.{form}", metadata=date)
     text = (folder / f"{plot.name}.svg").read_text(encoding="utf-8")
@@ -102,7 +102,7 @@ def _write_figure(plot: Plot, report: Report, folder: Path) -> Markup:
 
 
 def _inline(text: str, plot: Plot, report: Report) -> Markup:
-    """Turn an SVG file into an element of the page, with a description and unique ids."""
+    """Return an SVG file as an element of the page, with a description and unique ids."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{plot.name}-", text)
@@ -124,7 +124,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _markdown_escape(text: object) -> Markup:
-    """Escape the characters that have a meaning in Markdown, in its tables, or in HTML."""
+    """Escape the characters that have a special meaning in Markdown, its tables, or HTML."""
     escaped = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", str(text))
     return Markup(escaped.replace("<", "&lt;").replace("\n", " "))  # noqa: S704  escaped just here
 

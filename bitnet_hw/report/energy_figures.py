@@ -1,4 +1,4 @@
-"""Figures of energies in joules, each with its description in words."""
+"""Figures that show energies, each with a description in words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PART_STYLES = dict(
             (COLOURS[1], "..."),
             ("#8B5A2B", "\\\\\\"),
             (COLOURS[4], "///"),
-            ("#CCCCCC", "---"),  # light, so that the error bars are seen on it
+            ("#CCCCCC", "---"),  # light, so that the error bars are visible on it
         ),
         strict=True,
     )
@@ -88,7 +88,7 @@ def draw_parts(report: Report) -> Figure:
         grid[1][column].set_title("arithmetic only")
         for row in grid:
             row[column].tick_params(axis="x", rotation=30)
-            # Else the top of a part too small to see becomes the bottom of the axis.
+            # Otherwise the axis can start at the top of a part that is too small to see.
             row[column].set_ylim(bottom=0)
     for row in grid:
         row[0].set_ylabel("mJ per token")
@@ -97,7 +97,7 @@ def draw_parts(report: Report) -> Figure:
 
 
 def say_parts(report: Report) -> str:
-    """Return the largest parts of each scheme's energy in words."""
+    """Return a description of the largest parts of each scheme's energy."""
     table = report.tables[0]
     sentences = []
     for scheme in report.schemes:
@@ -148,7 +148,7 @@ def draw_sharing(report: Report) -> Figure:
 
 
 def say_sharing(report: Report) -> str:
-    """Return the arithmetic's share of the energy, from fewest to most tokens, in words."""
+    """Return a description of the share of arithmetic, at the fewest and at the most tokens."""
     parts = []
     for phase in ("decode", "prefill"):
         for scheme in (report.baseline.name, report.subject.name):
@@ -197,7 +197,7 @@ def _of_kind(of: Estimate, kind: str) -> float:
 
 
 def say_operations(report: Report) -> str:
-    """Return arithmetic energy per token by kind of operation, in words."""
+    """Return a description of the arithmetic energy per token by kind of operation."""
     parts = []
     for table in report.tables:
         for scheme in report.schemes:
@@ -234,7 +234,7 @@ def draw_unsaved(report: Report) -> Figure:
 
 
 def say_unsaved(report: Report) -> str:
-    """Return the shares outside the projections and FFN in words."""
+    """Return a description of the shares outside the projections and FFN."""
     return "Share of the energy outside the projections and FFN. " + "; ".join(
         f"{one.scheme} at {one.table}: {percent(one.share)}" for one in report.unsaved
     )

@@ -1,4 +1,4 @@
-"""Figures of a report, in order, with titles, captions and descriptions."""
+"""The list of figures of a report, with titles, captions and descriptions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Plot(NamedTuple):
     name : str
         File name without its extension.
     title, caption : str
-        Heading, and a few sentences on what the figure shows and how it was computed.
+        Heading, and a few sentences about the content of the figure and how it was computed.
     alternative : callable
-        Report -> description of the figure in words, for those who cannot see it.
+        Report -> description of the figure, for readers who cannot see it.
     draw : callable
         Report -> matplotlib figure.
     """
@@ -74,18 +74,18 @@ PLOTS = (
     Plot(
         "factor-chain",
         "From the papers' ratio to the system's",
-        "Each bar multiplies the ratio reached so far by the factor beside it. The order is fixed, "
-        "and each factor depends on it; the product of all factors is checked against the ratio of "
-        "the two system estimates.",
+        "Each bar multiplies the ratio reached so far by the factor next to it. The order is "
+        "fixed, and each factor depends on it; the product of all factors is checked against the "
+        "ratio of the two system estimates.",
         ratios.say_chain,
         ratios.draw_chain,
     ),
     Plot(
         "weight-sharing",
         "When the processing element matters",
-        "Energy per token against the number of tokens that share each weight fetch: all of them "
-        "on chip, and from DRAM as many as the activation buffer holds. In decode, every sequence "
-        "reads its own KV cache.",
+        "Energy per token against the number of tokens that share each weight fetch. All of them "
+        "share a fetch from the weight buffer; as many as the activation buffer holds share a "
+        "fetch from DRAM. In decode, every sequence reads its own KV cache.",
         energy.say_sharing,
         energy.draw_sharing,
     ),
@@ -93,14 +93,14 @@ PLOTS = (
         "operations",
         "Additions against multiplications",
         "Arithmetic energy per token by kind of operation. Whole MACs: multiplication and addition "
-        "priced together, from a table of processing elements. Other operations: comparisons, "
-        "exponentials, divisions, roots and roundings, priced by the expansions.",
+        "with a single price, from a table of processing elements. Other operations: comparisons, "
+        "exponentials, divisions, roots and roundings, priced through the expansions.",
         energy.say_operations,
         energy.draw_operations,
     ),
     Plot(
         "conventions",
-        "Paper and system side by side",
+        "Paper and system compared",
         "The same model under both conventions. Paper: a forward pass over 512 tokens, counted as "
         "the papers do. System: the scenario of this report, with accumulator widths, every step "
         "and memory.",
@@ -110,8 +110,8 @@ PLOTS = (
     Plot(
         "unsaved-share",
         "What ternary weights cannot save",
-        "Shares of the energy per token, arithmetic and memory together. Ternary weights act on "
-        "the projections and FFN; static energy shrinks with the time per token.",
+        "Shares of the energy per token, arithmetic and memory together. Ternary weights reduce "
+        "the energy of the projections and FFN; static energy shrinks with the time per token.",
         energy.say_unsaved,
         energy.draw_unsaved,
     ),

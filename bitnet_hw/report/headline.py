@@ -1,4 +1,4 @@
-"""Headline of a report, and the ratios that explain it, in sentences."""
+"""Sentences of a report: its headline, and the ratios behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .content import Report
 
 
 def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
-    """Return one sentence with the energy per token, the ratio, its range and its conditions."""
+    """Return a sentence with the energy per token, the savings, their range and the conditions."""
     subject, machine = report.subject, report.machine
     of = report.system_of(subject, table, model)
     saving = report.saving(subject, table, model)
@@ -40,7 +40,7 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
 
 
 def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
-    """Return the ratios behind the headline: projections and FFN, all arithmetic, DRAM bytes."""
+    """Return sentences with the ratios of projections and FFN, all arithmetic, and DRAM bytes."""
     base, of = (report.system_of(s, table, model) for s in (report.baseline, report.subject))
     projections = [one.by("part")["projections and FFN"].joules for one in (base, of)]
     moved = [one.by("level")["dram"].bytes for one in (base, of)]
@@ -63,7 +63,7 @@ def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
 
 
 def _zeros(scheme: Scheme) -> str:
-    """Return the clause about zeros among the weights; empty where the scheme has none."""
+    """Return the clause about zeros among the weights; empty if the scheme has none."""
     if not scheme.add_only or not (scheme.linear.weight_zeros or scheme.weight_zeros_from):
         return ""
     share = percent(scheme.linear.weight_zeros)

@@ -1,4 +1,4 @@
-"""Provenance of a report's numbers: every price that it uses, and the works to cite."""
+"""Prices that a report uses, and the works to cite for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PriceUse(NamedTuple):
     Attributes
     ----------
     table : str
-        Energy table that has the price; with its base table where the price comes from there.
+        Energy table; followed by the base table if the price comes from that.
     what : str
         Operation and format, or memory level.
     price : Price
@@ -42,7 +42,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
         before = found.get(key)
         if before is not None:
             share = max(share, before.share)
-        # A simulated table prices whole MACs itself, and everything else through its base.
+        # A simulated table prices whole MACs itself, and everything else by its base table.
         own = price.table in ("", of.table.name)
         name = of.table.short_name if own else f"{of.table.short_name}: {price.table}"
         found[key] = PriceUse(name, what, price, unit, share)
@@ -67,7 +67,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
 
 
 def cited_sources(prices: list[PriceUse]) -> list[Source]:
-    """Return the works that the prices come from, once for each place where it was read."""
+    """Return the works that the prices come from, once for each work in which they were read."""
     found = {(s.cite(), s.read_in): s for s in (use.price.source for use in prices)}
     return list(found.values())
 
@@ -77,7 +77,7 @@ def _bibtex_authors(source: Source) -> str:
 
 
 def bibtex(prices: list[PriceUse], version: str) -> str:
-    """Return a BibTeX block: bitnet-hw, and the works that the prices come from."""
+    """Return BibTeX entries for bitnet-hw and for the works that the prices come from."""
     entries = [
         "@software{bitnet_hw,\n"
         "  author = {{The bitnet-hw developers}},\n"

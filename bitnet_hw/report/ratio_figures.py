@@ -1,4 +1,4 @@
-"""Figures of savings ratios, each with its description in words."""
+"""Figures that show savings ratios, each with a description in words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _size_lines(
 ) -> None:
     for i, scheme in enumerate(dict.fromkeys(point.scheme for point in points)):
         mine = [point for point in points if point.scheme == scheme]
-        apart = [point for point in mine if not point.on_curve]
+        single = [point for point in mine if not point.on_curve]
         axes.plot(
-            [point.parameters for point in apart],
-            [value(point) for point in apart],
+            [point.parameters for point in single],
+            [value(point) for point in single],
             linestyle="",
             marker=MARKERS[i],
             markersize=6,
@@ -66,7 +66,7 @@ def draw_energy_savings(report: Report) -> Figure:
 
 
 def say_energy_savings(report: Report) -> str:
-    """Return the energy savings at each model size in words."""
+    """Return a description of the energy savings at each model size."""
     ends = [
         f"{point.scheme} at {point.table}, {quantity(point.parameters, '')} parameters: "
         f"{times(point.system_ratio)} system, {times(point.paper_ratio)} paper"
@@ -92,7 +92,7 @@ def draw_memory_savings(report: Report) -> Figure:
 
 
 def say_memory_savings(report: Report) -> str:
-    """Return the memory savings at the largest size in words."""
+    """Return a description of the memory savings at the largest size."""
     last = [point for point in report.sizes if point.model == report.sizes[-1].model]
     seen = {point.scheme: point for point in last}
     return "Memory savings against model size. At the largest size: " + "; ".join(
@@ -142,7 +142,7 @@ def draw_chain(report: Report) -> Figure:
 
 
 def say_chain(report: Report) -> str:
-    """Return the chain of factors in words."""
+    """Return a description of the chain of factors."""
     links = report.chains[report.tables[0].name]
     steps = "; ".join(f"{link.title} × {link.factor:.3g}" for link in links[1:])
     return (
@@ -177,7 +177,7 @@ def draw_conventions(report: Report) -> Figure:
 
 
 def say_conventions(report: Report) -> str:
-    """Return energy savings under both conventions in words."""
+    """Return a description of the energy savings under both conventions."""
     return "Energy savings by convention. " + "; ".join(
         f"{scheme.name} at {table.short_name}: paper {times(report.paper_saving(scheme, table))}, "
         f"system {times(report.saving(scheme, table).value)}"
@@ -221,7 +221,7 @@ def draw_tornado(report: Report) -> Figure:
 
 
 def say_tornado(report: Report) -> str:
-    """Return the savings ratio at both values of each assumption in words."""
+    """Return a description of the savings ratio at both values of each assumption."""
     return "Savings ratio at two values of each assumption. " + "; ".join(
         f"{one.title}: {times(one.low)} at {one.low_text}, {times(one.high)} at {one.high_text}"
         for one in report.tornado

@@ -22,11 +22,11 @@ class Assumption(NamedTuple):
     Attributes
     ----------
     title : str
-        The assumption, with the report's own value in brackets.
+        Assumption, with the report's value in brackets.
     low_text, high_text : str
         The two values.
     low, high : float
-        The ratio at each.
+        Savings ratio at each value.
     """
 
     title: str
@@ -50,12 +50,12 @@ class SharingPoint(NamedTuple):
         ``decode``: a batch of `tokens` sequences, each with its own KV cache. ``prefill``: one
         sequence of `tokens` tokens.
     tokens : int
-        Tokens that share a fetch from the weight buffer; from DRAM, as many of them share one as
-        the activation buffer holds.
+        Number of tokens that share a fetch from the weight buffer. As many of them as the
+        activation buffer holds share a fetch from DRAM.
     scheme : str
         Name of the scheme.
     total_j, linear_arithmetic_j, dram_j : float
-        Energy per token, J: in total, of the arithmetic of projections and FFN, of DRAM.
+        Energy per token in total, of the arithmetic of projections and FFN, and of DRAM, J.
     """
 
     phase: Phase
@@ -67,7 +67,7 @@ class SharingPoint(NamedTuple):
 
 
 def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
-    """Vary one assumption at a time, with all others as in the report.
+    """Return the savings ratios if one assumption at a time differs from the report.
 
     Returns
     -------
@@ -148,14 +148,14 @@ def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..
     ends = [(str(n), asked(**{field: n})) for n in lengths]
     vary(f"{field} ({getattr(scenario, field)})", *ends)
     vary(f"batch ({scenario.batch})", ("1", asked(batch=1)), ("32", asked(batch=32)))
-    # A decode step has no position but the last.
+    # A decode step has only the last position.
     most: LmHead = "last" if scenario.phase == "decode" else "all"
     head = f"LM head ({scenario.lm_head})"
     vary(head, ("none", asked(lm_head="none")), (most, asked(lm_head=most)))
 
 
 def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
-    """Return the energy per token at 1, 2, 4 ... 1024 tokens that share a weight fetch."""
+    """Return the energy per token when 1, 2, 4 ... 1024 tokens share a weight fetch."""
     points = []
     for tokens in (2**n for n in range(11)):
         decode = base.scenario.replace(

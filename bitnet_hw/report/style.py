@@ -1,4 +1,4 @@
-"""Style of the figures: column width, and colours that survive colour blindness and print."""
+"""Style of the figures: column width, and colours for colour-blind readers and grey print."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _STYLE: Any = {
     "hatch.linewidth": 0.4,
     # A dollar sign in a model's name is plain text, not the start of a formula.
     "text.parse_math": False,
-    # Makes ids depend on the content alone: the same report gives the same files.
+    # Makes ids depend only on the content, so that the same report gives the same files.
     "svg.hashsalt": "bitnet-hw",
     # Draws text as outlines, so that the page needs no font.
     "svg.fonttype": "path",
@@ -68,7 +68,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def row_title(axes: Axes, row: int, text: str) -> None:
-    """Write the title of a horizontal bar above it, which saves the width of tick labels."""
+    """Write the title of a horizontal bar above it, to save the width of tick labels."""
     axes.annotate(
         text,
         (0, row),

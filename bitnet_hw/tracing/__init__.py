@@ -1,8 +1,8 @@
-"""Counts of code that runs: the tally of a PyTorch model or of numpy code.
+"""Tallies of running code, a PyTorch model or numpy code.
 
-`torch_models` and `numpy_code` are the two front ends. Both fill a `record.TracedTally`, by the
-tables in `formulas` and the formats that `values` reads off. Neither PyTorch nor numpy is loaded
-before a trace begins.
+`torch_models` and `numpy_code` are the two front ends. Both fill a `record.TracedTally`, using the
+tables in `formulas` and the formats that `values` detects. PyTorch and numpy are not loaded before
+a trace begins.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ def trace(
     weight_zeros: Mapping[str, float] | None = None,
     activations: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[TracedTally]:
-    """Count what a PyTorch model computes within a block, operator by operator.
+    """Count the operations of a PyTorch model within a block, operator by operator.
 
-    The model runs as it is and its outputs are the same to the last bit. docs/tracing.md lists what
-    each operator counts.
+    The model runs unchanged, and its outputs are the same to the last bit. docs/tracing.md lists
+    the counts of each operator.
 
     Parameters
     ----------
     model : torch.nn.Module
         On a device with values (CPU), or on the meta device.
     strict : bool
-        Whether an operator without a formula is an error at the end of the block. Otherwise the
+        Whether an operator without a formula is an error at the end of the block. Default: the
         tally lists it in `unknown`.
     weight_zeros : mapping of str to float, optional
-        Pattern of module path (``model.layers.*``) -> fraction of zeros: the stored weights of
-        products there are ternary. For weights without values only, that is on the meta device.
+        Pattern of module path (``model.layers.*``) -> fraction of zeros. Declares the weights of
+        matching modules ternary if they have no values, as on the meta device.
     activations : mapping of str to str, optional
-        Pattern of module path -> number format of the activations that such weights multiply,
-        ``int8`` for instance.
+        Pattern of module path -> number format of the activations that these weights multiply,
+        for example ``int8``.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def trace(
     ToolMissingError
         If PyTorch is not installed.
     InputError
-        If `model` is not a module, a declared fraction or format makes no sense, or a strict
-        trace meets operators without a formula.
+        If `model` is not a module, a declared fraction or format is invalid, or a strict trace
+        meets operators without a formula.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def trace(
 
 
 def trace_numpy(*, strict: bool = False) -> AbstractContextManager[ArrayTally]:
-    """Count what numpy code computes on the arrays that a block marks as its inputs.
+    """Count the operations of numpy code on the arrays that a block marks as its inputs.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def trace_numpy(*, strict: bool = False) -> AbstractContextManager[ArrayTally]:
     Returns
     -------
     context manager of ArrayTally
-        The tally; its `input` and `weight` mark arrays, its `scope` names what follows.
+        The tally. Its methods `input` and `weight` mark arrays, and `scope` names a block of code.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def trace_numpy(*, strict: bool = False) -> AbstractContextManager[ArrayTally]:
 
     Examples
     --------
-    Four dot products with three non-zero weights each are two additions each:
+    Four dot products with three non-zero weights each take two additions each:
 
     >>> import numpy as np
     >>> weights = np.array([[1.0, -1.0, 0.0, 1.0]] * 4)

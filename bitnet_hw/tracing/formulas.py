@@ -1,7 +1,7 @@
 """Operations of elementwise operators, reductions and fused functions.
 
-Operators go by PyTorch's names for them; `NUMPY_NAMES` maps numpy's. Both front ends read these
-tables. Functions that the closed form knows too come from ``elementwise.yaml``.
+Operators have PyTorch's names, to which `NUMPY_NAMES` maps numpy's. Both front ends use these
+tables. Functions that the closed form also counts come from ``elementwise.yaml``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..tally import Operation
 Counts = Mapping[Operation, int]
 
 _WRITTEN = elementwise_functions().functions
-# Range reduction (times 2/pi, round, subtract), then a polynomial of degree 4 with the same number
-# of steps whatever the quadrant.
+# Range reduction (times 2/pi, round, subtract), then a polynomial of degree 4, which has the same
+# number of steps in every quadrant.
 _CIRCLE: Counts = {"mul": 5, "add": 5, "round": 1}
 
-#: Operator -> operations per element of the result. A change of sign or of the sign bit is free.
+#: Operator -> operations per element of the result. Changing the sign is free.
 ELEMENTWISE: dict[str, Counts] = {
     "add": {"add": 1},
     "sub": {"add": 1},
@@ -84,8 +84,8 @@ ELEMENTWISE: dict[str, Counts] = {
     "masked_fill": {},
 }
 
-#: Reduction -> (what joins two elements, operations per element, operations per result). n elements
-#: become one result in n - 1 steps.
+#: Reduction -> (operation that combines two elements, operations per element, operations per
+#: result). Reducing n elements to one result takes n - 1 combinations.
 REDUCTIONS: dict[str, tuple[Operation, Counts, Counts]] = {
     "sum": ("add", {}, {}),
     "cumsum": ("add", {}, {}),
@@ -101,7 +101,7 @@ REDUCTIONS: dict[str, tuple[Operation, Counts, Counts]] = {
     "all": ("bit", {}, {}),
     "count_nonzero": ("add", {"compare": 1}, {}),
     "linalg_vector_norm": ("add", {"mul": 1}, {"rsqrt": 1, "mul": 1}),
-    # Subtract the mean, square, sum: two sums over the elements, of which one counts here.
+    # Subtract the mean, square, sum. Of the two sums over the elements, one is in "add" here.
     "var": ("add", {"add": 2, "mul": 1}, {"mul": 2}),
     "std": ("add", {"add": 2, "mul": 1}, {"mul": 3, "rsqrt": 1}),
 }
@@ -119,7 +119,7 @@ _POWERS: dict[float, Counts] = {
 
 
 def power(exponent: float) -> Counts | None:
-    """Return the operations of a power with a known exponent, None without a formula."""
+    """Return the operations of a power with a constant exponent, or None without a formula."""
     return _POWERS.get(exponent)
 
 
@@ -140,7 +140,7 @@ def _less(counts: Counts, **left_out: int) -> Counts:
 
 #: Function -> (operations per element, operations per vector).
 VECTORS: dict[str, tuple[Counts, Counts]] = {
-    # The scaling of the scores is an operator of its own.
+    # The scaling of the scores is a separate operator.
     "softmax": (_less(_WRITTEN["softmax"].element, mul=1), _WRITTEN["softmax"].vector),
     "layer_norm": (_WRITTEN["layernorm"].element, _WRITTEN["layernorm"].vector),
     "rms_norm": (_WRITTEN["rmsnorm"].element, _WRITTEN["rmsnorm"].vector),
@@ -157,7 +157,7 @@ ROLES: dict[str, str] = {
     "rms_norm": "norm",
 }
 
-#: numpy's ufunc -> the name above.
+#: numpy's ufunc -> name of the operator.
 NUMPY_NAMES: dict[str, str] = {
     "subtract": "sub",
     "multiply": "mul",

@@ -1,4 +1,4 @@
-"""The result of a trace: a tally, with the work on weights and the unknown operators beside it."""
+"""The result of a trace: a tally, the work on weights, and the operators without a formula."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Operand(NamedTuple):
     ----------
     format : str
         ``ternary`` or ``binary`` if the values are, ``int8`` or ``int4`` if they are integers times
-        a scale, and otherwise the format of the array's own type.
+        a scale, and otherwise the format of the array's data type.
     largest : int
         Largest magnitude of an integer operand, in units of its scale; 0 for a float.
     non_zeros, used_outputs : int, optional
-        Of a ternary or binary matrix of shape (outputs, K): its non-zero weights, and the number of
-        outputs that have any.
+        Number of non-zero weights of a ternary or binary matrix of shape (outputs, K), and number
+        of outputs that have any.
     zeros : float
-        Declared fraction of zeros of a ternary matrix without values.
+        Declared fraction of zeros in a ternary matrix without values.
     """
 
     format: str
@@ -57,20 +57,19 @@ class Place(NamedTuple):
 class TracedTally(OpTally):
     """The tally of a traced run: the work that depends on the input.
 
-    `bitnet_hw.price_tally` prices it like the closed form's.
+    `bitnet_hw.price_tally` prices it like the tally of the closed form.
 
     Attributes
     ----------
     weight_work : OpTally
-        Work on stored tensors alone (quantizing or unpacking weights, tables of positions,
-        masks): the same for every input, so that it can be done once. Its rows have side
-        ``weight``, and the counts of this tally leave it out.
+        Work on stored tensors alone (quantizing or unpacking weights, position tables, masks). It
+        is the same for every input, so it can be done once. Its rows have the side ``weight`` and
+        are not part of the counts of this tally.
     unknown : mapping of (str, str) to int
-        (module path, operator) -> calls, for operators without a formula. The counts leave them
-        out.
+        (module path, operator) -> calls, for operators without a formula, which are not counted.
     undeclared : set of str
         Module paths of products whose stored weights had neither values nor a declared fraction
-        of zeros (the meta device), so that they count as dense.
+        of zeros (on the meta device) and therefore count as dense.
     """
 
     def __init__(self) -> None:
@@ -91,11 +90,11 @@ class TracedTally(OpTally):
         return totals
 
     def with_weight_work(self) -> OpTally:
-        """Return one tally of the rows of both sides."""
+        """Return one tally with the rows of both sides."""
         return self.merged(self.weight_work)
 
     def side(self, side: Side) -> OpTally:
-        """Return the tally of a side."""
+        """Return the tally of one side."""
         return self if side == "token" else self.weight_work
 
     def steps(self, place: Place, form: str, counts: Mapping[Operation, int]) -> None:
@@ -112,16 +111,16 @@ class TracedTally(OpTally):
         Parameters
         ----------
         place : Place
-            Where they are computed.
+            Place of the product.
         m : int
-            Vectors that each row of the weight operand multiplies.
+            Number of vectors that each row of the weight operand multiplies.
         k : int
             Reduction length.
         outputs : int
-            Rows of the weight operand, over all batches.
+            Number of rows of the weight operand, over all batches.
         activation, weight : Operand
-            The two operands. A float operand makes the product a float product, unless the other
-            operand is ternary or binary.
+            The two operands. If one is a float, the product is a float product, unless the weight
+            is ternary or binary.
         """
         if not m * k * outputs:
             return
@@ -146,12 +145,12 @@ class TracedTally(OpTally):
         tally.add_only = tally.add_only.plus(work)
 
     def refuse_unknown(self) -> None:
-        """Raise if an operator without a formula was seen.
+        """Raise an error if an operator without a formula was called.
 
         Raises
         ------
         InputError
-            Naming each operator with its first module path.
+            With the name of each such operator and its first module path.
         """
         if not self.unknown:
             return

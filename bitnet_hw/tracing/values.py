@@ -1,8 +1,8 @@
 """Number formats of the operands of matrix products, by value.
 
-A model computes in floats whatever it emulates: a quantized activation is an integer times a scale,
-and a straight-through BitLinear multiplies by floats of three values. So the format that hardware
-would need is read off the values.
+A model that emulates quantization computes in floats: a quantized activation is an integer times a
+scale, and a straight-through BitLinear multiplies by floats of three values. The format that
+hardware would need is therefore detected from the values.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import numpy as np
 from ..reference.detection import Floats, Read, find_ternary
 from .record import Operand
 
-#: More values than scales by at least this number: fewer agree by chance.
+#: A matrix of whole numbers must have more values than this; fewer could be whole by chance.
 _EVIDENCE = 8
 _SAMPLE_ROWS = 8
 _FEW = 64
-#: Largest codes that absmax quantizers leave.
+#: Largest codes of absmax quantizers.
 _LARGEST = np.array([[127.0], [128.0], [7.0], [8.0]])
 
 
 def stored_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Operand | None:
-    """Return a stored matrix as ternary, binary or integers, where its values are.
+    """Describe a stored matrix whose values are ternary, binary or integers.
 
     Parameters
     ----------
     read : callable
-        (rows, columns) -> that part of the matrix, whose rows are the outputs.
+        (rows, columns) -> that part of the matrix; its rows are the outputs.
     shape : (rows, columns)
-        Outputs and reduction length.
+        Number of outputs and reduction length.
     roundoff : float
-        Unit roundoff of the array's own type.
+        Unit roundoff of the array's data type.
 
     Returns
     -------
     Operand or None
-        None for a matrix of other values: it has the format of its type.
+        None for a matrix of other values, which has the format of its data type.
     """
     found = find_ternary(read, *shape)
     if found is None or found.not_finite is not None:
@@ -47,25 +47,25 @@ def stored_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Opera
 
 
 def integer_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Operand | None:
-    """Return a matrix as int4 or int8, where its values are integers times a scale.
+    """Describe a matrix whose values are integers of 4 or 8 bits times a scale.
 
-    The scale is 1, or makes the largest magnitude of the row, or of all rows read, 127, 128, 7 or
-    8, as absmax quantizers do. A value may miss its integer by as much as two roundings of the
-    array's type explain. Eight rows, spread evenly, are read.
+    The scale is 1, or maps the largest magnitude of the row, or of all rows that are read, to 127,
+    128, 7 or 8, as in absmax quantizers. A value may deviate from its integer by as much as two
+    roundings of the array's data type explain. Eight evenly spaced rows are read.
 
     Parameters
     ----------
     read : callable
         (rows, columns) -> that part of the matrix.
     shape : (rows, columns)
-        Of the matrix. A row has one scale.
+        Shape of the matrix. A row has one scale.
     roundoff : float
-        Unit roundoff of the array's own type.
+        Unit roundoff of the array's data type.
 
     Returns
     -------
     Operand or None
-        None if no such grid fits, or if random values would fit as well.
+        None if no such grid fits, or if random values could fit as well.
     """
     rows, columns = shape
     if not rows * columns:
@@ -82,7 +82,7 @@ def integer_operand(read: Read, shape: tuple[int, int], roundoff: float) -> Oper
             low, high = float(values.min()), float(values.max())
             name, bound = ("int4", 8) if low >= -8 and high < 8 else ("int8", 128)
             return Operand(name, bound if -low == bound or high == bound else bound - 1)
-    # The first values of a row rule most grids out, all of them at once.
+    # The first values of a row exclude most grids, and all grids are tested at once.
     row_top = float(np.abs(sample[0]).max()) or 1.0
     codes = few * (_LARGEST / np.array([row_top, top]))[..., None]
     near = np.abs(codes - np.rint(codes)) <= _allowed(codes, roundoff)
@@ -104,13 +104,13 @@ def _whole(values: Floats) -> bool:
 
 
 def _allowed(codes: Floats, roundoff: float) -> Floats:
-    """Return how far from an integer two roundings may have moved a code."""
+    """Return the largest deviation from an integer that two roundings of a code can cause."""
     moved: Floats = 1e-3 + 3 * roundoff * codes
     return moved
 
 
 def _on_grid(codes: Floats, roundoff: float, largest: float) -> bool:
-    """Return whether numbers are integers, within roundings, more surely than by chance."""
+    """Return whether numbers are integers within roundings, and unlikely to be so by chance."""
     inner = codes[(codes > 0) & (codes < largest - 0.25)]
     allowed = _allowed(inner, roundoff)
     nearest = np.rint(inner)

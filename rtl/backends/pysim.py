@@ -1,4 +1,4 @@
-"""Amaranth's own simulator: slow, but it needs nothing that pip does not install."""
+"""Amaranth's own simulator, which is slow but needs only what pip installs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def run(
     spec : PESpec
         Element to simulate.
     stimulus : Stimulus
-        Steps to feed, and when the streams stall.
+        Steps to feed, and the stalls of the streams.
     vcd : pathlib.Path, optional
-        Where to write waveforms.
+        File to write the waveforms to. Default: no waveforms.
     progress : callable, optional
         Called with the number of sums received so far.
     """

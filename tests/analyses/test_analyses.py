@@ -1,4 +1,4 @@
-"""Analyses, each run as a command: they pass, and fail when a published figure changes."""
+"""Analyses, each run as a command: they pass, and they fail if a published figure changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIGURES = {
 
 
 def _load(name: str) -> ModuleType:
-    """Load a module of the folder, which is not a package: scripts import by bare names."""
+    """Load a module of the folder, which is not a package."""
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -72,12 +72,12 @@ def _published(tmp_path: Path, figure: str, **changes: Any) -> Path:
 
 
 def test_every_analysis_is_tested() -> None:
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"comparison", "reproduce"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"analysis", "comparison", "reproduce"}
     assert scripts == {*FIGURES, "zigzag_gemm"}
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_analysis_holds(name: str) -> None:
+def test_analysis_passes(name: str) -> None:
     done = _script(name, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -107,7 +107,7 @@ def test_a_changed_figure_fails(name: str, tmp_path: Path) -> None:
 
 
 def test_published_counts() -> None:
-    """Count 34 of 36 entries of Table 1, 5 of 6 of Fig. 1 and 19 of 20 activated parameters."""
+    """Expect 34 of 36 entries of Table 1, 5 of 6 of Fig. 1 and 19 of 20 activated parameters."""
     counts = {}
     for name in ("bitnet_table1", "bitnet_fig1", "a48_activated_parameters"):
         rows = json.loads(_script(name, "--json").stdout)["comparisons"]
@@ -151,6 +151,24 @@ def test_bad_figures_are_refused(change: dict[str, str], part: str, tmp_path: Pa
     done = _script("bitnet_fig1", "--published", str(folder))
     assert done.returncode == 2
     assert part in _one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "part"),
+    [
+        ("bitnet_fig1", ("--jsn",), "bitnet_fig1: error: unknown option '--jsn'; did you mean"),
+        ("bitnet_fig1", ("--published", "nowhere"), "--published nowhere: no such folder"),
+        ("reproduce", ("--output",), "reproduce: error: --output needs a value"),
+        ("energy/sweep", (), "sweep: error: --liberty is missing; see `sweep --help`"),
+        ("energy/sweep", ("--only", "lane", "--liberty", "x.lib"), "did you mean 'lanes'?"),
+        ("../benchmarks/counting", ("--runs", "0"), "--runs 0: must be an integer at least 1"),
+    ],
+)
+def test_wrong_arguments_get_one_line(script: str, arguments: tuple[str, ...], part: str) -> None:
+    done = _script(script, *arguments)
+    assert done.returncode == 2
+    assert part in _one_line(done.stderr)
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Writers of small checkpoints, by the formats' own descriptions and without any library."""
+"""Writers of small checkpoints, from the formats' own descriptions and without any library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 
 class Tensor(NamedTuple):
-    """What a GGUF writer needs: shape with rows first, ggml's number of the type, the bytes."""
+    """A tensor to write to GGUF: shape with rows first, ggml's number of the type, the bytes."""
 
     shape: tuple[int, ...]
     kind: int
@@ -104,7 +104,7 @@ class Formats(NamedTuple):
 
     @staticmethod
     def ternary(rows: int, columns: int, seed: int = 0) -> np.ndarray:
-        """Return a matrix with about a half of zeros, and more +1 than -1."""
+        """Return a matrix of which about half is zeros, with more +1 than -1."""
         rng = np.random.default_rng(seed)
         return rng.choice(np.array([-1, 0, 1], np.int8), (rows, columns), p=[0.2, 0.5, 0.3])
 

@@ -1,4 +1,4 @@
-"""The counters where sizes, starts and threads do not fit them."""
+"""The counters at awkward sizes, offsets and numbers of threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Write = Callable[[str, bytes], Path]
 
 
 def words_of(codes: np.ndarray) -> np.ndarray:
-    """Pack codes, 32 a word."""
+    """Pack codes, 32 per word."""
     fields = codes.astype(np.uint64).reshape(-1, 32) << np.arange(0, 64, 2, dtype=np.uint64)
     return np.asarray(np.bitwise_or.reduce(fields, axis=1))
 
@@ -68,7 +68,7 @@ def test_trits_of_any_number_of_pairs(
     values = digits @ (3 ** np.arange(4, 4 - trits, -1))
     data = (-(-values * 256 // 243)).astype(np.uint8)
     used = int(rng.integers(1, width + 1))
-    data[:, 2 * used :] = 255  # no group's, and no matter
+    data[:, 2 * used :] = 255  # not used, and in no group
     counter = PairCounter(trits, max(room, 2 * width))
     counter.add(data.view(np.uint16), used)
     inside = digits[:, : 2 * used]
@@ -77,7 +77,7 @@ def test_trits_of_any_number_of_pairs(
 
 
 def packed(rng: np.random.Generator, size: int) -> tuple[np.ndarray, bytes]:
-    """Return codes 0 to 2, four a byte, and the bytes."""
+    """Return codes 0 to 2, four per byte, and the bytes."""
     codes = rng.integers(0, 3, (size, 4)).astype(np.uint8)
     return codes, np.bitwise_or.reduce(codes << np.array([0, 2, 4, 6], np.uint8), axis=1).tobytes()
 
@@ -177,7 +177,7 @@ def test_scales_of_either_sign_and_of_zero(formats: Any, write: Write) -> None:
 @given(st.integers(1, 600), st.integers(1, 60), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_zeros_of_trits_by_row_and_column(rows: int, width: int, seed: int) -> None:
-    """Rows of zeros alone as well, which is where a sum in a byte would overflow."""
+    """Rows of only zeros as well, which would overflow a sum in a byte."""
     rng = np.random.default_rng(seed)
     digits = rng.choice(3, (rows, width, 5), p=rng.choice([[0.3, 0.3, 0.4], [0, 1, 0]]))
     trits = rng.choice(np.array([0, 4, 5], np.uint8), width)
@@ -194,10 +194,10 @@ def test_zeros_of_trits_by_row_and_column(rows: int, width: int, seed: int) -> N
 
 @pytest.mark.parametrize("rows", [1, 11, 37, 300])
 @pytest.mark.parametrize("sparsity", [False, True])
-def test_bytes_at_random_count_as_they_decode(
+def test_random_bytes_count_as_they_decode(
     formats: Any, write: Write, rows: int, sparsity: bool
 ) -> None:
-    """Bytes that no group of trits produces may be anywhere, in the last blocks too."""
+    """Bytes that no group of trits produces may be anywhere, even in the last blocks."""
     rng = np.random.default_rng(rows)
     data = rng.integers(0, 256, (3 * rows, 54), np.uint8)
     data[:, 52:] = np.array([1.5], np.float16).view(np.uint8)

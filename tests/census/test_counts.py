@@ -22,7 +22,7 @@ Write = Callable[[str, bytes], Path]
 
 
 def check(matrix: MatrixCensus, weights: np.ndarray, lines: bool = True) -> None:
-    """Hold a census against a dense matrix, by numpy's own counting."""
+    """Compare a census with the counts that numpy finds in the dense matrix."""
     is_zero = weights == 0
     assert matrix.ternary
     assert matrix.shape == weights.shape
@@ -167,7 +167,7 @@ def test_type_39_is_mxfp4_where_its_size_says_so(formats: Any, write: Write) -> 
 
 
 @pytest.mark.parametrize("kind", [("F32", np.float32), ("F16", np.float16), ("BF16", None)])
-def test_floats_with_a_scale_a_tensor_a_row_and_a_group(
+def test_floats_with_a_scale_per_tensor_per_row_and_per_group(
     formats: Any, write: Write, kind: tuple[str, Any]
 ) -> None:
     dtype, numpy_type = kind
@@ -175,7 +175,7 @@ def test_floats_with_a_scale_a_tensor_a_row_and_a_group(
     rng = np.random.default_rng(2)
     by_row = rng.uniform(0.1, 9, (48, 1))
     by_group = np.repeat(rng.uniform(0.1, 9, (48, 2)), 256, axis=1)
-    # Rounding as in w + (q - w): a hundredth of the scale beside +-s.
+    # Rounding as in w + (q - w): values within half a percent of +-s.
     noise = 1 + rng.uniform(-0.005, 0.005, weights.shape)
 
     def raw(values: np.ndarray) -> bytes:
@@ -240,7 +240,7 @@ def test_shards_are_read_through_their_index(formats: Any, write: Write) -> None
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_sums_of_fields_equal_unpacked_sums(rows: int, words: int, seed: int) -> None:
-    """Up to 400 rows of zeros alone, which is where a field too narrow would overflow."""
+    """Up to 400 rows of only zeros, which would overflow fields that are too narrow."""
     rng = np.random.default_rng(seed)
     share = rng.choice([0.0, 0.3, 1.0])
     codes = np.where(rng.random((rows, 8 * words, 4)) < share, 1, rng.choice([0, 2])).astype(

@@ -1,4 +1,4 @@
-"""Round trips against the libraries that write such files."""
+"""Round trips through the libraries that write these files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_gguf_quantizers(formats: Any, tmp_path: Path, kind: str, shape: tuple[i
     quantization = gguf.GGMLQuantizationType[kind]
     columns = shape[-1]
     weights = formats.ternary(int(np.prod(shape[:-1])), columns).astype(np.float32)
-    # A scale of its own for each block of 256, as the quantizer finds it.
+    # One scale per block of 256, which the quantizer finds.
     blocks = weights.reshape(-1, 256) * np.linspace(0.25, 4, weights.size // 256)[:, None]
     data = gguf.quants.quantize(blocks.astype(np.float32).reshape(shape), quantization)
     writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "bitnet")
@@ -119,7 +119,7 @@ def test_every_byte_of_tq1_0_decodes_as_gguf_py_decodes_it(formats: Any, tmp_pat
     assert found.columns.most == pytest.approx((dense == 0).mean(0).max())
     # 13 of 256 bytes encode no five trits, and 175 no four.
     fives, fours = census.warnings
-    assert "no group of five trits produces, this one first" in fives
+    assert "no group of five trits produces, the first one here" in fives
     odd = [b for b in range(256) if b not in {-(-v * 256 // 243) for v in range(243)}]
     assert len(odd) == 13
     assert ", ".join(map(str, odd[:8])) in fives

@@ -1,4 +1,4 @@
-"""Every mistake gets one line that says what is wrong and where, and leaves nothing behind."""
+"""Every mistake gets one line that says what is wrong and where, and leaves no file behind."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _refused(result: Any, *parts: str) -> None:
         assert part in lines[0]
 
 
-def test_the_good_model_is_good(run: Run, tmp_path: Path) -> None:
+def test_the_unchanged_model_is_valid(run: Run, tmp_path: Path) -> None:
     assert run("count", _model(tmp_path)).code == 0
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_model(
     _refused(run("count", _model(tmp_path, **changes)), *parts)
 
 
-def test_files_that_are_no_models(run: Run, tmp_path: Path) -> None:
+def test_files_that_are_not_models(run: Run, tmp_path: Path) -> None:
     _refused(run("count", "no/such/file.yaml"), "no/such/file.yaml", "no such file")
     _refused(run("count", "bitnet-b1.58-2b4"), "unknown model", MODEL)
     _refused(run("count", tmp_path), "no config.json")
@@ -181,7 +181,7 @@ def test_a_table_without_a_source_does_not_load(run: Run, tmp_path: Path) -> Non
     _refused(run("tables", "check", table), "bare.yaml:8", "'source' is missing")
 
 
-def test_a_scheme_that_cannot_be(run: Run, tmp_path: Path) -> None:
+def test_an_impossible_scheme(run: Run, tmp_path: Path) -> None:
     scheme = tmp_path / "odd.yaml"
     head = "{weight: fp16, activation: fp16, accumulator: fp32, codec: fp16}"
     scheme.write_text(
@@ -248,7 +248,7 @@ def test_a_table_says_which_schemes_it_cannot_price(run: Run, tmp_path: Path) ->
     assert "does not price fp16" not in out
 
 
-def test_numbers_as_people_write_them(run: Run, tmp_path: Path) -> None:
+def test_numbers_in_scientific_notation(run: Run, tmp_path: Path) -> None:
     machine = tmp_path / "fast.yaml"
     text = run("machines", "edge", "--yaml").out.replace("name: edge", "name: fast")
     for written in ("1e9", "1.0e9", "1.5E+9"):
@@ -283,9 +283,7 @@ def test_a_config_without_a_model_type(run: Run, tmp_path: Path) -> None:
     _refused(run("count", ""), "no model is named")
 
 
-def test_a_test_bench_that_cannot_be_written_takes_the_design_along(
-    run: Run, tmp_path: Path
-) -> None:
+def test_the_design_is_not_written_if_the_test_bench_cannot_be(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(
         "verilog", "--lanes", 2, "-o", tmp_path / "pe.v", "--testbench", tmp_path / "file" / "tb.v"

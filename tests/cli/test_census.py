@@ -1,4 +1,4 @@
-"""``census``, and ``--checkpoint`` of the commands that assume zeros otherwise."""
+"""``census``, and the option ``--checkpoint`` of other commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bitnet_hw.inputs.scheme import load_scheme
 
 Run = Callable[..., Any]
 MODEL = "bitnet-b1.58-2b4t"
-#: Of 8 weights in a column of four rows by two: zeros by role, out of 64.
+#: Zeros of each matrix, out of 64 weights.
 ZEROS = {"q_proj": 16, "o_proj": 32, "gate_proj": 8, "up_proj": 24, "down_proj": 48}
 ROLE = {
     "q_proj": "qkv", "o_proj": "attention-out", "gate_proj": "ffn-gate", "up_proj": "ffn-up",
@@ -61,7 +61,7 @@ def test_json_has_one_object_per_matrix(run: Run, checkpoint: Path) -> None:
     assert (one["plus"], one["minus"], one["bytes"]) == (32, 0, 16)
     assert (one["scale"], one["effective_bits"], one["entropy_bits"]) == (1.5, 2, 1)
     assert (one["bytes_2bit"], one["bytes_base3"]) == (16, 13)
-    # Rows 0 to 3 hold zeros alone, so that half of each column is zero.
+    # Rows 0 to 3 hold only zeros, so half of each column is zero.
     assert one["row_zeros"] == {"least": 0, "median": 0.5, "most": 1, "empty": 4}
     assert one["column_zeros"] == {"least": 0.5, "median": 0.5, "most": 0.5, "empty": 0}
 
@@ -133,7 +133,7 @@ def test_warnings_go_to_standard_error(run: Run, tmp_path: Path) -> None:
     assert result.err.count("\n") == 1
 
 
-def test_count_takes_measured_zeros_role_by_role(run: Run, checkpoint: Path) -> None:
+def test_count_uses_measured_zeros_by_role(run: Run, checkpoint: Path) -> None:
     result = run("count", MODEL, "--checkpoint", checkpoint)
     assert "0.4 of the weights are zero: measured in tiny.safetensors" in result.out
     assert "assumed" not in result.out
@@ -148,7 +148,7 @@ def test_count_takes_measured_zeros_role_by_role(run: Run, checkpoint: Path) -> 
     assert counted["add_only"]["weight_zeros_basis"] == "measured in tiny.safetensors"
 
 
-def test_estimate_takes_measured_zeros_where_the_machine_saves_by_them(
+def test_estimate_uses_measured_zeros_if_the_machine_saves_energy_on_them(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     machine = tmp_path / "skips.yaml"
@@ -185,7 +185,7 @@ def test_report_says_that_the_zeros_were_measured(
     assert str(checkpoint) in data["command"]
 
 
-def test_checkpoints_without_ternary_weights_or_schemes_without_them_are_refused(
+def test_checkpoints_and_schemes_without_ternary_weights_are_refused(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     plain = tmp_path / "plain.safetensors"

@@ -1,4 +1,4 @@
-"""``count``, ``estimate`` and ``footprint`` as a user calls them."""
+"""``count``, ``estimate`` and ``footprint`` as commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Run = Callable[..., Any]
 MODEL = "bitnet-b1.58-2b4t"
 
 
-def test_count_json_holds_flop_counter_modes_macs(run: Run) -> None:
+def test_count_json_has_the_macs_of_flop_counter_mode(run: Run) -> None:
     # FlopCounterMode (torch 2.13) on the same model: one token at 2047 past positions.
     result = run("count", MODEL, "--scheme", "fp16", "--decode", 2048, "--json")
     counted = json.loads(result.out)
@@ -32,7 +32,7 @@ def test_count_csv_is_the_json_in_rows(run: Run) -> None:
     assert rows[0].keys() == counted["rows"][0].keys()
 
 
-def test_count_says_adds_against_multiplies(run: Run) -> None:
+def test_count_shows_additions_and_multiplications(run: Run) -> None:
     out = run("count", MODEL).out
     assert "multiplications" in out
     assert "executed adder slots" in out
@@ -40,7 +40,7 @@ def test_count_says_adds_against_multiplies(run: Run) -> None:
     assert "L = 32" in out
 
 
-def test_a_ternary_linear_multiplies_nothing(run: Run) -> None:
+def test_ternary_projections_and_ffn_multiply_nothing(run: Run) -> None:
     rows = json.loads(run("count", MODEL, "--json").out)["rows"]
     linear = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down"}
     assert {row["operation"] for row in rows if row["role"] in linear} == {"ternary-add"}
@@ -69,7 +69,7 @@ def test_estimate_json_is_a_list_by_model_scheme_and_table(run: Run) -> None:
         assert sum(one["operations_j"].values()) == pytest.approx(sum(one["roles_j"].values()))
         moved = sum(row["energy_j"] for row in one["traffic"])
         assert moved == pytest.approx(one["memory_j"])
-    # The KV cache is read whole and one position is written.
+    # The whole KV cache is read, and one position is written.
     cache = {
         row["level"]: row["bytes"] for row in found[1]["traffic"] if row["content"] == "kv-cache"
     }
@@ -125,7 +125,8 @@ def test_a_codec_changes_the_schemes_that_it_fits(run: Run) -> None:
 def test_footprint_shows_every_ternary_codec(run: Run) -> None:
     found = json.loads(run("footprint", MODEL, "--memory", "8GB", "--json").out)
     rows = found["footprints"]
-    # Two times 30 layers of 5 heads of 128 at two bytes, or at one with a two-byte scale a vector.
+    # Keys and values of 30 layers with 5 heads of 128: two bytes each, or one byte each and a
+    # two-byte scale per vector.
     cache = next(row for row in found["kv_cache"] if row["context"] == 2048)
     assert cache["fp16"] == 2048 * 2 * 30 * 5 * 128 * 2
     assert cache["int8"] == 2048 * 2 * 30 * 5 * (128 + 2)
@@ -160,7 +161,7 @@ def test_a_codec_is_used_where_its_width_fits(run: Run) -> None:
     assert "int4-g32 stores 4-bit int weights; none of the schemes has any: w8a8" in refused.err
 
 
-def test_a_scheme_of_ones_own(run: Run, tmp_path: Path) -> None:
+def test_a_scheme_from_a_file(run: Run, tmp_path: Path) -> None:
     scheme = tmp_path / "w4a8.yaml"
     scheme.write_text(
         "name: w4a8\n"
@@ -177,7 +178,7 @@ def test_a_scheme_of_ones_own(run: Run, tmp_path: Path) -> None:
     assert formats == {"int8*int4", "int8"}
 
 
-def test_hardware_of_ones_own_with_static_power(run: Run, tmp_path: Path) -> None:
+def test_a_machine_from_a_file_with_static_power(run: Run, tmp_path: Path) -> None:
     machine = tmp_path / "mine.yaml"
     machine.write_text(
         "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"

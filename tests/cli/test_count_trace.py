@@ -1,4 +1,4 @@
-"""``count --trace`` as a user calls it: the count's own forms, and one line for every mistake."""
+"""``count --trace`` as a command: the forms of its output, and one line for every mistake."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("function", ["build", "named"])
-def test_json_is_the_counts_own_form(run: Run, module: str, function: str) -> None:
+def test_json_has_the_form_of_count(run: Run, module: str, function: str) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     result = run("count", "--trace", f"{module}:{function}", "--json")
     assert result.code == 0, result.err
@@ -158,7 +158,7 @@ def test_mistakes_in_the_reference(run: Run, module: str, reference: str, says: 
         ((), "count needs a CONFIG, or --trace"),
     ],
 )
-def test_flags_that_make_no_sense(run: Run, arguments: tuple[str, ...], says: str) -> None:
+def test_contradictory_options(run: Run, arguments: tuple[str, ...], says: str) -> None:
     result = run("count", *arguments)
     assert result.code == 2
     assert says in result.err

@@ -1,4 +1,4 @@
-"""Tables on a narrow terminal keep every digit."""
+"""Tables on a narrow terminal, which must show every digit."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ NUMBER = re.compile(rf"{_ONE}(?:(?:, | \+ |/){_ONE})*")
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Return a function that makes standard output a terminal of some columns."""
+    """Return a function that makes standard output a terminal with a number of columns."""
 
     def make(columns: int) -> None:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setenv("TERM", "xterm")  # rich takes a dumb terminal for 80 columns
+        monkeypatch.setenv("TERM", "xterm")  # rich gives a dumb terminal 80 columns
         monkeypatch.setenv("NO_COLOR", "1")
 
     return make
@@ -50,7 +50,7 @@ def _plain(text: str) -> str:
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_every_number_of_the_pipe_is_on_the_terminal(
+def test_a_terminal_shows_every_number_that_a_pipe_does(
     run: Run, terminal: Callable[[int], None], arguments: list[str], columns: int
 ) -> None:
     piped = run(*arguments)
@@ -72,7 +72,7 @@ def test_every_number_of_the_pipe_is_on_the_terminal(
 
 @pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("arguments", [["machines"], ["models"], ["schemes"]], ids=" ".join)
-def test_a_listing_is_no_wider_than_the_terminal(
+def test_a_list_fits_the_width_of_the_terminal(
     run: Run, terminal: Callable[[int], None], arguments: list[str], columns: int
 ) -> None:
     terminal(columns)
@@ -91,7 +91,20 @@ def test_a_table_that_is_too_wide_becomes_blocks(run: Run, terminal: Callable[[i
     assert _plain(run("machines").out).splitlines()[0].split()[:4] == ["name", "R", "L", "T"]
 
 
-def test_text_gives_way_before_numbers(
+@pytest.mark.parametrize("command", ["estimate", "count", "footprint"])
+def test_text_around_a_table_is_broken_between_words(
+    run: Run, terminal: Callable[[int], None], command: str
+) -> None:
+    scenario = "decode of one token at context 2048, batch 1, causal attention, LM head on the last"
+    assert scenario in run(command, MODEL).out
+    terminal(40)
+    lines = _plain(run(command, MODEL).out).splitlines()
+    first = next(i for i, line in enumerate(lines) if "decode" in line)
+    assert scenario in " ".join(lines[first : first + 5])
+    assert max(map(len, lines[first : first + 5])) <= 40
+
+
+def test_text_is_narrowed_before_numbers(
     capsys: pytest.CaptureFixture[str], terminal: Callable[[int], None]
 ) -> None:
     terminal(40)

@@ -1,4 +1,4 @@
-"""``bitnet-hw models`` and ``bitnet-hw schemes``, and the tables that all commands share."""
+"""``bitnet-hw models`` and ``bitnet-hw schemes``, and the printing of tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bitnet_hw.inputs import catalogue
 Capture = pytest.CaptureFixture[str]
 
 
-def test_models_lists_the_catalogue_a_line_each(capsys: Capture) -> None:
+def test_models_lists_the_catalogue_one_line_per_model(capsys: Capture) -> None:
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:4] == ["name", "parameters", "hidden", "layers"]
@@ -84,7 +84,7 @@ def test_schemes(capsys: Capture) -> None:
         (["schemes", "5bit"], "unknown scheme '5bit'; known: bf16, "),
     ],
 )
-def test_bad_names_get_one_line(capsys: Capture, arguments: list[str], words: str) -> None:
+def test_wrong_names_get_one_line(capsys: Capture, arguments: list[str], words: str) -> None:
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -102,7 +102,7 @@ def test_a_table_on_a_terminal_keeps_brackets_and_cuts_what_may_be_cut(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setenv("TERM", "xterm")  # rich takes a dumb terminal for 80 columns
+    monkeypatch.setenv("TERM", "xterm")  # rich gives a dumb terminal 80 columns
     monkeypatch.setenv("NO_COLOR", "1")
     columns = ["name", Column("cut", long="cut"), Column("number", "right")]
     print_table(columns, [("[bold]x[/bold]", "word " * 40, "1,234,567")])
@@ -113,7 +113,7 @@ def test_a_table_on_a_terminal_keeps_brackets_and_cuts_what_may_be_cut(
     assert len(row) <= 40
 
 
-def test_json_refuses_what_json_cannot_say(capsys: Capture) -> None:
+def test_json_refuses_numbers_that_are_not_finite(capsys: Capture) -> None:
     with pytest.raises(ValueError, match="a number that is not finite"):
         print_json({"x": float("nan")})
     print_json({"name": "µ"})

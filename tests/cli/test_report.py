@@ -1,4 +1,4 @@
-"""``bitnet-hw report`` as a command: its arguments, and what it refuses."""
+"""``bitnet-hw report`` as a command: its arguments, and the reports that it refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_command_that_repeats_it(standard_report: Path) -> None:
     assert command.split()[:3] == ["bitnet-hw", "report", MODEL]
 
 
-def test_a_report_is_not_replaced_unasked(run: Run, standard_report: Path) -> None:
+def test_a_report_is_replaced_only_with_force(run: Run, standard_report: Path) -> None:
     before = (standard_report / "report.html").stat().st_mtime_ns
     result = run("report", MODEL, "-o", standard_report)
     assert result.code == 2

@@ -1,4 +1,4 @@
-"""``bitnet-hw simulate`` as a user calls it."""
+"""``bitnet-hw simulate`` as a command."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_json_of_a_random_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert 200 < nonzero["counted"] < 400
 
 
-def test_the_seed_decides_everything(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_seed_determines_the_result(capsys: pytest.CaptureFixture[str]) -> None:
     args = ["--lanes", "4", "--k", "20", "--rows", "5", "--stalls", "0.4", "--json", "--seed"]
     first = outcome(capsys, *args, "3")[1]
     assert outcome(capsys, *args, "3")[1] == first
@@ -103,7 +103,7 @@ def test_operands_from_files(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert json.loads(out)["rows"] == 2
 
 
-def test_waveforms_are_written_whole_and_never_over_a_file(
+def test_waveforms_are_written_whole_and_replaced_only_with_force(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     vcd = tmp_path / "run.vcd"
@@ -155,7 +155,7 @@ def test_bad_input_is_one_line(
         (np.array([[None]], dtype=object), "not a .npy or .npz file of numbers"),
     ],
 )
-def test_bad_files_are_named(
+def test_the_message_names_a_wrong_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, array: np.ndarray, says: str
 ) -> None:
     path = tmp_path / "bad.npy"

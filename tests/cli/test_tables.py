@@ -1,4 +1,4 @@
-"""``bitnet-hw tables``: every kind of price file, by name and from a file of the user's."""
+"""``bitnet-hw tables``: every kind of price file, by name and from a user's file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _data(name: str) -> dict[str, Any]:
     return data
 
 
-def test_the_list_names_every_file_with_what_it_lists(run: Run) -> None:
+def test_the_list_shows_every_file_with_its_number_of_entries(run: Run) -> None:
     lines = {line.split()[0]: line.split() for line in run("tables").out.splitlines()}
     for name in FILES:
         data = _data(name)
@@ -110,7 +110,7 @@ def test_units_read_as_an_engineer_writes_them(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["asap7-prelayout", "7nm", "dram", "45nm"])
 def test_no_digit_is_cut_on_a_terminal_of_80_columns(name: str) -> None:
-    """Every listed energy appears whole."""
+    """Look for every energy of the table among the words on the terminal."""
     if sys.platform == "win32":
         pytest.skip("needs a pseudo-terminal")
     import pty
@@ -126,7 +126,7 @@ def test_no_digit_is_cut_on_a_terminal_of_80_columns(name: str) -> None:
     while True:
         try:
             part = os.read(parent, 65536)
-        except OSError:  # Linux says so when the other end is closed
+        except OSError:  # Linux raises it when the other end is closed
             break
         if not part:
             break

@@ -1,4 +1,4 @@
-"""``bitnet-hw verilog`` as a user calls it."""
+"""``bitnet-hw verilog`` as a command."""
 
 from __future__ import annotations
 

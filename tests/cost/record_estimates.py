@@ -1,6 +1,6 @@
-"""Record `bitnet-hw estimate --json` of random scenarios, and compare a later state with it.
+"""Record `bitnet-hw estimate --json` for random scenarios, and compare a later version with it.
 
-Run it by hand around a change that must leave all figures as they are:
+Run this by hand before and after a change that must not change any figure:
 
     python tests/cost/record_estimates.py record before.json      # before the change
     python tests/cost/record_estimates.py compare before.json     # after it
@@ -40,7 +40,7 @@ TABLES = ("7nm", "45nm", "asap7-prelayout", "ihp-sg13g2-prelayout")
 
 
 def scenarios(number: int, seed: int) -> list[dict[str, Any]]:
-    """Return models, arguments and machines, drawn at random."""
+    """Return random models, arguments and machines."""
     draw = random.Random(seed)  # noqa: S311  no secret
     found = []
     for _ in range(number):
@@ -89,7 +89,7 @@ def _machine(draw: random.Random) -> dict[str, Any]:
 
 
 def run(scenario: dict[str, Any], folder: Path) -> Any:
-    """Return the JSON that the command prints, or the exit code with which it refuses."""
+    """Return the JSON that the command prints, or its exit code if it fails."""
     arguments = ["estimate", scenario["model"], *scenario["arguments"], "--json"]
     if scenario["machine"] is not None:
         (folder / "drawn.yaml").write_text(yaml.safe_dump(scenario["machine"]), encoding="utf-8")
@@ -121,7 +121,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
 
 
 def _ordered(found: Any) -> Any:
-    """Return the JSON with its rows of traffic sorted: their order carries no meaning."""
+    """Return the JSON with its rows of traffic sorted, because their order has no meaning."""
     for estimate in found if isinstance(found, list) else ():
         if estimate["traffic"]:
             estimate["traffic"].sort(key=lambda row: (row["level"], row["content"]))
@@ -129,7 +129,7 @@ def _ordered(found: Any) -> Any:
 
 
 def command() -> int:
-    """Run the tool."""
+    """Record or compare, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

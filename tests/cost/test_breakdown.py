@@ -1,4 +1,4 @@
-"""Breakdown of an estimate by any field, and the display of results."""
+"""Breakdown of an estimate by field, and the display of results."""
 
 from __future__ import annotations
 

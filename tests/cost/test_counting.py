@@ -1,4 +1,4 @@
-"""Closed-form counting compared with MACs from another tool and with examples by hand."""
+"""Closed-form counting, compared with the MACs of another tool and with examples by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bitnet_hw.tally import OpTally
 ORACLE = json.loads(
     (Path(__file__).parents[1] / "data" / "flop_counter_mode_macs.json").read_text("utf-8")
 )
-#: Module names of the tool that differ from ours; GPT-2 keeps Q, K and V in one matrix.
+#: Module names of FlopCounterMode that differ from ours; GPT-2 keeps Q, K and V in one matrix.
 MODULES = {
     "self_attn.out_proj": ["self_attn.o_proj"],
     "fc1": ["mlp.up_proj"],
@@ -36,7 +36,7 @@ MODULES = {
 
 
 def _model(name: str, config: dict[str, Any]) -> ModelSpec:
-    """Read the few shapes directly, so that the comparison does not depend on our importer."""
+    """Build the model from its config without our importer, on which the test must not depend."""
     old = "n_embd" in config
     hidden = config["n_embd" if old else "hidden_size"]
     plain = old or "ffn_dim" in config
@@ -71,7 +71,7 @@ def _ours(module: str) -> list[str]:
 @pytest.mark.parametrize(
     "row", ORACLE["rows"], ids=lambda r: f"{r[0]}-{r[1]}-batch{r[2]}-new{r[3]}-past{r[4]}"
 )
-def test_macs_equal_what_the_flop_counter_of_torch_counts(row: list[Any]) -> None:
+def test_macs_equal_those_of_torchs_flop_counter(row: list[Any]) -> None:
     name, _, batch, new, past, macs, by_module = row
     model = _model(name, ORACLE["configs"][name]["config"])
     if past:
@@ -90,7 +90,7 @@ def test_macs_equal_what_the_flop_counter_of_torch_counts(row: list[Any]) -> Non
     assert sum(by_module) == macs
 
 
-def test_the_oracle_is_whole() -> None:
+def test_the_reference_data_are_complete() -> None:
     assert len(ORACLE["rows"]) == 73
     assert sum(row[6] is None for row in ORACLE["rows"]) == 2
     assert {row[0] for row in ORACLE["rows"]} == set(ORACLE["configs"])
@@ -104,11 +104,8 @@ def test_macs_do_not_depend_on_scheme_or_convention() -> None:
         for scheme in ("fp32", "w4a16", "bitnet-b1.58", "bitnet-a4.8")
         for convention in ("paper", "system")
     }
-    # The tool counts 1275403960320 MACs for this pass, with 512 x 2560 x 128256 for the LM head.
+    # FlopCounterMode counts 1275403960320 MACs, 512 x 2560 x 128256 of them in the LM head.
     assert found == {1275403960320 - 168107704320}
-
-
-# Details of individual schemes.
 
 
 def _tiny(**changes: object) -> ModelSpec:
@@ -128,7 +125,7 @@ def _tiny(**changes: object) -> ModelSpec:
 
 
 def _walsh_hadamard(values: list[int]) -> tuple[list[int], int]:
-    """Transform blocks of the largest power of two that divides the width; count additions."""
+    """Transform blocks of the largest power of two that divides the width, and count additions."""
     values, additions, block = list(values), 0, 1
     while len(values) % (2 * block) == 0:
         block *= 2

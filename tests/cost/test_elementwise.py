@@ -1,4 +1,4 @@
-"""Elementwise functions, each run on numbers that count the operations on them."""
+"""Elementwise functions, evaluated on numbers that count their operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bitnet_hw.inputs.elementwise import elementwise_functions
 
 
 class _Counted:
-    """Number that counts the operations on it."""
+    """A number that counts the operations applied to it."""
 
     seen: ClassVar[Counter[str]] = Counter()
 
@@ -53,7 +53,7 @@ Vector = list[_Counted]
 
 
 def _sum(values: Vector) -> _Counted:
-    total = _Counted()  # starts at zero, as a register does
+    total = _Counted()  # an accumulator that starts at zero
     for value in values:
         total = total + value
     return total
@@ -70,9 +70,9 @@ def _rmsnorm(x: Vector) -> None:
 
 def _layernorm(x: Vector) -> None:
     mean = _sum(x) * (1 / len(x))
-    apart = [v - mean for v in x]
-    root = (_sum([v * v for v in apart]) * (1 / len(x)) + 1e-5).rsqrt()
-    [v * root * _Counted() + _Counted() for v in apart]
+    centred = [v - mean for v in x]
+    root = (_sum([v * v for v in centred]) * (1 / len(x)) + 1e-5).rsqrt()
+    [v * root * _Counted() + _Counted() for v in centred]
 
 
 def _softmax(x: Vector) -> None:

@@ -1,4 +1,4 @@
-"""Footprint: bytes by codec and format against sizes written out by hand."""
+"""Footprint: bytes by codec and format, compared with sizes calculated by hand."""
 
 from __future__ import annotations
 

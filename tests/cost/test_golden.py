@@ -1,4 +1,4 @@
-"""A golden case: bitnet-b1.58-2b4t, decode of one token at context 2048, at 7 nm."""
+"""The golden case: bitnet-b1.58-2b4t, decode of one token at context 2048, at 7 nm."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
 
 GOLDEN = Scenario("decode", context=2048)
+PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,6 @@ def _dram_bytes(found: Estimate) -> float:
     return found.by("level")["dram"].bytes
 
 
-# A walk through the loads.
-
-#: Bits of a product's inputs and outputs, in the format of the step that takes them.
-PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
-
-
 def test_golden_bytes(golden: tuple[Estimate, Estimate]) -> None:
     ternary = golden[1].footprint
     assert round(ternary.weights / 1e6) == 521
@@ -65,7 +60,7 @@ def test_golden_ratios(golden: tuple[Estimate, Estimate]) -> None:
     assert round(_dram_bytes(golden[0]) / _dram_bytes(golden[1]), 1) == 3.7
 
 
-def test_golden_dram_costs_a_hundred_times_all_arithmetic(
+def test_golden_dram_takes_a_hundred_times_the_energy_of_all_arithmetic(
     golden: tuple[Estimate, Estimate],
 ) -> None:
     for found in golden:

@@ -1,4 +1,4 @@
-"""Lowered operators: the only place that decides on formats, and cases that once failed."""
+"""Lowered operators: formats are decided in one file, and cases that once failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DECODE = Scenario("decode", context=64)
 
 
 def _readers_of(attribute: str) -> set[str]:
-    """Return the files above the inputs that call a method of this name."""
+    """Return the files outside the inputs that call a method of this name."""
     found = set()
     for file in PACKAGE.rglob("*.py"):
         place = file.relative_to(PACKAGE)
@@ -40,13 +40,13 @@ def _readers_of(attribute: str) -> set[str]:
     return found
 
 
-def test_one_file_asks_a_scheme_for_the_formats_of_a_role() -> None:
+def test_one_file_looks_up_the_formats_of_a_role() -> None:
     # The listing of schemes and the report's appendix print the contents of a scheme's file.
     assert _readers_of("formats") <= {"cost/lowering.py", "cli/schemes.py", "report/content.py"}
 
 
 @pytest.mark.parametrize("folder", ["cost", "zigzag", "report", "cli", "prices"])
-def test_no_file_tells_formats_by_the_letters_of_their_names(folder: str) -> None:
+def test_no_file_recognises_formats_by_the_letters_of_their_names(folder: str) -> None:
     for file in (PACKAGE / folder).rglob("*.py"):
         text = file.read_text("utf-8")
         for prefix in ("int", "fp", "bf"):
@@ -54,7 +54,7 @@ def test_no_file_tells_formats_by_the_letters_of_their_names(folder: str) -> Non
                 assert f'{method}("{prefix}")' not in text, file
 
 
-def test_operator_kinds_are_told_apart_once() -> None:
+def test_operator_kinds_are_distinguished_in_one_file() -> None:
     names = {"Gemm", "AttentionProduct", "Elementwise"}
     users = {
         file.relative_to(PACKAGE).as_posix()
@@ -168,7 +168,7 @@ def test_an_accumulator_that_a_scheme_fixes_too_narrow_is_refused() -> None:
     scheme = Scheme.model_validate(fields)
     with pytest.raises(InputError, match="int16 overflows at a reduction length of 2560"):
         lower(MODEL, DECODE, scheme)
-    # Sums under the paper convention have no width, so that none is too narrow.
+    # Sums under the paper convention have no width, so none is too narrow.
     assert estimate(MODEL, scheme, load_table("7nm"), convention="paper").energy.value > 0
 
 

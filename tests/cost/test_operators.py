@@ -1,4 +1,4 @@
-"""Scenarios and operators compared with brute force."""
+"""Scenarios and operators, compared with enumeration and with published shapes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TINY: dict[str, Any] = {
     st.integers(1, 16),
 )  # fmt: skip
 @settings(deadline=None, max_examples=200)
-def test_pairs_and_chunks_equal_their_sums(
+def test_pairs_and_groups_equal_their_sums(
     first: int, more: int, times: int, window: int | None, lanes: int
 ) -> None:
     contexts = Contexts(first, first + more, times)
@@ -98,7 +98,7 @@ def test_a_narrower_embedding_is_projected_in_and_out() -> None:
         ({"phase": "decode", "context": 1, "batch": 0}, "batch: 0"),
     ],
 )
-def test_senseless_scenarios_are_refused(values: dict[str, Any], message: str) -> None:
+def test_impossible_scenarios_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Scenario(**values)
 

@@ -1,4 +1,4 @@
-"""Time of a scenario compared with that of its passes, one by one."""
+"""Time of a scenario, compared with the sum over its passes and with a calculation by hand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_request_takes_as_long_as_its_passes(
 
 
 def test_a_crossing_from_dram_to_compute_lies_inside_a_request() -> None:
-    """Cross over because attention adds arithmetic faster than bytes to an fp16 model."""
+    """Use an fp16 model, in which attention adds arithmetic time faster than DRAM time."""
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16")
     machine = _machine(rows=8, lanes=32, clock_hz=60e6, bandwidth_bytes_per_s=41.73e9)
     steps = [

@@ -1,4 +1,4 @@
-"""Traffic against a literal walk through the loads."""
+"""Traffic compared with a walk through the model, one load at a time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ from bitnet_hw.prices.loading import load_table
 GOLDEN = Scenario("decode", context=2048)
 
 
-# A walk through the loads.
-
-#: Bits of a product's inputs and outputs, in the format of the step that takes them.
 PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
-
-
+#: Bits of a product's inputs and outputs, in the format of the operand that they become.
 BITS = {
     "fp16": {role: {"in": 16, "out": 16} for role in (*PROJECTIONS_AND_FFN, "lm-head")},
     "bitnet-b1.58": {role: {"in": 8, "out": 16} for role in PROJECTIONS_AND_FFN}
@@ -35,7 +31,7 @@ BITS = {
 
 
 def _stored(scheme: str, role: str, n: int, p: int) -> float:
-    """Return bytes of a matrix: two per weight, or a quarter per weight and one FP16 scale."""
+    """Return the bytes of a matrix: two per weight, or a quarter per weight and one FP16 scale."""
     return n * p / 4 + 2 if scheme == "bitnet-b1.58" and role != "lm-head" else 2 * n * p
 
 
@@ -52,7 +48,7 @@ def _walk_gemm(
         block, room = 0, machine.activation_buffer_bytes * 8
         while block < waiting and room >= per_token:
             block, room = block + 1, room - per_token
-        if block == 0:  # no token fits: one at a time, from DRAM and back
+        if block == 0:  # no token fits: one token at a time, read from DRAM and written back
             block = 1
             loads["dram", role, "activations"] += per_token / 8
         if not resident:

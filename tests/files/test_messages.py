@@ -1,4 +1,4 @@
-"""Validation errors are in our own words, whatever the wording of pydantic's release."""
+"""Validation errors are in our own words, whatever pydantic's wording."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_mistake_of_every_type(tmp_path: Path, yaml: str, line: str) -> None:
     assert message == line if not line.endswith(", ") else message.startswith(line)
 
 
-def test_a_type_that_nobody_has_met() -> None:
+def test_an_unknown_error_type_has_a_sentence_too() -> None:
     error = ValidationError.from_exception_data(
         "Sample", [{"type": "time_delta_type", "loc": ("width",), "input": 3}]
     )

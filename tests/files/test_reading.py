@@ -1,4 +1,4 @@
-"""Files that a user may hand in, the hostile ones included."""
+"""Files from a user, including hostile ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bitnet_hw.files import reading, writing
 from bitnet_hw.files.reading import read, validate
 from bitnet_hw.files.records import Record
 
-#: Writes a file of that content, and perhaps of that name.
+#: Writes a file with the given content, and the given name if any.
 Write = Callable[..., Path]
 
 
@@ -105,7 +105,7 @@ def test_missing_file_folder_and_impossible_name(tmp_path: Path) -> None:
     assert "not a file name" in refusal(Path("a\0b.yaml"))
 
 
-def test_a_huge_file_is_refused_and_an_endless_device_not_read_to_its_end(write: Write) -> None:
+def test_a_huge_file_and_an_endless_device_are_refused(write: Write) -> None:
     assert "larger than" in refusal(write(b" " * (reading.MAX_DOCUMENT_BYTES + 1)))
     if Path("/dev/zero").exists():
         assert "larger than" in refusal(Path("/dev/zero"))
@@ -144,7 +144,7 @@ PLAIN = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8), PLAIN, max_size=4))
-def test_json_comes_in_as_json_loads_has_it(
+def test_json_reads_as_json_loads_reads_it(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
 ) -> None:
     path = tmp_path_factory.mktemp("json") / "a.json"
@@ -164,7 +164,7 @@ def test_any_bytes_are_read_or_refused_with_one_line(
         assert "\n" not in str(error)  # noqa: PT017  reading such bytes may also succeed
 
 
-def test_a_renamed_key_is_reported_as_the_file_has_it() -> None:
+def test_a_renamed_key_is_reported_by_its_name_in_the_file() -> None:
     document = reading.Document({"width": "x"}, "c.json", {("width",): 7}, {"width": "n_embd"})
     with pytest.raises(InputError, match=r"c\.json:7: n_embd: must be an integer, found 'x'"):
         validate(Sample, document)
@@ -182,7 +182,7 @@ def test_whole_file_leaves_nothing_behind_and_overwrites_nothing_unasked(tmp_pat
         write_half()
     assert list(tmp_path.iterdir()) == []
     writing.write_text(target, "first")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         writing.write_text(target, "second")
     assert target.read_text() == "first"
     writing.write_text(target, "second", force=True)

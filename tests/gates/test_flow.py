@@ -1,4 +1,4 @@
-"""A design of no kind that this package makes, from its Verilog to its energy."""
+"""A design that is not a processing element, from its Verilog to its energy."""
 
 from __future__ import annotations
 

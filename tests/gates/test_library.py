@@ -1,4 +1,4 @@
-"""Reading Liberty: units, compression, and every fault named with its line."""
+"""Reading Liberty: units, compression, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bitnet_hw.gates.library import Library, read_library
 
 
 def near(value: Any) -> Any:
-    """Compare by relative tolerance alone: farads are far below pytest's absolute one."""
+    """Compare by relative tolerance only, since farads are far below pytest's absolute one."""
     return pytest.approx(value, rel=1e-9, abs=0)
 
 

@@ -25,7 +25,7 @@ GROUPS: dict[str, Callable[[Gate], bool]] = {
 
 
 class TiedAsOpenSta(Activity):
-    """OpenSTA's default activity of pins that are tied to a constant."""
+    """Activity with OpenSTA's default for pins that are tied to a constant."""
 
     def density(self, net: str | None) -> float:
         return 0.1 if net == ONE else super().density(net)

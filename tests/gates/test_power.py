@@ -1,4 +1,4 @@
-"""Energy, delay and faults of circuits small enough to work out by hand on the tiny library."""
+"""Energy, delay and errors of circuits that are small enough to compute by hand."""
 
 from __future__ import annotations
 

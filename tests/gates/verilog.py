@@ -1,4 +1,4 @@
-"""Structural Verilog as a netlist, which the OpenSTA references are stored in."""
+"""A reader of structural Verilog, the form of the netlists in the OpenSTA references."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_codec_sizes_of_one_matrix_by_hand() -> None:
         "fp16": 35_389_440,
         "bf16": 35_389_440,
         "int8": 17_694_720 + 2 * 6912,
-        "int4-g128": 8_847_360 + 6912 * 20 * 20 // 8,  # 20 groups a row, 20 bits a group
+        "int4-g128": 8_847_360 + 6912 * 20 * 20 // 8,  # 20 groups per row, 20 bits per group
         "2bit": 4_423_680 + 2,
         "base3": 3_538_944 + 2,
         "1bit": 2_211_840 + 2,
@@ -132,7 +132,7 @@ def test_codec_sizes_of_one_matrix_by_hand() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 40))
 @settings(deadline=None, max_examples=50)
-def test_five_trits_a_byte_hold_the_matrix(inputs: int, outputs: int) -> None:
+def test_five_trits_per_byte_hold_the_matrix(inputs: int, outputs: int) -> None:
     body = int(CODECS["base3"].matrix_bytes(inputs, outputs) - 2)
     assert 3 ** (5 * body) >= 3 ** (inputs * outputs)
     assert 5 * (body - 1) < inputs * outputs

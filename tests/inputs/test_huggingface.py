@@ -1,4 +1,4 @@
-"""Hugging Face configs, held against transformers' own classes and models."""
+"""Hugging Face configs, compared with transformers' own classes and models."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bitnet_hw.inputs.huggingface import dictionary, to_model_fields
 from bitnet_hw.inputs.model import ModelSpec, load_model
 
 TYPES = sorted(dictionary().types)
-#: In transformers' own tree; minicpm's classes are published beside its weights.
+#: Types in transformers itself; minicpm's classes are published with its weights.
 IN_TRANSFORMERS = [name for name in TYPES if name != "minicpm"]
 
-#: Writes a config.json, with an indentation if given, and loads it.
+#: Writes a config.json, with the given indentation, and loads it.
 Load = Callable[..., ModelSpec]
 
 
@@ -57,7 +57,7 @@ def built_parameters(config: dict[str, Any]) -> dict[str, int]:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     with warnings.catch_warnings():
-        # Of their own making: tie_weights on the meta device, odd token ids.
+        # Warnings about transformers' own doing: tie_weights on the meta device, odd token ids.
         warnings.simplefilter("ignore")
         own = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
         with torch.device("meta"):
@@ -105,7 +105,7 @@ def test_what_transformers_writes_is_understood(
     assert load(json.loads(written)).replace(name=bare.name) == bare
 
 
-#: Beside the dimensions: what a type lets a config choose.
+#: Keys other than dimensions that a config of a type may set.
 CHOICES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "llama": {
         "attention_bias": st.booleans(),
@@ -188,7 +188,7 @@ def test_parameters_equal_those_of_the_built_model(model_type: str, data: st.Dat
         {"model_type": "gemma3_text", "layer_types": ["full_attention"] * 8},
     ],
 )
-def test_as_many_layers_slide_as_in_transformers(config: dict[str, Any]) -> None:
+def test_as_many_layers_have_windows_as_in_transformers(config: dict[str, Any]) -> None:
     transformers = pytest.importorskip("transformers")
     config = config | {"num_hidden_layers": 8}
     own = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
@@ -282,7 +282,7 @@ def test_activations(theirs: str, ours: str) -> None:
     assert spec(model_type="llama", hidden_act=theirs).activation == ours
 
 
-def test_keys_that_old_files_carry_are_accepted() -> None:
+def test_keys_of_old_files_are_accepted() -> None:
     plain = spec(model_type="gpt2")
     carried = spec(
         model_type="gpt2", torch_dtype="float32", use_cache=True, pruned_heads={}, num_beams=1,

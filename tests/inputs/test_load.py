@@ -1,4 +1,4 @@
-"""Catalogue names, paths and records, wherever one of them is asked for."""
+"""Catalogue names, paths and records, which loaders accept interchangeably."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Load = Callable[[Any], Any]
 
 
 @kinds
-def test_names_paths_and_records_are_alike(
+def test_names_paths_and_records_give_the_same(
     tmp_path: Path, kind: str, name: str, load: Load, resolve: Load
 ) -> None:
     shipped = load(name)
@@ -35,13 +35,13 @@ def test_names_paths_and_records_are_alike(
 
 
 @kinds
-def test_a_file_needs_no_folder_and_a_name_no_file(
+def test_a_bare_file_name_loads_and_a_shipped_name_precedes_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, load: Load, resolve: Load
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yml").write_text(catalogue.path_of(kind, name).read_text(encoding="utf-8"))
     assert load("mine.yml") == resolve("mine.yml") == load(name)
-    Path(name).mkdir()  # a folder that happens to be called like a shipped entry
+    Path(name).mkdir()  # a folder that happens to be named like a shipped entry
     assert load(name) is resolve(name)
 
 

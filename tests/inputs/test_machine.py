@@ -23,7 +23,7 @@ bandwidth_bytes_per_s: 1.0e+9
 """
 
 
-def test_the_two_that_ship() -> None:
+def test_the_two_shipped_machines() -> None:
     edge, server = load_machine(), load_machine("server")
     assert DEFAULT_MACHINE == edge.name == "edge"
     assert (edge.rows, edge.lanes, edge.tokens, edge.clock_hz) == (32, 32, 8, 500e6)
@@ -36,7 +36,7 @@ def test_the_two_that_ship() -> None:
     assert edge.static_w is None is server.static_w
 
 
-def test_a_file_of_ones_own(tmp_path: Path) -> None:
+def test_a_users_own_machine(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(GOOD, encoding="utf-8")
     mine = load_machine(str(file))

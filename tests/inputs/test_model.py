@@ -35,7 +35,7 @@ def pairs(kind: str) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "total"), pairs("exact"))
-def test_totals_that_others_count_exactly(name: str, total: int) -> None:
+def test_totals_that_others_print_exactly(name: str, total: int) -> None:
     assert load_model(name).total_parameters == total
 
 
@@ -46,7 +46,7 @@ def test_totals_that_publishers_round(name: str, printed: str) -> None:
     assert total == pytest.approx(float(printed), rel=0.005, abs=half_a_digit)
 
 
-#: Catalogue name -> the same dimensions for transformers to build, where it has the type.
+#: Catalogue name -> config of the same dimensions, for types that transformers can build.
 BUILT: dict[str, dict[str, Any]] = {
     "gpt2-medium": {"model_type": "gpt2", "n_embd": 1024, "n_layer": 24, "n_head": 16},
     "gpt2-large": {"model_type": "gpt2", "n_embd": 1280, "n_layer": 36, "n_head": 20},
@@ -86,7 +86,7 @@ def test_totals_of_models_that_transformers_builds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", catalogue.names("models"))
-def test_every_entry_is_named_after_its_file_and_says_where_it_is_from(name: str) -> None:
+def test_every_entry_is_named_after_its_file_and_has_a_source(name: str) -> None:
     model = load_model(name)
     assert model.name == name
     assert len(model.source) > 20
@@ -114,7 +114,7 @@ def test_shapes_behind_figure_3(size: str) -> None:
     assert model.linear_parameters == 12 * model.hidden_size**2 * model.num_hidden_layers
 
 
-def test_what_is_absent_follows_from_what_is_there() -> None:
+def test_absent_fields_follow_from_the_given_ones() -> None:
     model = ModelSpec.model_validate(SMALL)
     assert (model.num_key_value_heads, model.head_dim, model.embedding_size) == (4, 16, 64)
     assert model.layer_windows == ((None, 3),)
@@ -186,7 +186,7 @@ def test_a_bad_value_is_named_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-def test_nothing_is_taken_for_a_model_that_is_none(tmp_path: Path) -> None:
+def test_names_and_paths_that_are_not_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'llama-7b'"):
         load_model("llama-7")
     with pytest.raises(InputError, match="no such file"):
@@ -195,7 +195,7 @@ def test_nothing_is_taken_for_a_model_that_is_none(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_a_file_without_a_name_takes_its_own(tmp_path: Path) -> None:
+def test_a_model_without_a_name_takes_that_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 200 + ".yaml")
     path.write_text(yaml.safe_dump({k: v for k, v in SMALL.items() if k != "name"}))
     assert load_model(path).name == "x" * 120

@@ -1,4 +1,4 @@
-"""A changed copy of a record is validated, and changes nothing but itself."""
+"""A changed copy of a record is validated and leaves the original as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bitnet_hw.prices.tables import EnergyTable
 
 
 def _use(record: Record) -> None:
-    """Ask a record everything that it could remember."""
+    """Ask a record for everything that it could cache."""
     if isinstance(record, Scheme):
         for role in ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down", "lm-head"):
             _use(record.formats(role))
@@ -130,7 +130,7 @@ def test_derived_dimensions_are_derived_anew() -> None:
         (load_scheme("w8a8"), {"overrides": {"qkv": {"weight": "fp16"}}},
          "Scheme w8a8: overrides.qkv: codec int8 cannot store fp16 weights"),
         (load_scheme("w8a8"), {"overrides": {"qkv": {"weight": None}}},
-         "Scheme w8a8: overrides.qkv.weight: null says nothing"),
+         "Scheme w8a8: overrides.qkv.weight: must not be null"),
         (load_scheme("w8a8").linear, {"codec": "int9"},
          "LinearFormats: codec: unknown codec 'int9'"),
         (load_model("gpt2"), {"num_attention_heads": 5},
@@ -143,7 +143,7 @@ def test_a_wrong_change_names_record_and_key(
     record: Record, changes: dict[str, Any], message: str
 ) -> None:
     before = record.model_dump()
-    for change in (record.replace, lambda **new: record.replace(**new)):
+    for change in (record.replace, lambda **new: record.model_copy(update=new)):
         with pytest.raises(InputError) as caught:
             change(**changes)
         assert message in str(caught.value)

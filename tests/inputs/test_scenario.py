@@ -11,7 +11,7 @@ from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.scenario import MAX_TOKENS, Scenario
 
 
-def test_positions_and_keywords() -> None:
+def test_values_by_position_and_by_keyword() -> None:
     decode = Scenario("decode", context=2048)
     assert decode == Scenario("decode", 0, 2048) == Scenario(phase="decode", context=2048)
     assert len({decode, Scenario("decode", context=2048), decode.replace(batch=2)}) == 2
@@ -38,9 +38,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG)
-def test_a_scenario_that_makes_no_sense_cannot_be_made(
-    values: dict[str, Any], message: str
-) -> None:
+def test_values_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         Scenario(**values)
     assert str(caught.value).startswith(message)
@@ -48,7 +46,7 @@ def test_a_scenario_that_makes_no_sense_cannot_be_made(
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG)
-def test_nor_can_another_be_changed_into_it(values: dict[str, Any], message: str) -> None:
+def test_replace_refuses_the_same_values(values: dict[str, Any], message: str) -> None:
     good = Scenario("prefill", tokens=5)
     unset = {"tokens": 0, "context": 0, "generate": 0}
     with pytest.raises(InputError) as caught:

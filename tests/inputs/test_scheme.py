@@ -1,4 +1,4 @@
-"""Schemes: the built-in ones, a user's own, and changes on request."""
+"""Schemes: those that ship, a user's own, and changed copies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_schemes_that_ship() -> None:
         assert scheme.source
 
 
-def test_published_says_which_the_papers_print() -> None:
+def test_published_marks_the_schemes_that_the_papers_print() -> None:
     # BitNet (2310.11453) prints 32 bits, 16 bits and W1; b1.58 (2402.17764) its own.
     published = {name for name in NAMES if load_scheme(name).published}
     assert published == {"fp32", "fp16", "bitnet-b1", "bitnet-b1.58"}
@@ -48,7 +48,7 @@ def test_only_the_ternary_and_binary_that_stay_so_are_add_only() -> None:
 
 
 #: Scheme -> weight, activation, codec; weight and codec of the LM head; embedding; KV cache. From
-#: the table of storage forms in which published measurements come.
+#: the table of storage formats of published measurements.
 PUBLISHED = {
     "fp8": ("fp8-e4m3", "fp8-e4m3", "fp8", "fp16", "fp16", "fp16", "fp8-e4m3"),
     "int8-channel": ("int8", "fp16", "int8", "int8", "int8", "fp16", "fp16"),
@@ -119,7 +119,7 @@ def test_a_given_accumulator_that_could_overflow_is_refused() -> None:
     fields = _fields()
     fields["linear"]["accumulator"] = "int17"
     linear = _validated(fields).linear
-    # 127 x 516 = 65,532 is the last that 17 bits hold.
+    # 127 x 516 = 65,532 is the last multiple that 17 bits hold.
     assert linear.accumulator_format(516).name == "int17"
     with pytest.raises(InputError, match="int17 overflows at a reduction length of 517"):
         linear.accumulator_format(517)
@@ -163,7 +163,7 @@ def test_formats_that_contradict_each_other_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_a_scheme_of_ones_own(tmp_path: Path) -> None:
+def test_a_users_own_scheme(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
         "name: mine\n"

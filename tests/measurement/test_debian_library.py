@@ -33,7 +33,7 @@ def test_osu018(require_tool: Callable[[str], str], tmp_path: Path) -> None:
     (found,) = measure(library, [spec], settings, cache=tmp_path)
     data = found.as_dict()
     assert data["words_checked"] == 6
-    # Four lanes at 180 nm lie above the 2 pJ of eight lanes at 130 nm, and well below 20 times it.
+    # Four lanes at 180 nm need more than the 2 pJ of eight lanes at 130 nm, but far less than 20x.
     assert 2000 < data["fj_per_op"] < 40000
     with pytest.raises(InputError, match=r"osu018_stdcells\.lib:\d+: cell LATCH has a group latch"):
         library.cell("LATCH")

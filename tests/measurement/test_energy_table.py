@@ -1,4 +1,4 @@
-"""The energy table that a measurement leaves: year, code version, and a file that loads."""
+"""The energy table of a measurement: year, code version, and a file that loads."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_a_table_loads_from_its_file(
         ([one(), one(period_ps=600.0)], "differ in period_ps"),
     ],
 )
-def test_what_makes_no_table_is_refused(measured: list[dict[str, Any]], message: str) -> None:
+def test_measurements_that_cannot_form_a_table_are_refused(
+    measured: list[dict[str, Any]], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         table(*measured)
 

@@ -1,4 +1,4 @@
-"""Price files are found by what they say of themselves: a correction is a file and no code."""
+"""Price files are found by their own headers: a correction needs a file and no code."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _edge_memory_energy(run: Callable[..., Any]) -> float:
     return float(one["memory_j"])
 
 
-def test_a_superseded_file_loads_says_so_and_is_no_default(
+def test_a_superseded_file_loads_and_says_so_and_is_not_the_default(
     folder: Path, run: Callable[..., Any]
 ) -> None:
     _dearer_dram(folder)
@@ -89,11 +89,24 @@ def test_the_successor_of_a_table_takes_over_its_alias(folder: Path) -> None:
     assert (old.superseded_by, old.short_name) == ("jouppi-2021-7nm-2", "jouppi-2021-7nm")
 
 
+def test_a_command_warns_of_a_superseded_table(folder: Path, run: Callable[..., Any]) -> None:
+    _edit(folder, "jouppi-2021-7nm", "corrected", name="jouppi-2021-7nm-2", edition=2)
+    _edit(folder, "jouppi-2021-7nm", "jouppi-2021-7nm", superseded_by="jouppi-2021-7nm-2")
+    common = ("estimate", "bitnet-125m", "--scheme", "fp16", "--json", "--energy-table")
+    old = run(*common, "jouppi-2021-7nm")
+    assert old.code == 0
+    assert old.err == (
+        "bitnet-hw: warning: energy table jouppi-2021-7nm is superseded by jouppi-2021-7nm-2\n"
+    )
+    assert json.loads(old.out)[0]["energy_table"] == "jouppi-2021-7nm"
+    assert run(*common, "7nm").err == ""
+
+
 def test_other_kinds_are_found_in_the_same_way(folder: Path) -> None:
     _edit(folder, "expansions-1", "more", name="expansions-9", edition=9, operations={
         "compare": {"add": 2, "why": "twice as dear"}})  # fmt: skip
     assert load_expansions().name == "expansions-9"
-    # The tables of the copied folder are read anew, under the newest expansions.
+    # The tables of the copied folder are read again, with the newest expansions.
     assert load_table("7nm").price("compare", "fp16").pj == pytest.approx(0.32)
     _edit(folder, "stillmaker-2017", "flat", name="flat", edition=3, energy_coefficients={
         "HP45": [0.0, 0.0, 1.0], "HP7": [0.0, 0.0, 0.5]})  # fmt: skip
@@ -145,7 +158,7 @@ def test_a_kind_without_a_file_is_an_error(folder: Path) -> None:
         load_dram_prices()
 
 
-def test_a_file_without_a_kind_is_told_which_there_are(tmp_path: Path) -> None:
+def test_a_file_without_a_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     file = tmp_path / "old.yaml"
     text = (SHIPPED / "jouppi-2021-7nm.yaml").read_text("utf-8")
     file.write_text(text.replace("kind: operations\n", "", 1), encoding="utf-8")
@@ -154,12 +167,12 @@ def test_a_file_without_a_kind_is_told_which_there_are(tmp_path: Path) -> None:
     assert "operations, macs, dram, expansions, scaling" in str(error.value)
 
 
-def test_a_file_of_another_kind_is_no_energy_table() -> None:
-    with pytest.raises(InputError, match=r"dram-1\.yaml:\d+: kind: 'dram' is not the kind"):
+def test_a_file_of_another_kind_is_not_an_energy_table() -> None:
+    with pytest.raises(InputError, match=r"dram-1\.yaml:\d+: kind: found 'dram'; expected"):
         read_table(SHIPPED / "dram-1.yaml")
     with pytest.raises(InputError, match=r"dram-1: kind: .*operations or macs"):
         load_table("dram-1")
-    with pytest.raises(InputError, match=r"kind of DRAM price list"):
+    with pytest.raises(InputError, match=r"expected dram \(DRAM price list\)"):
         load_dram_prices("7nm")
 
 
@@ -200,8 +213,7 @@ def test_the_examples_in_the_docstrings(module: str) -> None:
     assert result.attempted >= public.get(module, 0)
 
 
-def test_units_are_stated_per_something() -> None:
-    """Prices are per operation, MAC, access or bit."""
+def test_units_are_per_operation_mac_access_or_bit() -> None:
     for name in ("7nm", "asap7-prelayout", "dram"):
         for entry in load_price_file(name).entries():
             assert re.fullmatch(r"pJ per (operation|MAC|64-bit access|bit)", entry.unit)

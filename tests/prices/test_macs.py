@@ -73,7 +73,7 @@ def _tally(mac: MacKey, count: int) -> OpTally:
     return tally
 
 
-def test_a_mac_stands_in_for_its_additions_and_the_base_prices_the_rest() -> None:
+def test_a_mac_replaces_its_additions_and_the_base_prices_the_rest() -> None:
     rows = price_tally(_tally(MacKey("layers", "qkv", "int8", "ternary", "int21"), 100), TABLE)
     (mac, scaling) = rows
     assert (mac.key.operation, mac.number) == ("mac", 100)
@@ -133,7 +133,7 @@ def test_an_estimate_adds_up_and_its_chain_closes() -> None:
     glitches = next(link for link in links if link.title == "glitches")
     assert glitches.ratio == pytest.approx(2.0 / 0.1)
     shared = links[links.index(glitches) + 1]
-    # All elements of this table have the same proportions, so that sharing saves alike.
+    # All elements of this table have the same proportions, so sharing saves the same fraction.
     assert shared.factor == pytest.approx(1.0)
     assert links[0].ratio == pytest.approx(0.5 / 0.007)
 
@@ -160,7 +160,7 @@ def test_the_chain_of_a_simulated_table_names_its_links() -> None:
     )
 
 
-def test_a_ratio_across_boundaries_stays_refused() -> None:
+def test_a_ratio_across_boundaries_is_refused() -> None:
     model, decode = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=2048)
     # The table has no element with INT4 activations: bare operations price projections and FFN.
     one, other = (
@@ -181,7 +181,7 @@ def test_a_simulated_table_is_not_scaled() -> None:
         ({"base": ""}, "base: must not be empty"),
         ({"base": None}, "key 'base' is missing"),
         ({"base": "5um"}, "base: unknown energy table '5um'"),
-        ({"base": "sky130hd-prelayout"}, "base: .*'macs' is not the kind"),
+        ({"base": "sky130hd-prelayout"}, "base: .*found 'macs'; expected"),
         ({"provenance": None}, "key 'provenance' is missing"),
         ({"macs": []}, "macs: must not be empty"),
         ({"operations": []}, "unknown key 'operations'"),
@@ -213,10 +213,11 @@ SHIPPED = ["asap7-prelayout", "gt2n-prelayout", "ihp-sg13g2-prelayout", "sky130h
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_table_is_whole_and_within_what_was_seen_before(name: str) -> None:
-    """The ranges hold what earlier prototypes gave with OpenSTA's power, and our leaner tree.
+def test_ratios_of_a_shipped_table_are_in_the_range_of_earlier_results(name: str) -> None:
+    """The ranges contain earlier prototypes' results from OpenSTA, and those of our leaner tree.
 
-    INT8 over ternary was 3.4 to 3.9 there, FP16 over ternary 8 to 11, with FP32 sums 15 to 18.
+    The prototypes had 3.4 to 3.9 for INT8 over ternary, 8 to 11 for FP16 over ternary, and 15 to 18
+    with FP32 sums.
     """
     table = load_table(name)
     assert table.provenance is not None

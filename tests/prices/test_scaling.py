@@ -32,7 +32,7 @@ def test_a_scaled_table_says_so_in_every_entry() -> None:
         assert "Stillmaker" in entry.formula
 
 
-def test_no_scaling_to_where_one_stands_changes_nothing() -> None:
+def test_scaling_to_the_same_node_changes_nothing() -> None:
     table = load_table("7nm")
     scaled = scale_table(table, "HP7@0.7:HP7@0.7")
     assert [e.pj for e in scaled.operations] == pytest.approx([e.pj for e in table.operations])

@@ -116,7 +116,7 @@ def test_integer_gemm_is_exact_at_full_size(low: int, high: int) -> None:
     assert np.array_equal(bl.integer_gemm(x, bl.PreparedWeights(w)), expected)
 
 
-def test_wide_sums_come_as_int64() -> None:
+def test_wide_sums_are_int64() -> None:
     x = np.full((1, 200_000), -128, dtype=np.int8)
     w = np.full((1, 200_000), -128, dtype=np.int8)
     got = bl.integer_gemm(x, w)
@@ -155,7 +155,7 @@ def test_b158_layer_approximates_the_real_product(form: qz.Form) -> None:
     weights = rng.integers(-1, 2, (16, 512)).astype(np.float32) * 0.02
     x = rng.standard_normal((5, 512)).astype(np.float32)
     layer = bl.BitLinear.b158(weights, form=form)
-    # Weights that are ternary already lose nothing but their scale's mean over the zeros.
+    # Ternary weights stay exact up to their scale, whose mean includes the zeros.
     scale = np.abs(weights).mean() / 0.02
     assert np.allclose(layer(x) / scale, x @ weights.T, atol=0.02)
 

@@ -1,4 +1,4 @@
-"""Detection of ternary matrices: the census and the trace agree, and both with plain counts."""
+"""Detection of ternary matrices: census and trace agree, and counts equal plain numpy's."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def counted(matrix: Matrix) -> tuple[bool, int | None, bool]:
 
 
 def traced(matrix: Matrix) -> tuple[bool, int | None, bool]:
-    """Return the same of a trace."""
+    """Return the same facts from a trace."""
     with bitnet_hw.trace_numpy(strict=True) as tally:
         tally.input(np.full(matrix.shape[1], 0.3, np.float32)) @ matrix.astype(np.float32).T
     (mac,) = tally.mac_counts
@@ -123,7 +123,7 @@ def look(matrix: NDArray[Any], **options: Any) -> TernaryMatrix | None:
 
 @pytest.mark.parametrize("shape", [(700, 768), (3, 600_000), (3, (1 << 19) + 256), (9, 5)])
 @pytest.mark.parametrize("noise", [0.0, 0.004])
-def test_counts_are_plain_counts(shape: tuple[int, int], noise: float) -> None:
+def test_counts_equal_those_of_plain_numpy(shape: tuple[int, int], noise: float) -> None:
     codes = RNG.choice([-1, 0, 1], shape, p=[0.2, 0.5, 0.3])
     codes[2] = 0
     rounding = 1 + RNG.uniform(-noise, noise, shape)
@@ -141,7 +141,7 @@ def test_counts_are_plain_counts(shape: tuple[int, int], noise: float) -> None:
     assert found.zeros_by_column.tolist() == (codes == 0).sum(axis=0).tolist()
 
 
-def test_rows_in_pieces_have_scales_per_group_and_none_of_their_own() -> None:
+def test_rows_in_pieces_have_scales_per_group_but_not_per_row() -> None:
     codes = trits(2, 3 << 18)
     assert look(per_row(codes)) is not None  # a group of 256 within a row has the row's scale
     found = look(per_group(codes, 256))

@@ -1,4 +1,4 @@
-"""Reports as data, built once per worker."""
+"""Reports as data, each built once per worker."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ webdriver = pytest.importorskip("selenium.webdriver")
 
 pytestmark = pytest.mark.tools
 
-#: Chromium contacts its vendor's hosts at every start; these flags keep it from trying.
+#: Chromium contacts its vendor's hosts when it starts; these flags prevent that.
 _SILENT = (
     "--headless",
     "--no-sandbox",
@@ -41,7 +41,7 @@ def browser(require_tool: Callable[[str], str], tmp_path: Path) -> Iterator[Any]
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(require_tool("chromedriver")))
-    # The browser's own start page makes requests too: discard them.
+    # Discard the requests of the browser's own start page.
     driver.get("about:blank")
     driver.get_log("performance")
     driver.get_log("browser")
@@ -58,7 +58,7 @@ def _requests(browser: Any) -> list[str]:
     ]
 
 
-def test_it_renders_in_silence(browser: Any, page: Path) -> None:
+def test_it_renders_without_messages_or_requests(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
     assert browser.get_log("browser") == []
     asked = [url for url in _requests(browser) if not url.startswith("data:")]

@@ -1,4 +1,4 @@
-"""The chain of factors leads from the published ratio to that of the system."""
+"""The chain of factors, from the published ratio to that of the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as data prints as a few lines."""
+"""The `repr` of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a report: complete, self-contained, the same each time, and safe with any name."""
+"""Files of a report: complete, self-contained, reproducible, and safe with any name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_every_file_is_there(standard_report: Path) -> None:
     assert [path for path in standard_report.parent.iterdir() if path != standard_report] == []
 
 
-def test_the_page_asks_the_network_for_nothing(standard_report: Path) -> None:
+def test_the_page_makes_no_network_requests(standard_report: Path) -> None:
     page = (standard_report / "report.html").read_text()
     wanted = re.findall(r"""(?:src|href)=["']([^"'#][^"']*)""", page)
     assert [address for address in wanted if not address.startswith("data:")] == []
@@ -37,7 +37,7 @@ def test_the_page_asks_the_network_for_nothing(standard_report: Path) -> None:
     assert "<script" not in page
 
 
-def test_the_sections_come_in_their_order(standard_report: Path) -> None:
+def test_the_sections_are_in_order(standard_report: Path) -> None:
     page = (standard_report / "report.html").read_text()
     places = [page.index(f'id="{name}"') for name in (
         "sizes", "parts", "chain", "sharing", "operations", "conventions", "unsaved", "excluded",
@@ -46,7 +46,7 @@ def test_the_sections_come_in_their_order(standard_report: Path) -> None:
     assert places == sorted(places)
 
 
-def test_figures_have_words(standard_report: Path) -> None:
+def test_figures_have_descriptions(standard_report: Path) -> None:
     page = (standard_report / "report.html").read_text()
     labels = re.findall(r'<svg role="img" aria-label="([^"]+)"', page)
     assert len(labels) == len(FIGURES)
@@ -67,7 +67,7 @@ def test_the_same_report_twice_is_the_same_bytes(
         assert text == first.read_text()
 
 
-def test_a_name_with_html_or_a_path_stays_text_and_inside(run: Run, tmp_path: Path) -> None:
+def test_a_name_with_html_or_a_path_is_treated_as_text(run: Run, tmp_path: Path) -> None:
     name = "../../<script>alert(1)</script>$x^2$|*"
     config = tmp_path / "in" / "model.yaml"
     config.parent.mkdir()
@@ -88,7 +88,7 @@ def test_a_name_with_html_or_a_path_stays_text_and_inside(run: Run, tmp_path: Pa
 
 @pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("present", ["report.md", "prices.csv", "figures/tornado.svg"])
-def test_no_file_is_replaced_unasked(run: Run, tmp_path: Path, present: str) -> None:
+def test_files_are_replaced_only_with_force(run: Run, tmp_path: Path, present: str) -> None:
     mine = tmp_path / "out" / present
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")

@@ -1,4 +1,4 @@
-"""Figures: bars add up to the energies that they show; texts neither overlap nor get cut."""
+"""Figures: bars add up to the energies that they show; texts neither overlap nor are cut off."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_unsaved_shares_show_static_energy_and_add_up(warm_report: Report) -> No
 
 
 def _texts(figure: Figure) -> Iterator[Text]:
-    """Yield every text but tick labels, of which some lie outside the view and are not drawn."""
+    """Yield every text except tick labels, because those outside the view are not drawn."""
     for axes in figure.axes:
         yield from (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
     for legend in figure.legends:
@@ -76,7 +76,7 @@ def _texts(figure: Figure) -> Iterator[Text]:
 
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
-def test_texts_lie_within_the_figure_and_apart(plot: Plot, warm_report: Report) -> None:
+def test_texts_lie_within_the_figure_and_do_not_overlap(plot: Plot, warm_report: Report) -> None:
     with in_style():
         figure = drawn(plot, warm_report)
         figure.draw_without_rendering()

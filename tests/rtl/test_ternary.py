@@ -1,4 +1,4 @@
-"""Add-only processing elements against the reference: exhaustive, corners, properties."""
+"""Add-only processing elements against the reference: all products, corner cases, properties."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_any_shape_any_stalls(data: st.DataObject) -> None:
 
 
 def corner(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a 4-lane element with K_max 16."""
+    """Return rows for an element with 4 lanes and K_max 16."""
     full = np.full((3, 16), -128)
     return {
         "all +1 with -128": (full, np.ones_like(full)),

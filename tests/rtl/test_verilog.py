@@ -20,7 +20,7 @@ from bitnet_hw.rtl.verilog import LINT_WAIVERS, export_verilog, module_name
 
 Tool = Callable[[str], str]
 
-#: An element, its parameters, and how it is exported.
+#: An element, its parameters, and the arguments of its export.
 EXPORTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("ternary", {"lanes": 32, "k_max": 4096}, {}),
     ("ternary", {"lanes": 7, "k_max": 100, "pipeline": 0, "counters": True}, {"clear_port": True}),
@@ -32,7 +32,7 @@ EXPORTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("fp16", {"lanes": 3, "k_max": 64, "accumulate": "fp16"}, {}),
     ("fp16", {"lanes": 2, "k_max": 64, "zero_gating": True}, {"reset": Reset.ASYNC_LOW}),
 ]
-# A kind of element that the list does not name is exported with its defaults.
+# A kind of element that is not listed is exported with default parameters.
 EXPORTS += [
     (name, {"lanes": 3, "k_max": 64}, {}) for name in FAMILY if name not in {e[0] for e in EXPORTS}
 ]
@@ -44,7 +44,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def icarus(folder: Path, *sources: str) -> tuple[int, str]:
-    """Compile with Icarus Verilog, run, and return the exit code and what was printed."""
+    """Compile with Icarus Verilog, run, and return the exit code and the output."""
     built = run(["iverilog", "-g2005", "-Wall", "-o", "sim", *sources], folder)
     assert built.returncode == 0, built.stderr
     assert "warning" not in built.stderr, built.stderr

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def _eager_helpers() -> Iterator[None]:
-    """Run the compiled helpers of transformers' BitNet as they are written, untraced too."""
+    """Run the compiled helpers of transformers' BitNet uncompiled, also without a trace."""
     with torch.compiler.set_stance("force_eager"):
         yield
 
@@ -236,6 +236,6 @@ def test_generation_counts_every_pass() -> None:
         found = model.generate(ids, **options)
     assert torch.equal(found, expected)
     head = tally.macs_by_role()["lm-head"]
-    # transformers computes the logits of the prompt's last position, and of two tokens more.
+    # transformers computes the logits of the prompt's last position and of two further tokens.
     assert head == 3 * MACS_BEHIND_HEAD
     assert tally.macs_by_role()["ffn-down"] == (TOKENS + 2) * 2 * 96 * 64

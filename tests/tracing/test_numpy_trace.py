@@ -1,4 +1,4 @@
-"""Tracing numpy code: the same values, and counts that the shapes and values alone give."""
+"""Tracing numpy code: unchanged values, and counts that follow from shapes and values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKENS, INPUTS, OUTPUTS = 5, 96, 40
 
 
 def bitlinear(x: NDArray[Any], codes: NDArray[Any], beta: float) -> NDArray[Any]:
-    """BitLinear of b1.58 as its paper has it, in plain numpy."""
+    """Compute the BitLinear of the b1.58 paper in plain numpy."""
     scale = 127 / np.abs(x).max(axis=-1, keepdims=True)
     quantized = np.clip(np.rint(x * scale), -128, 127)
     return np.asanyarray((quantized @ codes.T) / scale * beta)
@@ -70,7 +70,7 @@ def test_attention_and_its_softmax() -> None:
     assert {key.format for key in tally.counts} == {"fp64"}
 
 
-def test_work_on_weights_is_kept_apart(x: NDArray[Any]) -> None:
+def test_work_on_weights_is_in_a_separate_tally(x: NDArray[Any]) -> None:
     weights = RNG.normal(size=(OUTPUTS, INPUTS)).astype(np.float32)
 
     def quantize(w: NDArray[Any]) -> NDArray[Any]:
@@ -111,7 +111,7 @@ def test_every_way_to_multiply(product: Any, x: NDArray[Any], codes: NDArray[Any
     assert tally.total("mul") == 0
 
 
-def test_what_is_written_depends_on_what_was_written(x: NDArray[Any]) -> None:
+def test_an_array_written_from_the_input_depends_on_it(x: NDArray[Any]) -> None:
     with bitnet_hw.trace_numpy() as tally:
         cache = tally.weight(np.zeros((8, INPUTS), dtype=np.float32))
         view = cache[2:7]
@@ -225,7 +225,7 @@ def test_every_ufunc_counts_or_is_listed(name: str, ufunc: Any) -> None:
             ufunc(*map(tally.input, arrays))
         assert tally.total() or tally.unknown or name in FREE_UFUNCS
         return
-    pytest.skip("takes none of the types that are tried")
+    pytest.skip("accepts none of the types that are tried")
 
 
 @pytest.mark.parametrize(
@@ -241,13 +241,13 @@ def test_methods_that_bypass_numpys_protocols_are_listed(method: str) -> None:
     assert dict(tally.unknown) == {("(outside)", f"numpy.{method}"): 1}
 
 
-def test_running_sums_take_their_first_element_as_it_is(x: NDArray[Any]) -> None:
+def test_a_running_sum_adds_nothing_for_the_first_element(x: NDArray[Any]) -> None:
     with bitnet_hw.trace_numpy(strict=True) as tally:
         np.cumsum(tally.input(x), axis=1)
     assert tally.total("add") == TOKENS * (INPUTS - 1)
 
 
-def test_functions_take_their_arguments_by_name(x: NDArray[Any], codes: NDArray[Any]) -> None:
+def test_functions_accept_their_arguments_by_name(x: NDArray[Any], codes: NDArray[Any]) -> None:
     with bitnet_hw.trace_numpy(strict=True) as tally:
         np.dot(a=tally.input(x), b=codes.T)
         np.argmax(a=tally.input(x), axis=1)

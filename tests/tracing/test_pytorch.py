@@ -1,4 +1,4 @@
-"""Tracing PyTorch models of a user's own: values untouched, and counts from shapes and weights."""
+"""Tracing a user's PyTorch models: unchanged values, and counts from shapes and weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKENS, HIDDEN, WIDTH = 3, 64, 96
 
 
 class BitLinear(torch.nn.Linear):
-    """Straight-through, as users write it for training."""
+    """A straight-through BitLinear, as users write it for training."""
 
     def forward(self, x: Any) -> Any:
         scale = self.weight.abs().mean().clamp(min=1e-5)
@@ -53,7 +53,7 @@ def x() -> Any:
 
 
 def traced(model: Any, *inputs: Any, **options: Any) -> Any:
-    """Trace a strict pass, and hold its result against an untraced one, bit for bit."""
+    """Trace a strict pass, and compare its result with that of an untraced one, bit for bit."""
     with torch.no_grad():
         expected = model(*inputs)
         with bitnet_hw.trace(model, **{"strict": True, **options}) as tally:
@@ -67,7 +67,7 @@ def traced(model: Any, *inputs: Any, **options: Any) -> Any:
 @pytest.mark.parametrize(
     "mode", [torch.enable_grad, torch.no_grad, torch.inference_mode], ids=lambda mode: mode.__name__
 )
-def test_a_users_own_bitlinear(x: Any, dtype: Any, mode: Callable[[], Any]) -> None:
+def test_a_bitlinear_written_by_a_user(x: Any, dtype: Any, mode: Callable[[], Any]) -> None:
     model = torch.nn.Sequential(BitLinear(HIDDEN, WIDTH), torch.nn.ReLU(), BitLinear(WIDTH, 8))
     model.to(dtype)
     x = x.to(dtype)
@@ -84,11 +84,11 @@ def test_a_users_own_bitlinear(x: Any, dtype: Any, mode: Callable[[], Any]) -> N
         str(2 * i): TOKENS * int((n - 1).clamp(min=0).sum()) for i, n in enumerate(non_zeros)
     }
     assert {(mac.activation, mac.weight) for mac in tally.mac_counts} == {("int8", "ternary")}
-    assert tally.total("mul") > 0  # scales, but of no product
+    assert tally.total("mul") > 0  # by scales, not in the products
     assert not [key for key in tally.counts if key.role == "linear" and key.operation == "mul"]
 
 
-def test_the_shape_of_a_bitlinears_work(x: Any) -> None:
+def test_the_operations_of_a_bitlinear_by_role(x: Any) -> None:
     tally = traced(torch.nn.Sequential(BitLinear(HIDDEN, WIDTH, bias=False)), x)
     counts = tally.by("role", "operation")
     elements = TOKENS * HIDDEN
@@ -115,7 +115,7 @@ def test_fused_attention_counts_on_the_cpu(x: Any) -> None:
     assert {key.scope for key in tally.counts} == {"Attention", "q_proj", "o_proj"}
 
 
-def test_attention_written_out_counts_as_the_kernel_does(x: Any) -> None:
+def test_attention_in_separate_operators_counts_like_the_kernel(x: Any) -> None:
     class WrittenAttention(Attention):
         def forward(self, x: Any) -> Any:
             q = self.q_proj(x).reshape(1, TOKENS, 4, 16).transpose(1, 2)
@@ -125,14 +125,14 @@ def test_attention_written_out_counts_as_the_kernel_does(x: Any) -> None:
     plain, fused = WrittenAttention(), Attention()
     fused.load_state_dict(plain.state_dict())
     found = [traced(model, x).by("role", "operation", "format") for model in (plain, fused)]
-    # The scaling is an operator of its own, which nothing says belongs to the softmax.
+    # The scaling is a separate operator, which a trace cannot assign to the softmax.
     scaling = found[0].pop(("elementwise", "mul", "fp32"))
     assert scaling == 4 * TOKENS * TOKENS
     found[1]["softmax", "mul", "fp32"] -= scaling
     assert found[0] == found[1]
 
 
-def test_work_that_the_input_reaches_through_a_buffer(x: Any) -> None:
+def test_a_buffer_written_from_the_input_depends_on_it(x: Any) -> None:
     class Cache(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -149,7 +149,7 @@ def test_work_that_the_input_reaches_through_a_buffer(x: Any) -> None:
     assert tally.weight_work.total("exp") == HIDDEN
 
 
-def test_a_weight_that_changes_is_looked_at_again(x: Any) -> None:
+def test_a_weight_that_changes_is_read_again(x: Any) -> None:
     model = torch.nn.Linear(HIDDEN, WIDTH, bias=False)
     with torch.no_grad(), bitnet_hw.trace(model) as tally:
         model(x)
@@ -182,7 +182,7 @@ def test_constants_that_a_module_makes_are_stored() -> None:
     assert tally.by("operation", "format") == {("add", "fp32"): 4}
 
 
-def test_storage_used_again_is_not_taken_for_what_it_was(x: Any) -> None:
+def test_reused_memory_is_classified_again(x: Any) -> None:
     class Loop(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -201,7 +201,7 @@ def test_storage_used_again_is_not_taken_for_what_it_was(x: Any) -> None:
     assert tally.macs == 20 * TOKENS * HIDDEN * HIDDEN
 
 
-def test_tensors_that_no_module_registered_are_stored_all_the_same(x: Any) -> None:
+def test_unregistered_tensors_of_a_module_are_stored_too(x: Any) -> None:
     class Plain(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -264,7 +264,7 @@ def test_an_exception_leaves_nothing_behind(x: Any) -> None:
     assert tally.total() == before
 
 
-def test_traces_nest_and_count_alike(x: Any) -> None:
+def test_nested_traces_count_the_same(x: Any) -> None:
     model = torch.nn.Linear(HIDDEN, WIDTH)
     with bitnet_hw.trace(model) as outer, bitnet_hw.trace(model) as inner:
         model(x)
@@ -289,7 +289,7 @@ def test_a_traced_tally_can_be_priced(x: Any) -> None:
     assert price_tally(tally, load_table("7nm"))
 
 
-def test_what_trace_refuses(x: Any) -> None:
+def test_bad_arguments_of_a_trace_are_refused(x: Any) -> None:
     with pytest.raises(bitnet_hw.InputError, match=r"takes a torch\.nn\.Module, found ndarray"):
         bitnet_hw.trace(x.numpy())
     model = torch.nn.Identity()
@@ -305,7 +305,7 @@ def test_what_trace_refuses(x: Any) -> None:
         pass
 
 
-def test_a_compiled_function_is_seen_through(x: Any) -> None:
+def test_a_compiled_function_is_traced_operator_by_operator(x: Any) -> None:
     class Compiled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -73,7 +73,7 @@ def test_straight_through_rounding_is_tolerated() -> None:
     assert found.non_zeros == np.count_nonzero(quantized)
 
 
-def test_one_stray_weight_late_in_a_large_matrix_is_seen() -> None:
+def test_one_odd_weight_late_in_a_large_matrix_is_detected() -> None:
     matrix = trits(3000, 300)
     assert ternary(matrix).format == "ternary"
     matrix[2777, 131] = 0.4
@@ -101,7 +101,7 @@ def test_binary_has_both_signs_and_no_zeros() -> None:
     ],
     ids=["gaussian", "five levels", "zeros", "nan", "inf", "too small", "a column"],
 )
-def test_what_is_not_ternary(matrix: NDArray[Any]) -> None:
+def test_other_matrices_are_not_ternary(matrix: NDArray[Any]) -> None:
     assert ternary(matrix.astype(np.float32)) is None
 
 
@@ -123,14 +123,14 @@ def test_absmax_quantized_activations(bits: int, name: str, rounding: str) -> No
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])
-def test_gaussian_activations_are_no_integers(scale: float) -> None:
+def test_gaussian_activations_are_not_integers(scale: float) -> None:
     for _ in range(20):
         x = (RNG.normal(size=(4, 256)) * scale).astype(np.float32)
         assert integers(x) is None
         assert integers(as_bf16(x), 2.0**-9) is None
 
 
-def test_too_few_values_are_no_evidence() -> None:
+def test_too_few_values_are_not_classified() -> None:
     assert integers(np.array([[0.5, -0.5]], dtype=np.float32)) is None
     assert integers(np.zeros((3, 64), dtype=np.float32)) is None
     assert integers(np.zeros((0, 64), dtype=np.float32)) is None

@@ -52,12 +52,12 @@ def test_loops_hold_every_mac(tmp_path: Path) -> None:
         for group in _files(tmp_path / "out").values()
         for layer in group
     )
-    # FlopCounterMode's count of the same step, LM head on the one position.
+    # FlopCounterMode's count of the same step, with the LM head on one position.
     assert macs == 2_726_952_960
 
 
 def test_streams_add_up_to_the_golden_case(tmp_path: Path) -> None:
-    """Read, for 2B4T at context 2048, 521 MB of weights, 157 MB of KV cache, 657 MB of LM head."""
+    """Compare with 521 MB of weights, 157 MB of KV cache and 657 MB of LM head."""
     write_zigzag(_estimate(), tmp_path / "out")
     said = json.loads((tmp_path / "out" / EXPECTED).read_text(encoding="utf-8"))
     sizes: dict[str, float] = {}
@@ -76,7 +76,7 @@ def test_streams_add_up_to_the_golden_case(tmp_path: Path) -> None:
 
 
 def test_unit_energies_are_those_of_the_golden_case(tmp_path: Path) -> None:
-    """Take, on one lane with FP16 sums, 0.039 mJ ternary, 0.157 attention, 0.164 LM head."""
+    """Compare, for one lane and FP16 sums, with 0.039, 0.157 and 0.164 mJ."""
     machine = load_machine().replace(lanes=1)
     of = _estimate(machine=machine, float_accumulator="fp16")
     write_zigzag(of, tmp_path / "out")
@@ -98,7 +98,7 @@ def test_unit_energies_are_those_of_the_golden_case(tmp_path: Path) -> None:
     }
 
 
-def test_every_product_energy_is_exported() -> None:
+def test_the_energy_of_every_product_is_exported() -> None:
     of = _estimate("bitnet-a4.8")
     products = {"qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down", "lm-head"}
     products |= {"attention-score", "attention-value"}
@@ -224,7 +224,7 @@ def test_the_command_writes_whole_or_not_at_all(run: Run, tmp_path: Path) -> Non
         (("--scheme", "bitnet-b1.59"), "did you mean"),
     ],
 )
-def test_bad_requests_leave_nothing(
+def test_bad_arguments_leave_no_file(
     run: Run, tmp_path: Path, extra: tuple[str, ...], part: str
 ) -> None:
     result = run("export", MODEL, "-o", tmp_path / "out", *extra)

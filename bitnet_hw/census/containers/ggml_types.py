@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class GgmlType(NamedTuple):
-    """A type of ggml: `size` bytes for each block of `block` weights of a row."""
+    """A type of ggml: `size` bytes per block of `block` weights of a row."""
 
     name: str
     block: int
@@ -38,26 +38,26 @@ GGML_TYPES = {
     40: GgmlType("nvfp4", 64, 36), 41: GgmlType("q1_0", 128, 18),
 }  # fmt: skip
 
-#: bitnet.cpp's types, by name only: their sizes follow rules of their own.
+#: Names of bitnet.cpp's types, whose sizes do not follow from blocks.
 BITNET_TYPES = {I2_S: "i2_s", I8_S: "i8_s", TL1: "tl1", TL2: "tl2"}
 
-#: Bytes of scale and padding behind the codes of bitnet.cpp's types.
+#: Bytes of scale and padding after the codes of bitnet.cpp's types.
 SCALE_TAIL = 32
 
 #: Columns in a block of triples of TL2; the rest of a row is stored as pairs.
 TL2_BLOCK = 96
 
-#: Columns that bitnet.cpp's size formula takes for pairs, whatever the row's length.
+#: Columns that bitnet.cpp's size formula counts as pairs, whatever the length of a row.
 _TL2_PAIR_COLUMNS = 256
 
 
 def tensor_bytes(kind: int, shape: tuple[int, ...]) -> int | None:
-    """Return the bytes of a tensor, None where they do not follow from type and shape.
+    """Return the bytes of a tensor, or None if they do not follow from type and shape.
 
     Parameters
     ----------
     kind : int
-        A type of `GGML_TYPES` or `BITNET_TYPES`; 39 is taken for MXFP4.
+        A type of `GGML_TYPES` or `BITNET_TYPES`; 39 is read as MXFP4.
     shape : tuple of int
         Rows first; the last is the length of a row.
     """
@@ -72,7 +72,7 @@ def tensor_bytes(kind: int, shape: tuple[int, ...]) -> int | None:
 
 
 def tl2_bytes(shape: tuple[int, ...]) -> int | None:
-    """Return the bytes of a TL2 matrix by ``ggml_nbytes`` of bitnet.cpp, None below 256 columns.
+    """Return the bytes of a TL2 matrix as bitnet.cpp's ``ggml_nbytes``, None below 256 columns.
 
     Five bits for three weights, four bits for two in the last 256 columns, rounded up to 32, and
     32 bytes with the scale.

@@ -1,7 +1,7 @@
 """A strict reader of GGUF headers, versions 2 and 3.
 
-Every count and length is checked against the rest of the file before anything is read or allocated
-accordingly.
+Every count and length is checked against the rest of the file before it decides how much is read or
+allocated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..source import Source, shown
-from . import Tensor
+from . import Tensor, refuse_overlaps
 from .ggml_types import BITNET_TYPES, GGML_TYPES, TL2, tensor_bytes, tl2_bytes
 
 MAGIC = b"GGUF"
@@ -26,7 +26,6 @@ _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q
 _LEAST_TENSOR = 8 + 4 + 4 + 8
 #: The smallest key: an empty name, a type, a byte.
 _LEAST_KEY = 8 + 4 + 1
-
 
 #: Bytes of a header that are read at a time: vocabularies are hundreds of thousands of strings.
 _WINDOW = 1 << 18
@@ -212,12 +211,12 @@ def _placed(source: Source, entries: list[_Entry], start: int, alignment: int) -
                 tensor=entry.name, offset=entry.at,
             )  # fmt: skip
         found.append(Tensor(entry.name, entry.shape, kind, start + entry.offset, size))
-    _refuse_overlaps(source, found)
+    refuse_overlaps(source, found)
     return found
 
 
 def _sized(source: Source, entry: _Entry, room: int) -> tuple[str, int]:
-    """Return the format's name and the bytes; `room` reaches to the next tensor."""
+    """Return the format's name and the bytes; `room` is the distance to the next tensor."""
     size = tensor_bytes(entry.kind, entry.shape)
     name = BITNET_TYPES.get(entry.kind, "") or GGML_TYPES[entry.kind].name
     if entry.kind == TL2:
@@ -233,15 +232,3 @@ def _sized(source: Source, entry: _Entry, room: int) -> tuple[str, int]:
             tensor=entry.name, offset=entry.at,
         )  # fmt: skip
     return name, size if prod(entry.shape) else 0
-
-
-def _refuse_overlaps(source: Source, tensors: list[Tensor]) -> None:
-    end, before = 0, ""
-    for tensor in sorted(tensors, key=lambda one: one.offset):
-        if tensor.bytes and tensor.offset < end:
-            raise source.fault(
-                f"overlaps tensor {shown(before)}, which ends at byte {end}",
-                tensor=tensor.name, offset=tensor.offset,
-            )  # fmt: skip
-        if tensor.bytes:
-            end, before = tensor.offset + tensor.bytes, tensor.name

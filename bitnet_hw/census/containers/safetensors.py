@@ -1,4 +1,4 @@
-"""A strict reader of safetensors headers, single or in shards with an index."""
+"""Strict readers of safetensors headers, and of the index of a sharded checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ...files.reading import shorten
 from ..source import Source, shown
-from . import Tensor
+from . import Tensor, refuse_overlaps
 
 #: A larger header or index is refused before it is read.
 MAX_HEADER_BYTES = 32 << 20
@@ -40,8 +40,8 @@ def read_safetensors(source: Source) -> list[Tensor]:
     Raises
     ------
     InputError
-        If the header is longer than the file, is not a JSON object, or names a dtype,
-        shape or offsets that do not fit; if tensors overlap or do not reach the file's end.
+        If the header is longer than the file, is not a JSON object, or a dtype, shape
+        or offsets in it do not fit; if tensors overlap or do not reach the file's end.
     """
     if source.size < 8:
         raise source.fault(
@@ -64,15 +64,7 @@ def read_safetensors(source: Source) -> list[Tensor]:
         raise source.fault("__metadata__ is not a mapping", offset=8)
     tensors = [_tensor(source, name, entry, start) for name, entry in header.items()]
     tensors.sort(key=lambda tensor: (tensor.offset, tensor.bytes))
-    end, before = start, ""
-    for tensor in tensors:
-        if tensor.offset < end and tensor.bytes:
-            raise source.fault(
-                f"overlaps tensor {shown(before)}, which ends at byte {end}",
-                tensor=tensor.name, offset=tensor.offset,
-            )  # fmt: skip
-        if tensor.bytes:
-            end, before = tensor.offset + tensor.bytes, tensor.name
+    end = max(start, refuse_overlaps(source, tensors))
     if end < source.size:
         raise source.fault(f"the tensors end at byte {end}, the file at {source.size}", offset=end)
     return tensors
@@ -140,7 +132,7 @@ def _whole_numbers(value: object) -> bool:
 
 
 def read_index(path: Path) -> dict[str, list[str]]:
-    """Read the index of a checkpoint in shards.
+    """Read the index of a sharded checkpoint.
 
     Parameters
     ----------
@@ -170,7 +162,7 @@ def read_index(path: Path) -> dict[str, list[str]]:
         is_plain = isinstance(file, str) and file.isprintable() and "\\" not in file
         if not is_plain or not file or PurePosixPath(file).name != file:
             raise source.fault(
-                f"{shorten(file)} is not a plain file name beside the index", tensor=name
+                f"{shorten(file)} is not a plain file name in the index's folder", tensor=name
             )
         if not file.endswith(".safetensors"):
             raise source.fault(f"{shorten(file)} is not a safetensors file", tensor=name)

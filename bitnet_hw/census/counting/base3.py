@@ -1,7 +1,7 @@
-"""Counting of trits in base 3, five or four to a byte.
+"""Counting of trits in base 3, five or four per byte.
 
-A group v of five trits is stored as the byte ceil(v x 256 / 243). Multiplied by 3, the byte's
-overflow is the first trit and what is left holds the next one.
+A group v of five trits is stored as the byte ceil(v x 256 / 243). When the byte is multiplied by 3,
+its overflow is the first trit and the remainder holds the next ones.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ def _pair_table(trits: int) -> Pairs:
 
 
 class PairCounter:
-    """Counts zeros and +1 among bytes of trits, by look-up of pairs of bytes.
+    """Counts zeros and +1 in bytes of trits, by looking up pairs of bytes.
 
     Parameters
     ----------
     trits : 4 or 5
-        Per byte.
+        Trits per byte.
     room : int
-        Bytes to take at a time.
+        Most bytes to look up at a time.
 
     Attributes
     ----------
     zeros, plus : int
         As the bytes decode, whether or not a group of trits produces them.
     odd : (256,) int64
-        How often each byte occurs that no group produces.
+        Occurrences of each byte that no group produces.
     """
 
     def __init__(self, trits: int, room: int) -> None:
@@ -110,12 +110,12 @@ _LINE_BYTES = 1 << 17
 
 
 class LineCounter:
-    """Counts the zeros of rows of bytes of trits, by row, and by digit and place in the row.
+    """Counts the zeros in rows of trit bytes: by row, and by digit and place in the row.
 
     Parameters
     ----------
     trits : (width,) uint8
-        How many trits each byte of a row holds: 5, 4 or none.
+        Trits in each byte of a row: 5, 4 or 0.
 
     Attributes
     ----------
@@ -152,14 +152,14 @@ class LineCounter:
         rest[:] = data
         total[:] = 0
         for n in range(5):
-            # Trit 0 is the digit 1 of 3 x byte >> 8: a byte from 86 to 170.
+            # A zero weight has digit 1 = 3 x byte >> 8, which bytes from 86 to 170 give.
             np.subtract(rest, np.uint8(86), out=zero)
             np.less(zero, np.uint8(85), out=zero.view(np.bool_))
             if n == 4:
                 zero &= self._holds_five
             total += zero
             self._digit_zeros[n] += np.add.reduce(zero, axis=0, dtype=np.uint8)
-            rest *= np.uint8(3)  # modulo 256, as the decoding does it
+            rest *= np.uint8(3)  # modulo 256, as in decoding
         total &= self._holds_any
         zeros: Ints = total.sum(axis=1, dtype=np.int64)
         return zeros

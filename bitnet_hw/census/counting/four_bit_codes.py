@@ -1,4 +1,4 @@
-"""Counting of 4-bit codes, two to a byte, by a histogram of bytes."""
+"""Counting of 4-bit codes, two per byte, by a histogram of bytes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def count_nibbles(source: Source, tensor: str, offset: int, size: int, legal: in
     Parameters
     ----------
     source, tensor
-        The file, and the matrix for messages.
+        The file, and the name of the matrix for messages.
     offset, size : int
         The stretch, in bytes.
     legal : int
-        Codes from this one on are invalid.
+        Number of valid codes; this one and all above are invalid.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Scales beside the codes of a matrix: one per tensor or one per block."""
+"""Scales stored with the codes of a matrix: one per tensor or one per block."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BlockScales:
         self.low, self.high, self.count = np.inf, -np.inf, 0
 
     def add(self, raw: npt.NDArray[np.uint16], first: int) -> None:
-        """Take scales.
+        """Add scales.
 
         Parameters
         ----------

@@ -15,7 +15,7 @@ MAX_ROW_BYTES = 1 << 20
 
 
 class Totals(NamedTuple):
-    """Zeros and +1 of a matrix, with its zeros by row and column where asked for.
+    """Zeros and +1 of a matrix, with its zeros by row and column if asked for.
 
     The columns come in any order: only the distribution of their zeros is reported.
     """

@@ -137,14 +137,14 @@ class CodeCounter:
 
 
 def count_stream(source: Source, tensor: str, offset: int, size: int) -> Totals:
-    """Count 2-bit codes in any order.
+    """Count 2-bit codes, whatever their order.
 
     Parameters
     ----------
     source, tensor
         The file, and the matrix for messages.
     offset, size : int
-        Where the codes are, in bytes.
+        First byte and length of the codes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Layouts of ternary weights, one file each; a new one is a file and a line here.
+"""Layouts of ternary weights, one module each; a new one needs a module and a line here.
 
 A file's header names the format of each tensor; the layout's `count` counts its values.
 """

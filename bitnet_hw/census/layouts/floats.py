@@ -8,33 +8,31 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.detection import find_ternary
+from ..containers.safetensors import DTYPE_BITS
 from ..counting.totals import Totals, fits_by_line
 from ..record import Scale
 from ..source import Bytes
-from .layout import Found, Task, scale_beside
-
-#: dtypes that may hold {-s, 0, +s}, with their bytes.
-_SIZES = {"F16": 2, "BF16": 2, "F32": 4, "I8": 1}
+from .layout import Found, Task, separate_scale
 
 
 def count(task: Task) -> Found | None:
-    """Count a matrix of floats if its values are ternary; None if they are not.
+    """Count a matrix of floats, or return None if its values are not ternary.
 
-    A scale in a tensor of its own is reported where the values are -1, 0 and +1.
+    If the values are -1, 0 and +1, the scale in a separate tensor is reported.
 
     Raises
     ------
     InputError
-        If the finite values are ternary and another one, or the scale, is not finite.
+        If the finite values are ternary but others, or the scale, are not finite.
     """
-    beside = scale_beside(task)
+    separate = separate_scale(task)
     if len(task.tensor.shape) < 2 or task.rows == 0 or task.columns == 0:
         return None
     found = _count_values(task)
     if found is None:
         return None
     is_plain = found.scale.low == found.scale.high == 1
-    return Found.of(found.totals, beside if is_plain and beside is not None else found.scale)
+    return Found.of(found.totals, separate if is_plain and separate is not None else found.scale)
 
 
 class _Counted(NamedTuple):
@@ -47,7 +45,7 @@ class _Counted(NamedTuple):
 def _count_values(task: Task) -> _Counted | None:
     source, tensor, rows, columns = task.source, task.tensor, task.rows, task.columns
     dtype = tensor.format.upper()
-    size = _SIZES[dtype]
+    size = DTYPE_BITS[dtype] // 8
 
     def stretch(first: int, number: int) -> npt.NDArray[np.float32]:
         return _floats(source.array(tensor.offset + first * size, number * size), dtype)

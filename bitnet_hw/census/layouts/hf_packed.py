@@ -16,41 +16,41 @@ from ..containers import Tensor
 from ..counting.totals import Totals, fits_by_line
 from ..counting.two_bit_codes import count_rows, count_stream
 from ..source import Bytes, Source
-from .layout import Found, Task, scale_beside, scale_tensor
+from .layout import Found, Task, is_one_float, scale_tensor, separate_scale
 
 FORMAT = "hf-packed"
 
-#: Tensors that other quantizers store beside a weight of bytes, after its module's name.
+#: Names, after the module's, of tensors that other quantizers store with byte-valued weights.
 _FOREIGN = ("absmax", "quant_map", "quant_state", "SCB", "zeros", "zero_point", "scales", "scale_2")
 
 
 def count(task: Task) -> Found | None:
-    """Count a packed matrix; None for bytes that are something else.
+    """Count a packed matrix, or return None if the bytes are something else.
 
     Raises
     ------
     InputError
-        If a code is 3 in a tensor that is a weight by its name or the scale beside it, or the scale
-        is not finite.
+        If a code is 3 in a tensor that its name or a scale marks as a weight, or the scale is not
+        finite.
     """
-    scale, beside = scale_beside(task), scale_tensor(task)
-    if not _is_packed(task, beside):
+    scale, stored = separate_scale(task), scale_tensor(task)
+    if not _is_packed(task, stored):
         return None
     try:
         shape, totals = _count(task)
     except InputError as error:
-        if beside is not None or task.tensor.name.endswith("weight"):
+        if stored is not None or task.tensor.name.endswith("weight"):
             raise
-        task.warn(f"{error}; there is no scale beside it, so it is not counted as weights")
+        task.warn(f"{error}; it has no scale tensor, so it is not counted as weights")
         return None
     return Found.of(totals, scale)._replace(shape=shape, format=FORMAT)
 
 
 def _is_packed(task: Task, scale: Tensor | None) -> bool:
-    """Return whether bytes are packed weights, by the tensors beside them."""
+    """Return whether bytes are packed weights, judging by the tensors stored with them."""
     if scale is not None:
         # Scales of blocks, with more than one number, belong to another quantizer.
-        return scale.format in ("f32", "f16", "bf16") and prod(scale.shape) == 1
+        return is_one_float(scale)
     name = task.tensor.name
     foreign = (f"{name}.", f"{name}_", name.removesuffix("weight"))
     return len(task.tensor.shape) == 2 and not any(
@@ -68,7 +68,7 @@ def _count(task: Task) -> tuple[tuple[int, ...], Totals]:
     if r == 0 or columns == 0:
         return (rows, *rest), Totals(0, 0)
     totals = _packed_totals(task, (r, columns), rows)
-    # A row with a zero in it cannot be padding.
+    # A row that contains a zero cannot be padding.
     if known is None and (totals.row_zeros is None or not totals.row_zeros[-1]):
         padding = _padding(task, (r, columns))
         if padding:
@@ -117,7 +117,7 @@ def _known_rows(task: Task, r: int) -> int | None:
 
 
 def _padding(task: Task, packed: tuple[int, int]) -> int:
-    """Return how many of the last rows, at most three, look like padding: code 0 throughout."""
+    """Return the number of last rows, at most three, that look like padding: code 0 throughout."""
     r = packed[0]
     padding = 0
     while padding < min(3, 4 * r - 1):

@@ -1,7 +1,7 @@
 """I2_S of bitnet.cpp, GGUF type 36: 2-bit codes w + 1, then one FP32 scale for the tensor.
 
-How weights are grouped depends on the build that wrote the file, and nothing in the file says
-which, so that rows and columns cannot be told. The totals do not depend on it.
+The grouping of the weights depends on the build that wrote the file, and nothing in the file says
+which one, so zeros by row and column cannot be counted. The totals do not depend on the grouping.
 """
 
 from __future__ import annotations

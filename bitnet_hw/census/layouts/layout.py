@@ -1,4 +1,4 @@
-"""The interface of a layout: what its counter is given, and what it returns."""
+"""The interface of a layout: the task that its counter takes, and the counts that it returns."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Task:
     source : Source
         The file.
     tensor : Tensor
-        The tensor's place in it.
+        The tensor, with its place in the file.
     tensors : mapping
-        All tensors of the file by name, for what is stored beside the weights.
+        All tensors of the file by name, to find those stored with the weights.
     model : ModelSpec or None
-        Tells the rows of a packed matrix.
+        Gives the number of rows of a packed matrix, where it is known.
     by_line : bool
         Whether to count zeros by row and column as well as in total.
     warn : callable
-        Takes a line about something unusual that can still be counted.
+        Called with a line about something unusual that can still be counted.
     """
 
     source: Source
@@ -66,15 +66,15 @@ class Found(NamedTuple):
     zeros : int
         Weights that are 0.
     plus : int, optional
-        Weights that are +1; None where the signs cannot be told.
+        Weights that are +1; None if the signs are unknown.
     row_zeros, column_zeros : (rows,) and (columns,) int64, optional
         Zeros of each row, and of each column in any order.
     scale : Scale, optional
-        None where the file has none.
+        None if the file has none.
     shape : tuple of int, optional
-        Of the unpacked matrix, where it differs from the stored one.
+        Shape of the unpacked matrix, if it differs from the stored one.
     format : str, optional
-        What the census calls the layout, where it differs from the file's name of the type.
+        Name of the layout, if it differs from the file's name of the type.
     """
 
     zeros: int
@@ -91,25 +91,30 @@ class Found(NamedTuple):
         return cls(*totals, scale=scale)
 
 
-#: Counts a tensor; None where its values are not ternary. Raises `InputError` where they are
+#: Counts a tensor, or returns None if its values are not ternary. Raises `InputError` if they are
 #: ternary but a code or a scale is invalid.
 Layout = Callable[[Task], Found | None]
 
 
+def is_one_float(tensor: Tensor) -> bool:
+    """Return whether a tensor is one floating-point number, as the scale of a whole matrix is."""
+    return tensor.format in ("f32", "f16", "bf16") and prod(tensor.shape) == 1
+
+
 def scale_tensor(task: Task) -> Tensor | None:
-    """Return the tensor of a safetensors file that holds the scales of another one."""
+    """Return the tensor that holds the scale of a safetensors weight, or None if there is none."""
     return task.tensors.get(f"{task.tensor.name}_scale")
 
 
-def scale_beside(task: Task) -> Scale | None:
-    """Return the scale in a tensor of its own; None unless it is one floating-point number.
+def separate_scale(task: Task) -> Scale | None:
+    """Return the scale in a separate tensor, or None unless that is one floating-point number.
 
     Raises
     ------
     InputError
         If it is not finite.
     """
-    beside = scale_tensor(task)
-    if beside is None or {"f32": 4, "f16": 2, "bf16": 2}.get(beside.format) != beside.bytes:
+    tensor = scale_tensor(task)
+    if tensor is None or not is_one_float(tensor):
         return None
-    return one_scale(task.source, beside.name, beside.offset, beside.format)
+    return one_scale(task.source, tensor.name, tensor.offset, tensor.format)

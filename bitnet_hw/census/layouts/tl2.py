@@ -1,7 +1,7 @@
 """TL2 of bitnet.cpp, GGUF type 39: 4-bit codes of triples, then their signs, then codes of pairs.
 
-A triple's magnitude |9a + 3b + c| tells how many of its weights are zero. Which sign belongs to
-which triple depends on the kernel that the file was written for, so +1 and -1 are not told apart.
+A triple's magnitude |9a + 3b + c| tells how many of its weights are zero. The order of
+the signs depends on the kernel that the file was written for, so +1 and -1 are not told apart.
 """
 
 from __future__ import annotations

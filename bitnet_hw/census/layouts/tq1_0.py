@@ -20,7 +20,7 @@ from ..source import CHUNK, LINE_CHUNK, Bytes
 from .layout import Found, Task
 
 _BLOCK, _BYTES = GGML_TYPES[TQ1_0].block, GGML_TYPES[TQ1_0].size
-#: Bytes of five trits in a block, and of four.
+#: Bytes per block that hold five trits, and bytes that hold four.
 _FIVES, _FOURS = 48, 4
 
 #: Copied as one item per block, which is three times as fast as byte by byte.
@@ -67,7 +67,7 @@ def count(task: Task) -> Found:
 
 
 class _Counter:
-    """Counts whole blocks, or whole rows of so many blocks where zeros by line are asked for."""
+    """Counts blocks, or rows of `row_blocks` blocks if zeros by row and column are asked for."""
 
     def __init__(self, row_blocks: int | None) -> None:
         self._fives, self._fours = PairCounter(5, _PAIR_CHUNK), PairCounter(4, _PAIR_CHUNK // 12)
@@ -93,7 +93,7 @@ class _Counter:
         )
 
     def odd(self) -> Ints:
-        """Return how often each byte occurs that no group of five, and of four, produces."""
+        """Return the occurrences of each byte that no group of five, or of four, trits produces."""
         return np.stack([self._fives.odd, self._fours.odd])
 
 
@@ -115,6 +115,6 @@ def _warn_of_odd_bytes(task: Task, trits: int, counts: Ints, place: slice) -> No
     task.warn_at(
         f"{number} {'byte' if number == 1 else 'bytes'} that no group of "
         f"{'five' if trits == 5 else 'four'} trits produces, "
-        f"this one first: {values}; counted as they decode",
+        f"the first one here: {values}; counted as they decode",
         at,
     )

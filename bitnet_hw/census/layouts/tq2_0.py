@@ -53,7 +53,7 @@ def _totals(source: Source, offset: int, size: int, scales: BlockScales) -> Tota
     counter = CodeCounter(source, scales.tensor)
     room = np.empty(CHUNK, np.uint8)
     for start, chunk in source.chunks(offset, size, _BYTES):
-        # The scales, overwritten with code 0, add to no count.
+        # The scales are overwritten with code 0, which adds to no count.
         codes = room[: chunk.size]
         np.copyto(codes, chunk)
         inside = codes.view(_LAYOUT)["scale"]
@@ -83,5 +83,5 @@ def _lines(source: Source, offset: int, size: int, blocks: int, scales: BlockSca
 
 
 def _locator(start: int) -> Callable[[int], int]:
-    """Return the function from a byte of codes to its byte in the file."""
+    """Return a function that maps a byte of the codes to its byte in the file."""
     return lambda place: start + place // _CODES * _BYTES + place % _CODES

@@ -1,6 +1,6 @@
 """The catalogue: models, schemes and machines that ship with the package, one YAML file each.
 
-A catalogue entry is a file of the same form that a user writes, so each is also an example.
+An entry has the same form as a user's own file, so each is also an example.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def path_of(kind: str, name: str) -> Path:
     Raises
     ------
     InputError
-        If there is no such entry, with the nearest known name.
+        If there is no such entry; the message suggests the nearest name.
     """
     if name not in names(kind):
         raise unknown_name(kind.removesuffix("s"), name, names(kind))
@@ -40,5 +40,5 @@ def path_of(kind: str, name: str) -> Path:
 
 
 def shared_file(name: str) -> Path:
-    """Return a file of the catalogue that describes no single entry: ``huggingface.yaml``."""
+    """Return a catalogue file that belongs to no single entry, such as ``huggingface.yaml``."""
     return _ROOT / name

@@ -1,1 +1,1 @@
-"""The front end for numpy code: arrays that report what is done with them."""
+"""The front end for numpy code: arrays that report the operations on them."""

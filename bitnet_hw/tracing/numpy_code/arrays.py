@@ -1,7 +1,7 @@
-"""Traced arrays: numpy arrays that report what is done with them.
+"""Traced arrays: numpy arrays that report the operations on them.
 
-A `TracedArray` is an ndarray, so that array code takes it unchanged; numpy's ufunc and
-array-function protocols report every operation on one.
+A `TracedArray` is an ndarray, so array code accepts it unchanged. numpy's ufunc and array-function
+protocols report every operation on it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ArrayTally(TracedTally):
     Attributes
     ----------
     calls : int
-        Ufuncs and functions seen.
+        Number of calls of ufuncs and functions.
     """
 
     def __init__(self) -> None:
@@ -49,20 +49,20 @@ class ArrayTally(TracedTally):
         self._scopes: list[str] = []
 
     def input(self, array: ArrayLike) -> TracedArray:
-        """Return an array, without a copy, as depending on the input: work on it counts."""
+        """Mark an array, without a copy, as depending on the input, so that work on it counts."""
         return _marked(np.asarray(array), self, fixed=False)
 
     def weight(self, array: ArrayLike) -> TracedArray:
-        """Return an array, without a copy, as stored.
+        """Mark an array, without a copy, as stored.
 
-        Work on stored arrays alone goes to `weight_work`. An unmarked array counts as stored where
-        it meets a marked one, but work on unmarked arrays alone is not seen.
+        Work on stored arrays alone goes to `weight_work`. An unmarked array counts as stored in an
+        operation with a marked one, but work on unmarked arrays alone is not traced.
         """
         return _marked(np.asarray(array), self, fixed=True)
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
-        """Name the code of a block; dots join the names of nested blocks."""
+        """Name a block of code; dots join the names of nested blocks."""
         self._scopes.append(name)
         try:
             yield
@@ -70,7 +70,7 @@ class ArrayTally(TracedTally):
             self._scopes.pop()
 
     def site(self, fixed: bool) -> Site:
-        """Return the place of what happens now."""
+        """Return the place of the current operation."""
         return Site(self, ".".join(self._scopes) or "(outside)", fixed)
 
 
@@ -84,13 +84,13 @@ def trace_arrays(strict: bool) -> Iterator[ArrayTally]:
 
 
 class TracedArray(np.ndarray[Any, Any]):
-    """An ndarray whose operations are counted. Its values are an ordinary array's."""
+    """An ndarray whose operations are counted. Its values are those of an ordinary array."""
 
     _tally: ArrayTally | None = None
     _fixed: bool = True
 
     def __array_finalize__(self, source: Any) -> None:  # noqa: ANN401  numpy's signature
-        """Inherit from the array that this one is a view or a copy of."""
+        """Inherit the marks of the array that this one is a view or a copy of."""
         self._tally = getattr(source, "_tally", None)
         self._fixed = getattr(source, "_fixed", True)
 
@@ -104,7 +104,7 @@ class TracedArray(np.ndarray[Any, Any]):
     ) -> Any:  # noqa: ANN401
         """Run a ufunc on plain arrays, and count it."""
         found = [*_traced(inputs), *_traced(out or ()), *_traced(kwargs.values())]
-        # In a += b the array a is among the inputs; a pure target is written, not read.
+        # In a += b the array a is also an input; a pure target is only written.
         fixed = all(array._fixed for array in _traced([*inputs, *kwargs.values()]))
         plain = [_plain(value) for value in inputs]
         kwargs = {key: _plain(value) for key, value in kwargs.items()}
@@ -140,7 +140,7 @@ class TracedArray(np.ndarray[Any, Any]):
             tally.calls += 1
             _COUNTED[name](tally.site(fixed), name, args, kwargs, result)
             return _mark(result, tally, fixed)
-        # Most functions are written in ufuncs and other functions, which report themselves.
+        # Most functions consist of ufuncs and other functions, which are reported themselves.
         before = tally.calls, len(tally.unknown)
         result = super().__array_function__(func, types, args, kwargs)
         if name not in _FREE and (tally.calls, len(tally.unknown)) == before:
@@ -154,11 +154,11 @@ class TracedArray(np.ndarray[Any, Any]):
         return np.dot(self, other, out)
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return the place of the largest element, counted."""
+        """Return the index of the largest element, counted."""
         return np.argmax(self, *args, **kwargs)
 
     def argmin(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return the place of the smallest element, counted."""
+        """Return the index of the smallest element, counted."""
         return np.argmin(self, *args, **kwargs)
 
     def sort(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  numpy has overloads
@@ -170,7 +170,7 @@ class TracedArray(np.ndarray[Any, Any]):
         return self._without_formula("argsort", *args, **kwargs)
 
     def partition(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  numpy has overloads
-        """Sort in part and in place, which has no formula."""
+        """Sort partially in place, which has no formula."""
         self._without_formula("partition", *args, **kwargs)
 
     def argpartition(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
@@ -178,7 +178,7 @@ class TracedArray(np.ndarray[Any, Any]):
         return self._without_formula("argpartition", *args, **kwargs)
 
     def searchsorted(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
-        """Return places in a sorted array, which has no formula."""
+        """Return indices in a sorted array, which has no formula."""
         return self._without_formula("searchsorted", *args, **kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  numpy has overloads
@@ -200,7 +200,7 @@ class TracedArray(np.ndarray[Any, Any]):
             self.depend_on_input()
 
     def depend_on_input(self) -> None:
-        """Note that the content, and that of what this is a view of, depends on the input."""
+        """Record that this array and the arrays that it is a view of depend on the input."""
         array: Any = self
         while isinstance(array, TracedArray):
             array._fixed = False
@@ -236,7 +236,7 @@ def _marked(array: Any, tally: ArrayTally, fixed: bool) -> TracedArray:  # noqa:
 
 
 def _mark(result: Any, tally: ArrayTally, fixed: bool) -> Any:  # noqa: ANN401  any result
-    """Mark the arrays of a result; a numpy scalar becomes an array without axes."""
+    """Mark the arrays in a result; a numpy scalar becomes an array without axes."""
     if isinstance(result, np.ndarray | np.generic):
         return _marked(result, tally, fixed)
     if isinstance(result, list | tuple) and type(result) in (list, tuple):

@@ -68,7 +68,7 @@ def _operand(matrix: Array, stored: bool) -> Operand:
 
 
 def count_dot(site: Site, a: Array, b: Array, stored: Sequence[bool]) -> None:
-    """Count ``np.dot``: the last axis of `a` with the last but one of `b`."""
+    """Count ``np.dot``, over the last axis of `a` and the second-to-last axis of `b`."""
     if not a.ndim or not b.ndim:
         site.steps("mul", format_of(np.result_type(a, b)), {"mul": a.size * b.size})
         return
@@ -77,7 +77,7 @@ def count_dot(site: Site, a: Array, b: Array, stored: Sequence[bool]) -> None:
 
 
 def count_inner(site: Site, a: Array, b: Array, stored: Sequence[bool]) -> None:
-    """Count ``np.inner``: every row of `a` with every row of `b`."""
+    """Count ``np.inner``, the products of every row of `a` with every row of `b`."""
     k = max(a.shape[-1], 1)
     count_rows(site, a, b, stored, (a.size // k) * (b.size // k))
 
@@ -119,7 +119,7 @@ def count_einsum(site: Site, subscripts: Any, operands: list[Array], stored: lis
         site.steps("sum", form, reduction("sum", operands[0].size, outputs))
         return
     if any(label not in term for label in summed for term in labels):
-        site.unknown("numpy.einsum")  # a sum over one operand alone comes first
+        site.unknown("numpy.einsum")  # one operand alone is summed first
         return
     rows = [
         operand.transpose(

@@ -24,7 +24,7 @@ _FORMATS = {
 
 
 def format_of(dtype: np.dtype[Any]) -> str:
-    """Return the name of a type's number format: ``fp32``, ``int8``, ``complex64``."""
+    """Return the name of the number format of a type: ``fp32``, ``int8``, ``complex64``."""
     return _FORMATS.get(dtype.name, dtype.name)
 
 

@@ -1,4 +1,4 @@
-"""Operations of numpy's ufuncs, by the shapes of plain arrays."""
+"""Operations of numpy's ufuncs, from the shapes of plain arrays."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def count_ufunc(
     Parameters
     ----------
     site : Site
-        Where it is called.
+        Place of the call.
     ufunc, method : ufunc and str
-        The function, and the method of it that is called.
+        The function, and its method that is called.
     inputs : sequence
-        Plain operands.
+        Operands, as plain arrays.
     stored : sequence of bool
-        Which of them are the same for every input.
+        Whether each operand is the same for every input.
     axis : int or tuple of int, optional
-        Axis of a method that works along one.
+        Axis of a method that works along an axis.
     result : array or scalar
-        The result.
+        Result of the call.
     """
     name = NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
     if name in _PRODUCTS and method == "__call__":
         count_matmul(site, name, [np.asarray(value) for value in inputs[:2]], stored)
         return
-    each = _each(name, inputs, stored) if method == "__call__" else _joining(name)
+    each = _each(name, inputs, stored) if method == "__call__" else _combining(name)
     if each is None or isinstance(result, tuple):
         site.unknown(f"numpy.{ufunc.__name__}")
         return
@@ -63,7 +63,7 @@ def count_ufunc(
     elif method in ("reduce", "reduceat"):
         number = max(np.size(inputs[0]) - np.size(result), 0)
     elif method == "accumulate":
-        # The first element of each line is taken as it is.
+        # The first element along the axis takes no operation.
         number = result.size - result.size // max(result.shape[axis], 1)
     else:
         number = np.size(result)
@@ -76,7 +76,7 @@ def count_index(site: Site, name: str, array: Array, results: int) -> None:
 
 
 def _each(name: str, inputs: Sequence[Any], stored: Sequence[bool]) -> Counts | None:
-    """Return the operations per element of a plain call, None without a formula."""
+    """Return the operations per element of a plain call, or None without a formula."""
     if name == "div" and isinstance(inputs[1], int | float):
         return DIVISION_BY_CONSTANT
     if name in ("power", "float_power"):
@@ -90,8 +90,8 @@ def _each(name: str, inputs: Sequence[Any], stored: Sequence[bool]) -> Counts | 
     return ELEMENTWISE.get(name)
 
 
-def _joining(name: str) -> Counts | None:
-    """Return the operations of joining two elements, as reduce, accumulate, outer and at do."""
+def _combining(name: str) -> Counts | None:
+    """Return the operations that combine two elements, as reduce, accumulate, outer and at do."""
     return None if name in ("power", "float_power", "clip") else ELEMENTWISE.get(name)
 
 

@@ -1,4 +1,4 @@
-"""Tracing the model that a function ``module:callable`` returns with its inputs."""
+"""Traces of a model that a function ``module:callable`` returns together with its inputs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def find_callable(reference: str) -> Callable[[], Any]:
     Raises
     ------
     InputError
-        If the reference has another form, or there is no such module or callable, or importing
-        the module fails.
+        If the reference has another form, there is no such module or callable, or importing the
+        module fails.
     """
     module_name, colon, attribute = reference.partition(":")
     if not (colon and module_name and attribute):
@@ -73,13 +73,14 @@ def trace_callable(
     weight_zeros: Mapping[str, float] | None = None,
     activations: Mapping[str, str] | None = None,
 ) -> TracedCall:
-    """Trace one forward pass of the model that a function returns with its inputs.
+    """Trace one forward pass of a model that a function returns together with its inputs.
 
     Parameters
     ----------
     reference : str
-        ``module:callable``. It is called without arguments and returns (model, inputs): inputs is
-        a tuple or list of positional arguments, a mapping of named ones, or a single argument.
+        ``module:callable``. The function takes no arguments and returns (model, inputs). The inputs
+        are a tuple or list of positional arguments, a mapping of named arguments, or a single
+        argument.
     strict, weight_zeros, activations
         As in `bitnet_hw.trace`.
 
@@ -104,7 +105,7 @@ def trace_callable(
         )
     model, inputs = made
     traced = trace(model, strict=strict, weight_zeros=weight_zeros, activations=activations)
-    import torch  # `trace` has found it
+    import torch  # `trace` has checked that it is installed
 
     with torch.no_grad(), traced as tally:
         try:

@@ -19,7 +19,7 @@ _FORMATS = {
     torch.float32: "fp32",
     torch.float16: "fp16",
     torch.bfloat16: "bf16",
-    # PyTorch stores a truth value in a byte.
+    # PyTorch stores a Boolean in a byte.
     torch.bool: "int8",
     torch.uint8: "int8",
     torch.int8: "int8",
@@ -30,7 +30,7 @@ _FORMATS = {
 
 
 def format_of(dtype: torch.dtype) -> str:
-    """Return the name of a type's number format: ``fp32``, ``int8``, ``float8_e4m3fn``."""
+    """Return the name of the number format of a type: ``fp32``, ``int8``, ``float8_e4m3fn``."""
     return _FORMATS.get(dtype) or str(dtype).removeprefix("torch.")
 
 
@@ -40,9 +40,9 @@ class Declared(NamedTuple):
     Attributes
     ----------
     weight_zeros : mapping of str to float
-        Fraction of zeros of weights that are ternary.
+        Fraction of zeros of ternary weights.
     activations : mapping of str to str
-        Format of the activations that such weights multiply.
+        Format of the activations that these weights multiply.
     """
 
     weight_zeros: Mapping[str, float]
@@ -98,7 +98,7 @@ class Call(NamedTuple):
 
     @property
     def side(self) -> Side:
-        """``weight`` where the result is fixed."""
+        """``weight`` if the result is fixed, otherwise ``token``."""
         return "weight" if self.fixed else "token"
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:  # noqa: ANN401  any argument

@@ -1,4 +1,4 @@
-"""PyTorch operators that only move data, and the counts of elementwise ones."""
+"""PyTorch operators that only move data, and the counts of elementwise operators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..formulas import (
 )
 from .calls import Call, Count, format_of
 
-#: Operators that compute nothing: copies, rearrangements, look-ups, constants.
+#: Operators that compute nothing: copies, rearrangements, lookups, constants.
 FREE = frozenset({
     "_assert_async", "_assert_scalar", "_local_scalar_dense", "_reshape_alias", "_unsafe_index",
     "_unsafe_view", "abs", "alias_copy", "arange", "cat", "clone", "constant_pad_nd",
@@ -50,7 +50,7 @@ _ALIASES = {
 
 
 def elementwise_count(name: str) -> Count | None:
-    """Return the counter of an operator, by its plain name; None without a formula."""
+    """Return the counter of an operator, by its plain name, or None without a formula."""
     name = _ALIASES.get(name, name)
     if name in _SPECIAL:
         return _SPECIAL[name]
@@ -89,7 +89,7 @@ def _reduces(name: str) -> Count:
 
 
 def _operand_format(call: Call) -> str:
-    """Return the format of an elementwise operator: the widest among those of its operands."""
+    """Return the format of an elementwise operator, the widest format of its operands."""
     result = call.outputs[0].dtype
     if result is not torch.bool:
         return format_of(result)
@@ -145,7 +145,8 @@ def _conversion(call: Call) -> None:
     if not call.inputs or not call.outputs:
         return
     source, result = call.inputs[0].dtype, call.outputs[0].dtype
-    # To make a float of an integer is to round it; floats become integers by a round of their own.
+    # Converting an integer to a float includes rounding; models round floats explicitly before
+    # they convert them to integers.
     if result.is_floating_point and not source.is_floating_point and source is not torch.bool:
         counts: dict[Operation, int] = {"round": call.outputs[0].numel()}
         call.elementwise("convert", format_of(result), counts)
@@ -179,7 +180,7 @@ def _norm(name: str) -> Count:
 
 
 def _accumulates(position: int, name: str) -> Count:
-    """Return the counter of an operator that adds `name` into places of a tensor."""
+    """Return the counter of an operator that adds its argument `name` into parts of a tensor."""
 
     def count(call: Call) -> None:
         source = call.argument(position, name)

@@ -1,4 +1,4 @@
-"""The module path of every operator: a stack of the modules of a model that are running."""
+"""The module path of every operator, from a stack of the running modules of a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...tally import Key
 from ..formulas import ROLES
 from ..record import TracedTally
 
-#: Path of operators outside every module's forward.
+#: Path of operators that run outside every module's forward.
 OUTSIDE = "(outside)"
 
 
@@ -25,12 +25,12 @@ class Frame:
     Attributes
     ----------
     path : str
-        Module path; the class's name for the model itself, which has none.
+        Module path; for the model itself, which has none, the name of its class.
     norm : bool
-        Whether the module is a normalisation, by its name or its class's.
+        Whether the module is a normalisation, by its name or the name of its class.
     projection : bool
         Whether it holds exactly one matrix, so that steps before a product of quantized operands
-        quantize, and steps after it rescale.
+        count as quantizing, and steps after it as rescaling.
     """
 
     path: str
@@ -46,7 +46,7 @@ class Frame:
         return "norm" if self.norm else ROLES.get(operator, "elementwise")
 
     def note(self, key: Key, count: int) -> None:
-        """Remember a count, which becomes quantizing if a product of quantized operands follows."""
+        """Remember a count, which is quantizing if a product of quantized operands follows."""
         if self.projection and not self._rescaling:
             self._before.append((key, count))
 
@@ -64,7 +64,7 @@ class Frame:
 
 
 class ModuleStack:
-    """The modules of one model that are running, innermost last."""
+    """The running modules of one model, innermost last."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._templates: dict[int, Frame] = {}

@@ -65,7 +65,7 @@ def _attention_role(call: Call, operands: tuple[torch.Tensor, torch.Tensor]) -> 
 
 
 def _has_values(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's values can be read."""
+    """Return whether the values of a tensor can be read."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
     return plain and tensor.device.type != "meta" and tensor.layout is torch.strided
 
@@ -93,7 +93,7 @@ def _activation(call: Call, matrix: torch.Tensor, weight: Operand) -> Operand:
     """Return the format of activations that a stored matrix multiplies."""
     own = Operand(format_of(matrix.dtype))
     if weight.is_float:
-        return own  # a float product, whatever the values
+        return own  # a float product for any values
     if not _has_values(matrix):
         name = call.context.declared.activation(call.frame.path)
         return Operand(name) if name else own
@@ -107,7 +107,7 @@ def _activation(call: Call, matrix: torch.Tensor, weight: Operand) -> Operand:
 
 
 def _as_rows(matrix: torch.Tensor) -> tuple[Read, tuple[int, int], float]:
-    """Return how to read a matrix row by row, its shape, and its type's unit roundoff."""
+    """Return a reader of the rows of a matrix, its shape, and the unit roundoff of its type."""
     rows = matrix.detach().reshape(prod(matrix.shape[:-1]), matrix.shape[-1])
     kind = matrix.dtype
     roundoff = torch.finfo(kind).eps / 2 if kind.is_floating_point else 0.0
@@ -148,7 +148,7 @@ def _convolution(call: Call) -> None:
 
 
 def _attention(call: Call) -> None:
-    """Count a fused attention kernel: all S x S pairs, causal or not."""
+    """Count a fused attention kernel over all S x S pairs, causal or not."""
     query, key, value = call.args[:3]
     batch, heads, queries, width = query.shape
     context, value_width = key.shape[-2], value.shape[-1]

@@ -1,4 +1,4 @@
-"""Tensors while a model runs: which of them depend on stored tensors alone."""
+"""The tensors of a running model, classified by whether they depend on the input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..record import Operand
 
 
 def tensors_of(values: Iterable[Any]) -> list[torch.Tensor]:
-    """Return the tensors among arguments or results, those in lists included."""
+    """Return the tensors among arguments or results, including those in lists."""
     found = []
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -22,7 +22,7 @@ def tensors_of(values: Iterable[Any]) -> list[torch.Tensor]:
 
 
 def storage_of(tensor: torch.Tensor) -> int:
-    """Return the identity of a tensor's storage, which its views share; on meta too."""
+    """Return the identity of a tensor's storage, which its views share, also on meta."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):  # a sparse or wrapper tensor has no storage
@@ -30,14 +30,13 @@ def storage_of(tensor: torch.Tensor) -> int:
 
 
 class Storages:
-    """Storages by the origin of their content.
+    """Storages, classified by the origin of their content.
 
-    A storage is *fixed* if its content is the same for every input: a parameter, whatever is
-    written to it; a buffer or another tensor that a module holds; a tensor that a factory
-    (``arange``, ``zeros``) makes while a module runs; and a tensor computed from fixed ones alone.
-    The model's inputs are not fixed, nor are tensors made outside every module. Storages are
-    identified by their address. Every new tensor passes through `update`, so that a reused address
-    is classified anew.
+    A storage is *fixed* if its content is the same for every input: a parameter, even if it is
+    written to; a buffer or another tensor that a module holds; a tensor that a factory (``arange``,
+    ``zeros``) makes while a module runs; and a tensor computed from fixed ones alone. The model's
+    inputs and tensors made outside every module are not fixed. Storages are identified by their
+    address. Every new tensor passes through `update`, so a reused address is classified again.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -47,7 +46,7 @@ class Storages:
         self._operands: dict[int, dict[Hashable, Operand]] = {}
 
     def fixed(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor's content is the same for every input."""
+        """Return whether the content of a tensor is the same for every input."""
         return storage_of(tensor) in self._fixed
 
     def update(
@@ -67,7 +66,7 @@ class Storages:
         writes : bool
             Whether it writes to an input.
         constants : bool
-            Whether a result computed from no tensor is fixed.
+            Whether a result that is computed from no tensor is fixed.
         """
         known = {storage_of(tensor) for tensor in inputs}
         fixed = known <= self._fixed if known else constants
@@ -84,17 +83,17 @@ class Storages:
         return fixed
 
     def mark_probabilities(self, tensor: torch.Tensor) -> None:
-        """Note that a tensor came out of a softmax."""
+        """Record that a tensor is the result of a softmax."""
         self._probabilities.add(storage_of(tensor))
 
     def probabilities(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether one of the tensors came out of a softmax, perhaps copied."""
+        """Return whether a tensor is the result of a softmax or a copy of one."""
         return bool(self._probabilities) and any(
             storage_of(tensor) in self._probabilities for tensor in tensors
         )
 
     def operands(self, tensor: torch.Tensor) -> dict[Hashable, Operand]:
-        """Return the formats found so far in a tensor and its views, to read and to write."""
+        """Return the formats found so far in a tensor and its views, a mapping to be extended."""
         return self._operands.setdefault(storage_of(tensor), {})
 
 

@@ -29,15 +29,15 @@ class Plan(NamedTuple):
     Attributes
     ----------
     counter : callable, optional
-        Counts a call; None for an operator that only moves data.
+        Function that counts a call; None for an operator that only moves data.
     view : bool
-        Whether the result shares its input's storage and nothing is computed.
+        Whether the result shares the storage of its input, so that nothing is computed.
     decompose : bool
-        Whether PyTorch itself writes it out in other operators.
+        Whether PyTorch itself decomposes it into other operators.
     writes : bool
-        Whether it changes one of its inputs.
+        Whether it modifies one of its inputs.
     literal : bool
-        Whether its input holds numbers written in the code.
+        Whether its input holds numbers that are literals in the code.
     """
 
     counter: Count | None = None
@@ -66,8 +66,8 @@ def trace_model(
     context = Context(TracedTally(), ModuleStack(model), Storages(model), declared)
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
-            # A compiled function would hide its operators. There is none before that module is
-            # loaded, which takes seconds.
+            # A compiled function would hide its operators. Before that module is loaded, which
+            # takes seconds, no function is compiled.
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(context.modules.following())
         stack.enter_context(_Tracer(context))
@@ -77,7 +77,7 @@ def trace_model(
 
 
 class _Tracer(TorchDispatchMode):
-    """Runs every operator as it is, and counts it."""
+    """Run every operator unchanged, and count it."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -139,5 +139,5 @@ def _plan(func: Any) -> Plan:  # noqa: ANN401  an OpOverload or a higher-order o
 
 def _note_unknown(call: Call) -> None:
     if call.frame.path == OUTSIDE and not call.inputs:
-        return  # the caller makes an input, for instance of random numbers
+        return  # the caller makes an input, for example of random numbers
     call.context.tally.unknown[call.frame.path, str(call.func)] += 1
