@@ -59,11 +59,14 @@ def take_census(
 
     Examples
     --------
-    >>> import numpy as np, safetensors.numpy, tempfile
-    >>> weights = np.array([[0.5, -0.5, 0.0, 0.5]] * 8, np.float32)
+    >>> import json, pathlib, struct, tempfile
+    >>> entry = {"dtype": "I8", "shape": [8, 4], "data_offsets": [0, 32]}
+    >>> header = json.dumps({"w": entry}).encode()
+    >>> content = struct.pack("<Q", len(header)) + header + bytes([1, 255, 0, 1] * 8)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     safetensors.numpy.save_file({"w": weights}, f"{folder}/model.safetensors")
-    ...     census = take_census(f"{folder}/model.safetensors")
+    ...     file = pathlib.Path(folder, "model.safetensors")
+    ...     _ = file.write_bytes(content)
+    ...     census = take_census(file)
     >>> census.weights, census.zero_fraction
     (32, 0.25)
     """
