@@ -38,8 +38,9 @@ _FIELDS = {
     default="fp16,w8a8,bitnet-b1.58",
     metavar="NAMES_OR_FILES",
     help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
-    "Those with ternary or binary weights are shown in every codec that fits. Default: "
-    "fp16,w8a8,bitnet-b1.58.",
+    "Those with ternary or binary weights are shown in every codec that fits and is of the same "
+    "family and granularity of scales as their own: plain codecs with one scale per matrix, GGUF "
+    "blocks, ... Default: fp16,w8a8,bitnet-b1.58.",
 )
 @scenario_options()
 @click.option(
@@ -113,10 +114,16 @@ def _kv_row(model: ModelSpec, context: int) -> dict[str, Any]:
 
 
 def _in_every_codec(scheme: Scheme) -> list[Scheme]:
+    """Return an add-only scheme in each codec that resembles its own, and any other as it is."""
     if not scheme.add_only:
         return [scheme]
-    kind = scheme.linear.weight_format.kind
-    return [scheme.with_codec(name) for name, codec in CODECS.items() if kind in codec.kinds]
+    own = scheme.linear.stored
+    alike = [
+        name
+        for name, codec in CODECS.items()
+        if (codec.family, codec.granularity) == (own.family, own.granularity)
+    ]
+    return [scheme.with_codec(name) for name in alike if scheme.linear.stored_by(name)]
 
 
 def _row(model: ModelSpec, scheme: Scheme, scenario: Scenario, size: int | None) -> dict[str, Any]:

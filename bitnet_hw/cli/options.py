@@ -12,9 +12,9 @@ from ..cost.convention import ConventionName
 from ..cost.counting import default_scenario
 from ..errors import InputError
 from ..files.records import choices
-from ..inputs.codecs import CODECS, find_codec
+from ..inputs.codecs import CODECS, Codec, find_codec
 from ..inputs.formats import Kind
-from ..inputs.machine import DEFAULT_MACHINE, Machine, load_machine
+from ..inputs.machine import DEFAULT_MACHINE, MAX_LANES, Machine, load_machine
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Attention, LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
@@ -94,9 +94,9 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
     """Add the options that change schemes and machine; see `build_machine`."""
     return _all(
         click.option(
-            "--codec", type=click.Choice(sorted(CODECS)),
-            help="Codec of the stored projections and FFN, in every scheme that it fits. Default: "
-            "each scheme's own.",
+            "--codec", type=click.Choice(sorted(CODECS)), metavar="CODEC",
+            help="Codec of the stored projections and FFN, in every scheme that it fits: 2bit, "
+            "base3, q2_0, tq1_0 and others (docs/files.md lists them). Default: each scheme's own.",
         ),
         click.option(
             "--machine", metavar="NAME_OR_FILE",
@@ -105,7 +105,7 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
         ),
         click.option(
             "--lanes", type=int, metavar="L",
-            help="Terms of a dot product that a PE adds per cycle; a power of two. Default: the "
+            help=f"Terms of a dot product that a PE adds per cycle, 1 to {MAX_LANES}. Default: the "
             "machine's own.",
         ),
         click.option(
@@ -199,7 +199,7 @@ def build_machine(
     ------
     InputError
         If an option is given that the convention has no machine for, the machine is unknown, or the
-        number of lanes is not a power of two from 1 to 1024.
+        number of lanes is not from 1 to 65536.
     """
     if convention == "paper":
         flags = (("--machine", name), ("--lanes", lanes), ("--codec", codec))
@@ -212,8 +212,8 @@ def build_machine(
     machine = load_machine(DEFAULT_MACHINE if name is None else name)
     if lanes is None:
         return machine
-    if lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
-        raise InputError(f"--lanes {lanes}: give a power of two from 1 to 1024")
+    if not 1 <= lanes <= MAX_LANES:
+        raise InputError(f"--lanes {lanes}: give a number from 1 to {MAX_LANES}")
     return machine.replace(lanes=lanes)
 
 
@@ -229,14 +229,22 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
     _refuse_twice("scheme", [scheme.name for scheme in schemes])
     if codec is None:
         return schemes
-    kinds = find_codec(codec).kinds
-    fits = [scheme.linear.weight_format.kind in kinds for scheme in schemes]
+    stored = find_codec(codec)
+    fits = [scheme.linear.stored_by(codec) for scheme in schemes]
     if not any(fits):
         raise InputError(
-            f"--codec {codec} stores {'/'.join(kind.value for kind in kinds)} weights; "
+            f"--codec {codec} stores {_stored_weights(stored)} weights; "
             f"none of the schemes has any: {', '.join(scheme.name for scheme in schemes)}"
         )
     return [s.with_codec(codec) if fit else s for s, fit in zip(schemes, fits, strict=True)]
+
+
+def _stored_weights(codec: Codec) -> str:
+    """Return the weights that a codec stores, in words: ``4-bit int``, ``ternary/binary``."""
+    wide = (Kind.FLOAT, Kind.INTEGER)
+    return "/".join(
+        f"{codec.bits:g}-bit {kind.value}" if kind in wide else kind.value for kind in codec.kinds
+    )
 
 
 def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSpec) -> list[Scheme]:

@@ -202,6 +202,20 @@ def _show_expansions(expansions: Expansions) -> None:
     print_table(["operation", *numbers("mul", "add", "int8 add"), Column("why", long="wrap")], rows)
     for what, rule in expansions.widths.items():
         print_text(f"{what}: {rule}")
+    if expansions.floats:
+        listed = [
+            [name, one.like, one.significand, one.like_significand, one.why]
+            for name, one in expansions.floats.items()
+        ]
+        columns: list[str | Column] = [
+            "float",
+            "priced like",
+            *numbers("significand", "of that"),
+            Column("why", long="wrap"),
+        ]
+        print_table(columns, listed)
+    for what, rule in expansions.float_widths.items():
+        print_text(f"{what} of these floats: {rule}")
 
 
 def _show_scaling(scaling: NodeScaling) -> None:

@@ -65,6 +65,8 @@ class LoweredProduct:
         Whether the sum is multiplied by scales; whether the weights are first converted to floats.
     hadamard_adds : int
         Additions of the Hadamard transform of the input; 0 without a transform.
+    adder_slots : int
+        Slots of the adder trees that the terms of the dot products fill, padding included.
     """
 
     shape: Product
@@ -86,6 +88,7 @@ class LoweredProduct:
     rescales: bool = False
     dequantizes: bool = False
     hadamard_adds: int = 0
+    adder_slots: int = 0
 
     @property
     def scope(self) -> str:

@@ -7,11 +7,10 @@ energy, the report's chain of factors and the export read the lowered operators.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from ..errors import AccumulatorError, InputError
-from ..inputs.codecs import find_codec
+from ..inputs.codecs import Codec, find_codec
 from ..inputs.elementwise import elementwise_functions
 from ..inputs.formats import Format, Kind, parse_format
 from ..inputs.machine import Machine, as_machine, load_machine
@@ -19,6 +18,7 @@ from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import LinearFormats, Scheme, as_scheme
 from ..tally import Operation
+from .adders import adder_tree
 from .lowered import (
     Adder,
     Lookup,
@@ -34,6 +34,8 @@ from .products import AttentionProduct, Gemm, Product, Step
 
 #: An integer KV cache stores one FP16 scale per key or value vector of a head.
 _KV_SCALE_BITS = 16
+#: Format in which the integer sums of groups, each with a scale of its own, are added up.
+_GROUP_SUM = "fp32"
 
 
 def lower(
@@ -117,26 +119,13 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
             for matrix in layer_matrices(model)
         ),
         lm_head=0.0 if shared else head,
-        embedding=model.embedding_parameters * find_codec(scheme.embedding).bits / 8,
+        embedding=sum(
+            find_codec(scheme.embedding).matrix_bytes(inputs, outputs)
+            for inputs, outputs in model.embedding_matrices
+        ),
         norms_and_biases=model.norm_and_bias_parameters * parse_format(scheme.elementwise).bits / 8,
         kv_element_bits=kv.bits + scale,
     )
-
-
-@lru_cache(maxsize=1024)
-def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> tuple[tuple[Format, int], ...]:
-    """Return the adders of an L-lane unit as (width, number).
-
-    A group of L terms passes through a tree of L/2 adders one bit wider than a term, L/4 adders two
-    bits wider, and so on, and then through the accumulator. A float tree has a single format.
-    """
-    found = []
-    for depth in range(1, lanes.bit_length()):
-        width = accumulator
-        if accumulator.kind is not Kind.FLOAT:
-            width = parse_format(f"int{min(term_bits + depth, accumulator.bits)}")
-        found.append((width, lanes >> depth))
-    return (*found, (accumulator, 1))
 
 
 def _lowered(
@@ -148,12 +137,14 @@ def _lowered(
 ) -> Lowered:
     builder = _Builder(model, scheme, machine)
     lookups = []
-    width = model.embedding_size + (model.hidden_size if model.positions == "learned" else 0)
+    embedding = find_codec(scheme.embedding)
+    widths = [model.embedding_size, *([model.hidden_size] if model.positions == "learned" else [])]
     for step in passes:
         for op in step_operators(model, scenario, step):
             builder.take(op)
         tokens = scenario.batch * step.tokens * step.passes
-        lookups.append(Lookup(tokens, width * find_codec(scheme.embedding).bits))
+        lookups.append(Lookup(tokens, sum(embedding.row_bits(width) for width in widths)))
+        builder.look_up(embedding, tokens * sum(widths))
     return Lowered(
         model, scenario, scheme, machine,
         tuple(builder.products), tuple(builder.steps), tuple(lookups),
@@ -178,16 +169,34 @@ class _Builder:
         else:
             self.step(*op)
 
-    def step(self, scope: str, role: str, function: str, elements: int, vectors: int) -> None:
+    def look_up(self, codec: Codec, elements: int) -> None:
+        """Take elements of the embedding tables, which become floats unless they are stored so."""
+        if Kind.FLOAT not in codec.kinds:
+            self.step("embedding", "dequantize", "dequantize", elements, 0)
+
+    def step(
+        self,
+        scope: str,
+        role: str,
+        function: str,
+        elements: int,
+        vectors: int,
+        form: Format | None = None,
+    ) -> None:
+        """Take an elementwise function, in the scheme's elementwise format unless one is given."""
         written = self.functions[function]
         counts = {operation: each * elements for operation, each in written.element.items()}
         for operation, each in written.vector.items():
             counts[operation] = counts.get(operation, 0) + each * vectors
-        self.steps.append(LoweredStep(scope, role, self.elementwise.name, counts))
+        self.steps.append(LoweredStep(scope, role, (form or self.elementwise).name, counts))
 
     def gemm(self, op: Gemm, formats: LinearFormats) -> None:
-        act, weight = formats.activation_format, formats.weight_format
-        accumulator = formats.accumulator_format(op.n)
+        act, weight = formats.activation_format, formats.multiplied
+        terms = formats.terms_of_scale(op.n)
+        accumulator = formats.accumulator_format(terms)
+        # A tree wider than the group of one scale works as several trees.
+        lanes = min(self.machine.lanes, terms) if terms < op.n else self.machine.lanes
+        passes = op.groups(lanes, terms)
         inactive = formats.inactive if self.machine.skips_inactive_weights else 0.0
         gate = op.p if op.role == "ffn-up" and self.model.gated else 0
         out = self._output_bits(op.role)
@@ -196,7 +205,7 @@ class _Builder:
         self.products.append(
             LoweredProduct(
                 op, act, weight, accumulator,
-                self._adders(op, act, weight, accumulator, 1 - inactive),
+                self._adders(op, act, weight, accumulator, passes, lanes, 1 - inactive),
                 active=1 - inactive,
                 weight_zeros=formats.weight_zeros,
                 inactive=inactive,
@@ -211,6 +220,7 @@ class _Builder:
                 rescales=formats.rescales,
                 dequantizes=formats.dequantizes,
                 hadamard_adds=hadamard,
+                adder_slots=passes * lanes,
             )
         )  # fmt: skip
         if op.first_of_input and formats.quantizer != "none":
@@ -220,6 +230,11 @@ class _Builder:
                     LoweredStep(op.scope, "hadamard", form, {"add": hadamard}, accumulator=form)
                 )
             self.step(op.scope, "quantize", formats.quantizer, op.inputs, op.vectors)
+        if terms < op.n:
+            # Each group's sum becomes a float, takes the group's scale, and joins a float sum.
+            sums = accumulator if accumulator.kind is Kind.FLOAT else parse_format(_GROUP_SUM)
+            scaled = op.outputs * -(-op.n // terms)
+            self.step(op.scope, "rescale", "rescale-group", scaled, 0, sums)
         if formats.rescales:
             self.step(op.scope, "rescale", "rescale", op.outputs, op.vectors)
         if formats.dequantizes:
@@ -229,14 +244,16 @@ class _Builder:
     def attention(self, op: AttentionProduct) -> None:
         formats = self.scheme.attention
         act, stored = formats.operand_format, formats.kv_format
-        weight = act if formats.dequantizes else stored
+        weight = act if formats.dequantizes or formats.narrows else stored
         accumulator = formats.accumulator_format(op.longest)
         after = self.scheme.formats("attention-out").activation_format.bits
+        lanes = self.machine.lanes
+        passes = op.groups(lanes)
         scale = _KV_SCALE_BITS / op.head_dim if stored.kind is Kind.INTEGER else 0
         self.products.append(
             LoweredProduct(
                 op, act, weight, accumulator,
-                self._adders(op, act, weight, accumulator, 1.0),
+                self._adders(op, act, weight, accumulator, passes, lanes, 1.0),
                 active=1.0,
                 weight_zeros=0.0,
                 inactive=0.0,
@@ -247,8 +264,11 @@ class _Builder:
                 code_bits=stored.bits,
                 element_bits=stored.bits + scale,
                 token_bits=op.heads * op.head_dim * (act.bits + after),
+                adder_slots=passes * lanes,
             )
         )  # fmt: skip
+        if formats.narrows:
+            self.step(op.scope, "quantize", "narrow", op.appended, 0)
         if stored.kind is not Kind.INTEGER:
             return
         if formats.dequantizes:
@@ -269,15 +289,21 @@ class _Builder:
         return self.elementwise.bits
 
     def _adders(
-        self, op: Product, act: Format, weight: Format, accumulator: Format, active: float
+        self,
+        op: Product,
+        act: Format,
+        weight: Format,
+        accumulator: Format,
+        passes: int,
+        lanes: int,
+        active: float,
     ) -> tuple[Adder, ...]:
         if act.kind is Kind.FLOAT and not weight.add_only:
             return (Adder("add", accumulator, round((op.macs - op.outputs) * active)),)
-        lanes = self.machine.lanes
-        groups = round(op.groups(lanes) * active)
+        executed = round(passes * active)
         term_bits = act.bits + (0 if weight.add_only else weight.bits)
         operation: Operation = "ternary-add" if weight.add_only else "add"
         return tuple(
-            Adder(operation, width, groups * number)
+            Adder(operation, width, executed * number)
             for width, number in adder_tree(term_bits, accumulator, lanes)
         )

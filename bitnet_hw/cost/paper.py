@@ -58,12 +58,12 @@ class PaperConvention(Convention):
 
 
 def adder(form: Format | str) -> str:
-    """Return the adder that the papers price: FP16 for 16-bit floats, and at least INT8."""
+    """Return the adder that the papers price: FP16 for floats up to 16 bits, and at least INT8."""
     if isinstance(form, str):
         # A product of integers of different widths is added at the wider one.
         form = max((parse_format(name) for name in form.split("*")), key=lambda one: one.bits)
     if form.kind is Kind.FLOAT:
-        return "fp16" if form.bits == 16 else form.name
+        return "fp16" if form.bits <= 16 else form.name
     return "int8" if form.bits < 8 else form.name
 
 

@@ -180,9 +180,13 @@ class Gemm(NamedTuple):
         """The loop nest of one repetition."""
         return Nest(1, 1, self.m, self.n, self.p)
 
-    def groups(self, lanes: int) -> int:
-        """Return the number of groups of up to L terms in all dot products."""
-        return self.outputs * -(-self.n // lanes)
+    def groups(self, lanes: int, terms: int) -> int:
+        """Return the number of groups of up to L terms in all dot products.
+
+        A group of L terms lies within one run of `terms` terms, which share a scale.
+        """
+        runs, rest = divmod(self.n, terms)
+        return self.outputs * (runs * -(-terms // lanes) + -(-rest // lanes))
 
     def fetches(self, shared_by: int) -> int:
         """Return the number of on-chip reads of weights, each shared by `shared_by` vectors."""

@@ -39,7 +39,6 @@ class SystemConvention(Convention):
     def count(self, lowered: Lowered) -> OpTally:
         """Return the operations of every product and every step."""
         tally = OpTally()
-        lanes = lowered.machine.lanes
         for product in lowered.products:
             shape, act = product.shape, product.activation.name
             tally.mac_counts[product.mac_key] += shape.macs
@@ -50,7 +49,7 @@ class SystemConvention(Convention):
                 key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
                 tally.add(key, adder.number)
             if product.weight.add_only:
-                slots = shape.groups(lanes) * lanes * product.active
+                slots = product.adder_slots * product.active
                 tally.add_only = tally.add_only.plus(product.add_only_work(slots))
         for step in lowered.steps:
             for operation, number in step.counts.items():

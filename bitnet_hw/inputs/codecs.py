@@ -1,97 +1,85 @@
-"""Codecs: encodings of a stored weight matrix."""
+"""Codecs: encodings of a stored weight matrix, by name.
+
+Sources of the layouts: GGUF, ggml's ``ggml-common.h``, whose blocks hold codes and scales together
+(a block of q8_0 is 34 bytes: an FP16 scale and 32 bytes); MLX, ``mx.quantize``, which stores the
+codes of a row in 32-bit words, with an FP16 scale and bias per group beside them; T-MAC, Wei et
+al., arXiv 2407.00088; GPTQ, Frantar et al., arXiv 2210.17323.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
 from math import log2
-from typing import NamedTuple
 
 from ..errors import unknown_name
+from .codec import Codec, Granularity, Padding
 from .formats import Kind
 
+__all__ = ["CODECS", "Codec", "Granularity", "Padding", "find_codec"]
 
-class Granularity(Enum):
-    """Part of a stored weight matrix that shares one scale factor."""
+_FLOAT, _INTEGER = (Kind.FLOAT,), (Kind.INTEGER,)
+_TERNARY, _BINARY = (Kind.TERNARY,), (Kind.BINARY,)
+_TWO_BIT = _TERNARY + _INTEGER
+_TENSOR, _CHANNEL, _GROUP = Granularity.TENSOR, Granularity.CHANNEL, Granularity.GROUP
+_MATRIX, _ROW, _BLOCK = Padding.MATRIX, Padding.ROW, Padding.BLOCK
 
-    NONE = "none"
-    TENSOR = "tensor"
-    CHANNEL = "channel"
-    GROUP = "group"
-
-
-class Codec(NamedTuple):
-    """An encoding of a stored weight matrix.
-
-    Attributes
-    ----------
-    name : str
-        Name in schemes and reports.
-    kinds : tuple of Kind
-        Kinds of weight format that it can store.
-    bits : float
-        Bits per weight, without scales.
-    granularity : Granularity
-        Part of the matrix that one scale covers.
-    scale_bits : int
-        Bits of a scale, together with its zero point if there is one.
-    group : int
-        Weights per group, if one scale covers a group.
-    """
-
-    name: str
-    kinds: tuple[Kind, ...]
-    bits: float
-    granularity: Granularity = Granularity.NONE
-    scale_bits: int = 0
-    group: int = 0
-
-    def matrix_bytes(self, inputs: int, outputs: int) -> float:
-        """Return the bytes of a stored (outputs, inputs) matrix, scales included.
-
-        The result is a float because the entropy limit need not be a whole number of bytes.
-
-        Parameters
-        ----------
-        inputs, outputs : int
-            Columns and rows of the matrix.
-
-        Examples
-        --------
-        >>> find_codec("2bit").matrix_bytes(2560, 6912) == 2560 * 6912 / 4 + 2
-        True
-        """
-        weights = inputs * outputs
-        whole_bytes = self.name == "base3"
-        body = float(-(-weights // 5)) if whole_bytes else weights * self.bits / 8
-        scales = {
-            Granularity.NONE: 0,
-            Granularity.TENSOR: 1,
-            Granularity.CHANNEL: outputs,
-            Granularity.GROUP: outputs * -(-inputs // self.group) if self.group else 0,
-        }[self.granularity]
-        return body + scales * self.scale_bits / 8
-
-
-_TENSOR = Granularity.TENSOR
-#: Every codec, by name. The bits are those of the code alone; log2(3) is the entropy of three
-#: equally likely values, which no byte-aligned code reaches.
+#: Every codec, by name. The word is that of the code alone; log2(3) is the entropy of three equally
+#: likely values, which no byte-aligned code reaches.
 CODECS = {
     codec.name: codec
     for codec in (
-        Codec("fp32", (Kind.FLOAT,), 32),
-        Codec("fp16", (Kind.FLOAT,), 16),
-        Codec("bf16", (Kind.FLOAT,), 16),
-        # One FP16 scale per output channel.
-        Codec("int8", (Kind.INTEGER,), 8, Granularity.CHANNEL, 16),
-        # An FP16 scale and a 4-bit zero point per group of 128.
-        Codec("int4-g128", (Kind.INTEGER,), 4, Granularity.GROUP, 20, 128),
-        # All others: one FP16 scale per matrix.
-        Codec("2bit", (Kind.TERNARY, Kind.BINARY), 2, _TENSOR, 16),
-        # Five trits per byte.
-        Codec("base3", (Kind.TERNARY,), 1.6, _TENSOR, 16),
-        # The limit for equally likely trits.
-        Codec("entropy", (Kind.TERNARY,), log2(3), _TENSOR, 16),
-        Codec("1bit", (Kind.BINARY,), 1, _TENSOR, 16),
+        Codec("fp32", "plain", _FLOAT, (1, 32)),
+        Codec("fp16", "plain", _FLOAT, (1, 16)),
+        Codec("bf16", "plain", _FLOAT, (1, 16)),
+        # 8-bit floats, one FP32 scale per matrix.
+        Codec("fp8", "plain", _FLOAT, (1, 8), _TENSOR, scale_bits=32),
+        # 8-bit integers, one FP16 scale per output channel.
+        Codec("int8", "plain", _INTEGER, (1, 8), _CHANNEL, scale_bits=16),
+        # 4-bit integers, an FP16 scale and a 4-bit zero point per group of 128.
+        Codec("int4-g128", "GPTQ", _INTEGER, (1, 4), _GROUP, 128, 16, 4),
+        # 4-bit integers, an FP16 scale and an FP16 zero point per group of 32.
+        Codec("int4-g32", "GPTQ", _INTEGER, (1, 4), _GROUP, 32, 16, 16, padding=_ROW),
+        # 8-bit integers in blocks of 32, an FP16 scale each.
+        Codec("q8_0", "GGUF", _INTEGER, (1, 8), _GROUP, 32, 16, block=32, padding=_BLOCK),
+        # 6-bit integers, an 8-bit scale per 16 and an FP16 scale per 256.
+        Codec("q6_k", "GGUF", _INTEGER, (1, 6), _GROUP, 16, 8, 0, 256, 16, _BLOCK),
+        # 5-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256.
+        Codec("q5_k", "GGUF", _INTEGER, (1, 5), _GROUP, 32, 6, 6, 256, 32, _BLOCK),
+        # 4-bit integers in blocks of 32, an FP16 scale each.
+        Codec("q4_0", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 16, block=32, padding=_BLOCK),
+        # 4-bit integers, a 6-bit scale and minimum per 32, two FP16 per 256.
+        Codec("q4_k", "GGUF", _INTEGER, (1, 4), _GROUP, 32, 6, 6, 256, 32, _BLOCK),
+        # 3-bit integers, a 6-bit scale per 16 and an FP16 scale per 256.
+        Codec("q3_k", "GGUF", _INTEGER, (1, 3), _GROUP, 16, 6, 0, 256, 16, _BLOCK),
+        # 2-bit integers, a 4-bit scale and minimum per 16, two FP16 per 256.
+        Codec("q2_k", "GGUF", _INTEGER, (1, 2), _GROUP, 16, 4, 4, 256, 32, _BLOCK),
+        # 2 bits per weight, one FP16 scale per matrix.
+        Codec("2bit", "plain", _TERNARY + _BINARY, (1, 2), _TENSOR, scale_bits=16),
+        # Five trits in a byte, one FP16 scale per matrix.
+        Codec("base3", "plain", _TERNARY, (5, 8), _TENSOR, scale_bits=16, padding=_MATRIX),
+        # 5-bit keys of three trits for lookup, one FP16 scale per matrix.
+        Codec("lut3", "lookup", _TERNARY, (3, 5), _TENSOR, scale_bits=16, padding=_ROW),
+        # The limit for equally likely trits, 1.585 bits per weight.
+        Codec("entropy", "plain", _TERNARY, (1, log2(3)), _TENSOR, scale_bits=16),
+        # 1 bit per weight, one FP16 scale per matrix.
+        Codec("1bit", "plain", _BINARY, (1, 1), _TENSOR, scale_bits=16),
+        # Five trits in a byte along the row, an FP16 scale per group of 128.
+        Codec("base3-g128", "plain", _TERNARY, (5, 8), _GROUP, 128, 16, padding=_ROW),
+        # 2-bit codes of trits in blocks of 128, an FP16 scale each.
+        Codec("q2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 128, 16, block=128, padding=_BLOCK),
+        # 2-bit codes of trits in blocks of 64, an FP16 scale each.
+        Codec("q2_0-g64", "GGUF", _TERNARY, (1, 2), _GROUP, 64, 16, block=64, padding=_BLOCK),
+        # 256 trits in 52 bytes, an FP16 scale each.
+        Codec("tq1_0", "GGUF", _TERNARY, (256, 416), _GROUP, 256, 16, block=256, padding=_BLOCK),
+        # 2-bit codes of trits in blocks of 256, an FP16 scale each.
+        Codec("tq2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 256, 16, block=256, padding=_BLOCK),
+        # 1 bit per weight in blocks of 128, an FP16 scale each.
+        Codec("q1_0", "GGUF", _BINARY, (1, 1), _GROUP, 128, 16, block=128, padding=_BLOCK),
+        # 2-bit codes, an FP16 scale and bias per group of 128.
+        Codec("mlx-2bit-g128", "MLX", _TWO_BIT, (16, 32), _GROUP, 128, 16, 16, padding=_ROW),
+        # 1 bit per weight, an FP16 scale and bias per group of 128.
+        Codec("mlx-1bit-g128", "MLX", _BINARY, (32, 32), _GROUP, 128, 16, 16, padding=_ROW),
+        # 2-bit codes for lookup, an FP16 scale and zero point per group of 128.
+        Codec("t-mac-2bit-g128", "lookup", _TWO_BIT, (4, 8), _GROUP, 128, 16, 16, padding=_ROW),
     )
 }
 

@@ -25,7 +25,7 @@ class Format(NamedTuple):
     Attributes
     ----------
     name : str
-        As written in files and shown in reports: ``fp16``, ``int8``, ``ternary``.
+        As written in files and shown in reports: ``fp16``, ``fp8-e4m3``, ``int8``, ``ternary``.
     kind : Kind
         Float, two's-complement integer, ternary (-1, 0, +1) or binary (-1, +1).
     bits : int
@@ -60,6 +60,8 @@ _NAMED = {
     "fp32": Format("fp32", Kind.FLOAT, 32),
     "fp16": Format("fp16", Kind.FLOAT, 16),
     "bf16": Format("bf16", Kind.FLOAT, 16),
+    "fp8-e4m3": Format("fp8-e4m3", Kind.FLOAT, 8),
+    "fp8-e5m2": Format("fp8-e5m2", Kind.FLOAT, 8),
     "ternary": Format("ternary", Kind.TERNARY, 2),
     "binary": Format("binary", Kind.BINARY, 1),
 }
@@ -74,7 +76,8 @@ def parse_format(name: str) -> Format:
     Parameters
     ----------
     name : str
-        ``fp32``, ``fp16``, ``bf16``, ``ternary``, ``binary``, or ``int2`` to ``int64``.
+        ``fp32``, ``fp16``, ``bf16``, ``fp8-e4m3``, ``fp8-e5m2`` (Micikevicius et al., FP8 Formats
+        for Deep Learning, arXiv 2209.05433), ``ternary``, ``binary``, or ``int2`` to ``int64``.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from ..files.records import Record, wrong_value
 from .load import Loader, read_record
 
 Count = Annotated[int, Field(gt=0, le=1 << 20)]
+#: Terms that an adder tree takes at once.
+MAX_LANES = 1 << 16
+Lanes = Annotated[int, Field(gt=0, le=MAX_LANES)]
 Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
 Positive = Annotated[float, Field(gt=0)]
 Watts = Annotated[float, Field(ge=0)]
@@ -26,7 +29,7 @@ class Machine(Record):
     rows : int
         Outputs computed in parallel; an activation fetched once serves all of them.
     lanes : int
-        Terms of a dot product that a PE adds per cycle; a power of two.
+        Terms of a dot product that a PE adds per cycle; any number from 1 to 65536.
     tokens : int
         Tokens that share one fetch of a weight from the weight buffer.
     clock_hz : float
@@ -55,7 +58,7 @@ class Machine(Record):
     description: str = ""
     source: str = ""
     rows: Count
-    lanes: Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    lanes: Lanes
     tokens: Count
     clock_hz: Positive
     activation_buffer_bytes: Bytes

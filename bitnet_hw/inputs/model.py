@@ -173,12 +173,19 @@ class ModelSpec(Record):
     @property
     def embedding_parameters(self) -> int:
         """Weights of the token and position embeddings and the projections around them."""
-        tokens = self.vocab_size * self.embedding_size
-        learned = self.positions == "learned"
-        rows = (self.max_position_embeddings or 0) + self.position_offset
-        places = rows * self.hidden_size if learned else 0
-        around = 2 * self.embedding_size * self.hidden_size
-        return tokens + places + (around if self.embedding_size != self.hidden_size else 0)
+        return sum(width * rows for width, rows in self.embedding_matrices)
+
+    @property
+    def embedding_matrices(self) -> tuple[tuple[int, int], ...]:
+        """Token and position embeddings and the projections around them, as (inputs, outputs)."""
+        matrices = [(self.embedding_size, self.vocab_size)]
+        if self.positions == "learned":
+            rows = (self.max_position_embeddings or 0) + self.position_offset
+            matrices.append((self.hidden_size, rows))
+        if self.embedding_size != self.hidden_size:
+            matrices.append((self.embedding_size, self.hidden_size))
+            matrices.append((self.hidden_size, self.embedding_size))
+        return tuple(matrices)
 
     @property
     def lm_head_parameters(self) -> int:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..files.records import Record, wrong_value
 from .accumulators import accumulator_of, check_rule
-from .codecs import CODECS, Codec, find_codec
+from .codecs import CODECS, Codec, Granularity, find_codec
 from .formats import Format, Kind, parse_format
 
 Quantizer = Literal["none", "absmax", "absmean", "absmax-topk"]
@@ -37,6 +37,10 @@ class LinearFormats(Record):
         (one minus "activated parameters" in the a4.8 paper).
     hadamard : bool
         Whether the input passes a Hadamard transform before it is quantized.
+    dequantized : bool
+        Whether a fetched ternary or binary weight becomes a float in `activation`'s format before
+        it is multiplied, as in kernels that know no add-only product. Integer weights with float
+        activations always do.
     """
 
     weight: str
@@ -48,6 +52,7 @@ class LinearFormats(Record):
     weight_zeros: Fraction = 0.0
     inactive: Fraction = 0.0
     hadamard: bool = False
+    dequantized: bool = False
 
     @field_validator("weight", "activation")
     @classmethod
@@ -61,13 +66,9 @@ class LinearFormats(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        weight, activation, codec = self.weight_format, self.activation_format, self.stored
-        if weight.kind not in codec.kinds or (not weight.add_only and weight.bits != codec.bits):
-            fitting = [
-                c.name
-                for c in CODECS.values()
-                if weight.kind in c.kinds and (weight.add_only or c.bits == weight.bits)
-            ]
+        weight, activation = self.weight_format, self.activation_format
+        if not self.stored_by(self.codec):
+            fitting = [name for name in CODECS if self.stored_by(name)]
             raise ValueError(
                 f"codec {self.codec} cannot store {self.weight} weights; "
                 f"fitting: {', '.join(fitting) or 'none'}"
@@ -76,8 +77,26 @@ class LinearFormats(Record):
             raise ValueError(f"activations cannot be {self.activation}")
         if weight.kind is Kind.FLOAT and weight != activation:
             raise ValueError(f"{self.weight} weights need {self.weight} activations")
+        if self.dequantized and (activation.kind is not Kind.FLOAT or weight.kind is Kind.FLOAT):
+            raise wrong_value(
+                "dequantized",
+                f"{self.weight} weights with {self.activation} activations cannot be dequantized; "
+                "it takes ternary, binary or integer weights and float activations",
+            )
         check_rule(self.accumulator, activation)
         return self
+
+    def stored_by(self, codec: str) -> bool:
+        """Return whether a codec can store the weights.
+
+        Raises
+        ------
+        InputError
+            If there is no such codec.
+        """
+        weight, stored = self.weight_format, find_codec(codec)
+        wide_enough = weight.add_only or weight.bits == stored.bits
+        return weight.kind in stored.kinds and wide_enough
 
     @property
     def weight_format(self) -> Format:
@@ -97,15 +116,36 @@ class LinearFormats(Record):
     @property
     def dequantizes(self) -> bool:
         """Whether a fetched weight must become a float before it is multiplied."""
-        return self.weight_format.kind is Kind.INTEGER and self.activation_format.kind is Kind.FLOAT
+        integers = self.weight_format.kind is Kind.INTEGER
+        return self.dequantized or (integers and self.activation_format.kind is Kind.FLOAT)
+
+    @property
+    def add_only(self) -> bool:
+        """Whether the products need no multiplication."""
+        return self.weight_format.add_only and not self.dequantized
+
+    @property
+    def multiplied(self) -> Format:
+        """Format of the weights as the machine multiplies them, or chooses signs by them."""
+        dequantized = self.dequantized and self.weight_format.add_only
+        return self.activation_format if dequantized else self.weight_format
 
     @property
     def rescales(self) -> bool:
         """Whether the sum is multiplied by the scales of weights or activations before use."""
-        return self.activation_format.kind is Kind.INTEGER or self.weight_format.add_only
+        floats = self.activation_format.kind is Kind.FLOAT
+        return not floats or self.add_only or (self.quantizer != "none" and not self.dequantizes)
+
+    def terms_of_scale(self, k: int) -> int:
+        """Return how many terms of a dot product of length k are summed before a scale applies.
+
+        All of them, unless weights that are not dequantized have a scale per group.
+        """
+        grouped = self.stored.granularity is Granularity.GROUP and self.rescales
+        return min(k, self.stored.group) if grouped else k
 
     def accumulator_format(self, k: int) -> Format:
-        """Return the accumulator's format for a reduction length.
+        """Return the format of the sum of k terms.
 
         Raises
         ------
@@ -115,7 +155,14 @@ class LinearFormats(Record):
         if self.activation_format.kind is Kind.FLOAT:
             return parse_format(self.accumulator)
         top = self.activation_max or self.activation_format.symmetric_max
-        return accumulator_of(self.accumulator, top * self.weight_format.symmetric_max, k)
+        return accumulator_of(self.accumulator, top * self._largest_weight, k)
+
+    @property
+    def _largest_weight(self) -> int:
+        weight = self.weight_format
+        # The codes of groups use the whole range of two's complement: -8 to 7 in q4_0.
+        whole = weight.kind is Kind.INTEGER and self.stored.granularity is Granularity.GROUP
+        return weight.symmetric_max + whole
 
 
 class AttentionFormats(Record):
@@ -126,7 +173,9 @@ class AttentionFormats(Record):
     operand : str
         Format of queries and scores, and of keys and values as operands.
     kv_cache : str
-        Format in which keys and values are stored.
+        Format in which keys and values are stored: the operands' own, an integer format, or a
+        narrower float format. A narrower float is rounded once when it is written, and widened
+        without cost when it is read.
     accumulator : str
         A format, or ``exact``.
     """
@@ -145,7 +194,8 @@ class AttentionFormats(Record):
         operand, stored = parse_format(self.operand), parse_format(self.kv_cache)
         if operand.add_only or stored.add_only:
             raise ValueError("operand and kv_cache must be float or integer formats")
-        if stored.kind is Kind.FLOAT and stored != operand:
+        narrower = operand.kind is Kind.FLOAT and stored.bits < operand.bits
+        if stored.kind is Kind.FLOAT and stored != operand and not narrower:
             raise ValueError(f"a {self.kv_cache} KV cache needs {self.kv_cache} operands")
         check_rule(self.accumulator, operand)
         return self
@@ -159,6 +209,11 @@ class AttentionFormats(Record):
     def kv_format(self) -> Format:
         """Format that `kv_cache` names."""
         return parse_format(self.kv_cache)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether keys and values are stored in a narrower float format than their operands'."""
+        return self.kv_format.kind is Kind.FLOAT and self.kv_format != self.operand_format
 
     @property
     def dequantizes(self) -> bool:
@@ -191,6 +246,7 @@ class LinearOverride(Record):
     weight_zeros: Fraction | None = None
     inactive: Fraction | None = None
     hadamard: bool | None = None
+    dequantized: bool | None = None
 
     @model_validator(mode="after")
     def _refuse_null(self) -> Self:

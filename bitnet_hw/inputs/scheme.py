@@ -50,7 +50,8 @@ class Scheme(Record):
     lm_head : LinearFormats
         The LM head.
     embedding : str
-        Codec of the embedding table.
+        Codec of the embedding table, any of them: its rows are read with their scales and become
+        floats.
     elementwise : str
         Format of norms, softmax, RoPE, activation functions, residual sums, scales.
     published : bool
@@ -104,7 +105,7 @@ class Scheme(Record):
     @property
     def add_only(self) -> bool:
         """Whether the projections and the FFN need no multiplication."""
-        return self.linear.weight_format.add_only
+        return self.linear.add_only
 
     def with_codec(self, codec: str) -> Scheme:
         """Return the scheme with its projections and FFN stored by another codec.
@@ -153,21 +154,24 @@ class Scheme(Record):
         return changed.replace(overrides=overrides, weight_zeros_from=source)
 
     def with_kv_cache(self, form: str) -> Scheme:
-        """Return the scheme with another KV cache: an integer format, or that of the operands."""
+        """Return the scheme with another KV cache.
+
+        An integer format, that of the operands, or a narrower float format.
+        """
         return self._replaced(attention={"kv_cache": form})
 
     def with_float_accumulator(self, accumulator: str) -> Scheme:
-        """Return the scheme with every 16-bit float sum accumulated in another format.
+        """Return the scheme with every sum of 16-bit or 8-bit floats in another format.
 
         Raises
         ------
         InputError
-            If it cannot accumulate 16-bit float sums.
+            If it cannot accumulate sums of 16-bit or 8-bit floats.
         """
 
         def changed(accumulates: str, operand: Format) -> str:
-            is_half = operand.kind is Kind.FLOAT and operand.bits == 16
-            return accumulator if is_half else accumulates
+            narrow = operand.kind is Kind.FLOAT and operand.bits <= 16
+            return accumulator if narrow else accumulates
 
         return self._with_accumulators(changed)
 

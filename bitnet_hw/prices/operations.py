@@ -1,4 +1,4 @@
-"""The price of an operation: listed, interpolated between widths, or expanded."""
+"""The price of an operation: listed, interpolated between widths, expanded, or scaled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..files.records import wrong_value
 from ..inputs.formats import Kind, parse_format
 from ..tally import Operation
 from .entries import Boundary, ListedPrice, Picojoules, Price, Source, Sourced
-from .expansions import ExpansionRule, Expansions
+from .expansions import ExpansionRule, Expansions, FloatRule
 
 
 class OperationEntry(Sourced):
@@ -145,7 +145,7 @@ def _expanded(listed: ListedOperations, operation: str, form: str, rule: Expansi
 
 
 def _primitive(listed: ListedOperations, operation: Literal["add", "mul"], form: str) -> Price:
-    """Return the price of an addition or a multiplication, listed or derived for its width."""
+    """Return the price of an addition or a multiplication, listed or derived for its format."""
     price = listed.prices.get((operation, form))
     if price is not None:
         return price
@@ -155,9 +155,40 @@ def _primitive(listed: ListedOperations, operation: Literal["add", "mul"], form:
         if operation == "mul":
             size = operands[0].bits * operands[-1].bits
         return _integer(listed, operation, form, size)
+    rule = listed.expansions.floats.get(form)
+    if rule is not None and (operation, rule.like) in listed.prices:
+        return _narrow_float(listed, operation, form, rule)
     have = ", ".join(f"{op} {fmt}" for op, fmt in sorted(listed.prices))
     raise MissingPriceError(
         f"energy table {listed.table} has no price for {operation} of {form}; it has: {have}"
+    )
+
+
+def _narrow_float(
+    listed: ListedOperations, operation: Literal["add", "mul"], form: str, rule: FloatRule
+) -> Price:
+    """Derive a float from a wider one that is listed: the middle of two rules, which are its band.
+
+    A multiplication lies between the product of the significands' widths and the whole width, an
+    addition between an integer addition of its width and the whole width.
+    """
+    wide, bits = listed.prices[operation, rule.like], parse_format(form).bits
+    of_width = bits / parse_format(rule.like).bits
+    if operation == "mul":
+        share = (rule.significand / rule.like_significand) ** 2
+        low, least = wide.low * share, f"product of the significands ({share:.3f})"
+    else:
+        adder = _primitive(listed, "add", f"int{bits}")
+        low, least = adder.low, f"int{bits} add"
+    high = wide.high * of_width
+    low = min(low, high)
+    return wide._replace(
+        pj=(low + high) / 2,
+        low=low,
+        high=high,
+        kind="derived",
+        formula=f"{operation} of {form}: {rule.like} between {least} and whole width "
+        f"({of_width:g}), middle ({listed.expansions.name}: {rule.why})",
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..cost.adders import adder_tree
 from ..cost.estimates import Estimate
 from ..cost.lowered import LoweredProduct
-from ..cost.lowering import adder_tree
 from ..cost.paper import adder as paper_adder
 from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, SCALE_ROLES
 from ..cost.ratios import ratio

@@ -96,7 +96,7 @@ def test_files_that_are_not_models(run: Run, tmp_path: Path) -> None:
         (("estimate", MODEL, "--energy-table", "5um"), ("unknown energy table", "45nm")),
         (("estimate", MODEL, "--energy-table", ","), ("no energy table",)),
         (("estimate", MODEL, "--machine", "egde"), ("unknown machine", "'edge'")),
-        (("estimate", MODEL, "--lanes", "24"), ("--lanes 24", "power of two")),
+        (("estimate", MODEL, "--lanes", "65537"), ("--lanes 65537", "1 to 65536")),
         (("estimate", MODEL, "--codec", "base3", "--scheme", "fp16"), ("--codec base3", "fp16")),
         (("estimate", MODEL, "--scheme", "fp16,fp16"), ("scheme fp16 is named twice",)),
         (("estimate", MODEL, "--memory", "lots"), ("memory size 'lots'", "80GB")),

@@ -137,6 +137,30 @@ def test_footprint_shows_every_ternary_codec(run: Run) -> None:
     assert "2bit" in run("footprint", MODEL).out
 
 
+@pytest.mark.parametrize(
+    ("scheme", "codecs"),
+    [
+        ("q2_0", ["q2_0", "q2_0-g64", "tq1_0", "tq2_0"]),
+        ("q1_0", ["q1_0"]),
+        ("bitnet-b1", ["2bit", "1bit"]),
+        ("mlx-ternary-g128", ["mlx-2bit-g128"]),
+    ],
+)
+def test_footprint_shows_the_codecs_of_a_family(run: Run, scheme: str, codecs: list[str]) -> None:
+    rows = json.loads(run("footprint", MODEL, "--scheme", scheme, "--json").out)["footprints"]
+    assert [row["codec"] for row in rows] == codecs
+
+
+def test_a_codec_is_used_where_its_width_fits(run: Run) -> None:
+    args = ("estimate", MODEL, "--energy-table", "7nm", "--codec", "int4-g32", "--json")
+    eight, four = json.loads(run(*args, "--scheme", "w8a8,w4a16").out)
+    assert eight["weight_bytes"] > 2_084_044_800
+    assert four["weight_bytes"] == 2_084_044_800 * 5 // 8
+    refused = run(*args, "--scheme", "w8a8")
+    assert refused.code == 2
+    assert "int4-g32 stores 4-bit int weights; none of the schemes has any: w8a8" in refused.err
+
+
 def test_a_scheme_from_a_file(run: Run, tmp_path: Path) -> None:
     scheme = tmp_path / "w4a8.yaml"
     scheme.write_text(

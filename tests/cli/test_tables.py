@@ -74,7 +74,7 @@ def test_the_json_list_holds_every_file(run: Run) -> None:
 def test_yaml_prints_the_file_of_every_kind(run: Run, name: str) -> None:
     done = run("tables", "show", name, "--yaml")
     assert done.code == 0
-    kinds = {"dram": "dram-2", "expansions": "expansions-1", "scaling": "stillmaker-2017",
+    kinds = {"dram": "dram-2", "expansions": "expansions-2", "scaling": "stillmaker-2017",
              "7nm": "jouppi-2021-7nm"}  # fmt: skip
     assert done.out == (FOLDER / f"{kinds.get(name, name)}.yaml").read_text("utf-8")
 

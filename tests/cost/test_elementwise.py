@@ -144,6 +144,8 @@ FUNCTIONS = {
     "absmean": _absmean,
     "absmax-topk": lambda x: _absmax(x, keep=True),
     "rescale": _rescale,
+    "rescale-group": lambda x: [v.round() * _Counted() + _Counted() for v in x],
+    "narrow": lambda x: [v.round() for v in x],
     "dequantize": lambda x: [(v - _Counted()) * _Counted() for v in x],
     "dequantize-symmetric": lambda x: [v * _Counted() for v in x],
 }

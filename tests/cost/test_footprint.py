@@ -50,6 +50,30 @@ def test_weights_of_2b4t_by_codec(scheme: str, codec: str | None, megabytes: flo
     assert size / 1e6 == pytest.approx(megabytes, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("model", "scheme", "gibibytes"),
+    [
+        # Sizes of the Bonsai files, and of the files in llama.cpp's README.
+        ("qwen3-8b", "q2_0", 2.03),
+        ("qwen3-8b", "q1_0", 1.07),
+        ("llama-2-7b", "q4_0", 3.56),
+        ("llama-2-7b", "q8_0", 6.67),
+        # About 3.35 bits for each of 6,738,415,616 weights.
+        ("llama-2-7b", "int2-q2_k", 3.35 * 6_738_415_616 / 8 / 2**30),
+    ],
+)
+def test_whole_files(model: str, scheme: str, gibibytes: float) -> None:
+    found = footprint(model, scheme, Scenario("decode", context=64))
+    assert found.parameters / 2**30 == pytest.approx(gibibytes, abs=0.0151)
+
+
+def test_an_embedding_in_any_codec_includes_its_scales() -> None:
+    scheme = load_scheme("bitnet-b1.58").replace(embedding="q8_0")
+    found = footprint("bitnet-b1.58-2b4t", scheme, GOLDEN)
+    assert found.embedding == 128256 * 2560 / 32 * 34
+    assert found.lm_head == 128256 * 2560 * 2  # a tied head that is stored another way
+
+
 def test_an_untied_lm_head_is_separate_from_the_embedding() -> None:
     model = load_model("bitnet-b1.58-2b4t").replace(tie_word_embeddings=False)
     found = footprint(model, load_scheme("fp16"), GOLDEN)

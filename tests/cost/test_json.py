@@ -91,7 +91,8 @@ def test_the_count_command_follows_its_schema(
         for operations in (("mul",), ("add", "ternary-add"))
     )
     assert (data["multiplications"], data["additions"]) == (muls, adds)
-    assert (data["add_only"] is not None) == name.startswith("bitnet")
+    ternary_or_binary = name.startswith(("bitnet", "ternary")) or name in ("q2_0", "q1_0")
+    assert (data["add_only"] is not None) == ternary_or_binary
 
 
 def test_the_estimate_command_follows_its_schema(run: Callable[..., Any]) -> None:

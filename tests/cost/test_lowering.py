@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitnet_hw.cost.adders import adder_tree
 from bitnet_hw.cost.estimates import estimate
-from bitnet_hw.cost.lowering import adder_tree, lower, runs
+from bitnet_hw.cost.lowering import lower, runs
 from bitnet_hw.cost.traffic import traffic
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.formats import Kind, parse_format
@@ -79,6 +80,67 @@ def test_a_tree_adds_every_term_once_and_never_overflows(bits: int, k: int, log_
         assert len(sums) == number
         assert max(sums) <= 1 << (width.bits - 1)  # -largest is the extreme: two's complement
     assert tree[-1] == (accumulator, 1)
+
+
+@given(st.integers(2, 16), st.integers(1, 300))
+def test_a_tree_of_any_number_of_lanes_equals_the_reduction_in_pairs(bits: int, lanes: int) -> None:
+    """Add L terms pair by pair, an odd one waiting for the next level, until one sum is left."""
+    lowest = -(1 << (bits - 1))
+    tree = list(adder_tree(bits, parse_format("int40"), lanes))
+    assert tree.pop() == (parse_format("int40"), 1)
+    assert sum(number for _, number in tree) == lanes - 1
+    sums = [lowest] * lanes
+    for width, number in tree:
+        pairs = list(zip(sums[::2], sums[1::2], strict=False))
+        waiting = sums[2 * len(pairs) :]
+        added = [a + b for a, b in pairs]
+        assert len(added) == number
+        # The first pair of a level sums the most terms, and needs the whole width.
+        assert -(1 << (width.bits - 1)) <= min(added) < -(1 << (width.bits - 2))
+        sums = added + waiting
+    assert sums == [lowest * lanes]
+
+
+def test_an_fp8_kv_cache_is_rounded_once_and_read_as_the_operands_are() -> None:
+    scheme = load_scheme("fp8")
+    lowered = lower(MODEL, DECODE, scheme)
+    score = next(p for p in lowered.products if p.role == "attention-score")
+    assert (score.activation.name, score.weight.name, score.element_bits) == ("fp16", "fp16", 8)
+    written = [s for s in lowered.steps if s.role == "quantize" and s.counts == {"round": 640 * 30}]
+    assert len(written) == 2  # 5 heads of 128, keys and values, in 30 layers
+    assert not [s for s in lowered.steps if s.role == "dequantize"]
+    narrow = scheme.replace(attention=scheme.attention.replace(operand="fp8-e4m3"))
+    score = next(p for p in lower(MODEL, DECODE, narrow).products if p.role == "attention-score")
+    assert (score.product_format, score.accumulator.name) == ("fp8-e4m3", "fp32")
+
+
+def test_a_scale_per_group_costs_a_multiplication_and_an_addition() -> None:
+    model = load_model("qwen3-8b")
+    per_group = [
+        step.counts
+        for step in lower(model, DECODE, load_scheme("q2_0")).steps
+        if (step.role, step.format) == ("rescale", "fp32") and step.scope.endswith("down_proj")
+    ]
+    # 4096 outputs of 12288 / 128 = 96 groups, in 36 layers.
+    n = 4096 * 96 * 36
+    assert per_group == [{"round": n, "mul": n, "add": n}]
+
+
+def test_mlx_multiplies_floats() -> None:
+    lowered = lower(load_model("qwen3-8b"), DECODE, load_scheme("mlx-ternary-g128"))
+    down = next(p for p in lowered.products if p.role == "ffn-down")
+    assert (down.product_format, down.accumulator.name) == ("fp16", "fp32")
+    assert down.element_bits == 2.25
+    fetched = sum(s.counts["mul"] for s in lowered.steps if s.role == "dequantize")
+    # Every projection, FFN and LM head weight once, and one row of the embedding.
+    assert fetched == 36 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 12288) + (
+        151936 * 4096 + 4096
+    )
+
+
+def test_a_row_of_a_quantized_embedding_is_read_with_its_scales() -> None:
+    lowered = lower(load_model("qwen3-8b"), DECODE, load_scheme("q2_0"))
+    assert [(lookup.tokens, lookup.bits) for lookup in lowered.lookups] == [(1, 4096 * 2.125)]
 
 
 def test_a_float_tree_has_one_format() -> None:

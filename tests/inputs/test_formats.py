@@ -74,7 +74,13 @@ def test_a_float_has_no_integer_maximum() -> None:
         _ = parse_format("fp16").symmetric_max
 
 
-@pytest.mark.parametrize("name", ["int1", "int65", "int08", "fp8", "INT8", "", "int"])
+def test_8_bit_floats() -> None:
+    for name in ("fp8-e4m3", "fp8-e5m2"):
+        assert parse_format(name).kind is Kind.FLOAT
+        assert parse_format(name).bits == 8
+
+
+@pytest.mark.parametrize("name", ["int1", "int65", "int08", "fp8", "fp8-e3m4", "INT8", "", "int"])
 def test_unknown_formats_are_named(name: str) -> None:
     with pytest.raises(InputError, match="number format"):
         parse_format(name)
@@ -98,6 +104,25 @@ def test_codec_sizes_of_one_matrix_by_hand() -> None:
         "2bit": 4_423_680 + 2,
         "base3": 3_538_944 + 2,
         "1bit": 2_211_840 + 2,
+        "fp8": 17_694_720 + 4,
+        "int4-g32": 17_694_720 * 5 // 8,
+        "q8_0": 17_694_720 // 32 * 34,
+        "q6_k": 17_694_720 // 256 * 210,
+        "q5_k": 17_694_720 // 256 * 176,
+        "q4_0": 17_694_720 // 32 * 18,
+        "q4_k": 17_694_720 // 256 * 144,
+        "q3_k": 17_694_720 // 256 * 110,
+        "q2_k": 17_694_720 // 256 * 84,
+        "lut3": 6912 * 534 + 2,  # 854 keys of 5 bits per row: 4270 bits in 534 bytes
+        "base3-g128": 6912 * (512 + 40),
+        "q2_0": 17_694_720 // 128 * 34,
+        "q2_0-g64": 17_694_720 // 64 * 18,
+        "tq1_0": 17_694_720 // 256 * 54,
+        "tq2_0": 17_694_720 // 256 * 66,
+        "q1_0": 17_694_720 // 128 * 18,
+        "mlx-2bit-g128": 17_694_720 // 128 * 36,
+        "mlx-1bit-g128": 17_694_720 // 128 * 20,
+        "t-mac-2bit-g128": 17_694_720 // 128 * 36,
     }
     assert {name: CODECS[name].matrix_bytes(2560, 6912) for name in expected} == expected
     limit = CODECS["entropy"].matrix_bytes(2560, 6912)

@@ -12,7 +12,9 @@ from bitnet_hw.files.reading import Document, validate
 from bitnet_hw.inputs import catalogue
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 
-NAMES = ["bf16", "bitnet-a4.8", "bitnet-b1", "bitnet-b1.58", "bitnet-v2", "fp16", "fp32", "w4a16",
+NAMES = ["bf16", "bitnet-a4.8", "bitnet-b1", "bitnet-b1.58", "bitnet-v2", "fp16", "fp32", "fp8",
+         "int2-lut", "int2-q2_k", "int4-g32", "int8-channel", "mlx-binary-g128", "mlx-ternary-g128",
+         "q1_0", "q2_0", "q4_0", "q8_0", "ternary-2bit", "ternary-base3", "w4a16",
          "w8a8"]  # fmt: skip
 
 
@@ -38,10 +40,51 @@ def test_published_marks_the_schemes_that_the_papers_print() -> None:
     assert published == {"fp32", "fp16", "bitnet-b1", "bitnet-b1.58"}
 
 
-def test_only_the_bitnet_schemes_are_add_only() -> None:
+def test_only_the_ternary_and_binary_that_stay_so_are_add_only() -> None:
+    # MLX turns each ternary or binary weight into a float and multiplies.
     assert {name for name in NAMES if load_scheme(name).add_only} == {
-        name for name in NAMES if name.startswith("bitnet")
-    }
+        *(name for name in NAMES if name.startswith(("bitnet", "ternary"))), "q2_0", "q1_0",
+    }  # fmt: skip
+
+
+#: Scheme -> weight, activation, codec; weight and codec of the LM head; embedding; KV cache. From
+#: the table of storage formats of published measurements.
+PUBLISHED = {
+    "fp8": ("fp8-e4m3", "fp8-e4m3", "fp8", "fp16", "fp16", "fp16", "fp8-e4m3"),
+    "int8-channel": ("int8", "fp16", "int8", "int8", "int8", "fp16", "fp16"),
+    "int4-g32": ("int4", "fp16", "int4-g32", "int4", "int4-g32", "fp16", "fp16"),
+    "q8_0": ("int8", "int8", "q8_0", "int8", "q8_0", "q8_0", "fp16"),
+    "q4_0": ("int4", "int8", "q4_0", "int6", "q6_k", "q4_0", "fp16"),
+    "int2-q2_k": ("int2", "fp16", "q2_k", "int6", "q6_k", "q2_k", "fp16"),
+    "int2-lut": ("int2", "int8", "t-mac-2bit-g128", "fp16", "fp16", "fp16", "fp16"),
+    "ternary-2bit": ("ternary", "int8", "2bit", "fp16", "fp16", "fp16", "fp16"),
+    "ternary-base3": ("ternary", "int8", "base3", "fp16", "fp16", "fp16", "fp16"),
+    "q2_0": ("ternary", "int8", "q2_0", "ternary", "q2_0", "q2_0", "fp16"),
+    "q1_0": ("binary", "int8", "q1_0", "binary", "q1_0", "q1_0", "fp16"),
+    "mlx-ternary-g128": (
+        "ternary", "fp16", "mlx-2bit-g128", "ternary", "mlx-2bit-g128", "mlx-2bit-g128", "fp16",
+    ),
+    "mlx-binary-g128": (
+        "binary", "fp16", "mlx-1bit-g128", "binary", "mlx-1bit-g128", "mlx-1bit-g128", "fp16",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_storage_forms_of_published_measurements(name: str) -> None:
+    scheme = load_scheme(name)
+    linear, head = scheme.linear, scheme.lm_head
+    found = (
+        linear.weight, linear.activation, linear.codec, head.weight, head.codec, scheme.embedding,
+        scheme.attention.kv_cache,
+    )  # fmt: skip
+    assert found == PUBLISHED[name]
+
+
+def test_a_ternary_scheme_by_its_storage_is_the_b158_scheme() -> None:
+    ours, theirs = load_scheme("ternary-2bit"), load_scheme("bitnet-b1.58")
+    named = {"name": "x", "description": "", "source": "", "published": False}
+    assert ours.replace(**named) == theirs.replace(**named)
 
 
 def test_a48_formats_and_sparsity_by_role() -> None:
@@ -102,7 +145,10 @@ def test_activations_that_reach_minus_128_need_more() -> None:
         ("linear", {"weight_zeros": 1.0}, "linear.weight_zeros: must be less than 1, found 1.0"),
         ("linear", {"quantizer": "abs"}, "quantizer: must be one of 'none', 'absmax', "),
         ("attention", {"accumulator": "exact"}, "fp16 sums have no exact accumulator"),
+        ("linear", {"dequantized": True}, "linear.dequantized: ternary weights with int8 act"),
+        ("linear", {"codec": "q1_0"}, "codec q1_0 cannot store ternary weights"),
         ("attention", {"kv_cache": "bf16"}, "a bf16 KV cache needs bf16 operands"),
+        ("attention", {"kv_cache": "fp32"}, "a fp32 KV cache needs fp32 operands"),
         ("attention", {"operand": "ternary"}, "must be float or integer"),
     ],
 )
@@ -178,7 +224,7 @@ def test_fp16_sums_on_request() -> None:
         ),
         (
             {"embedding": "fp17"},
-            "mine.yaml: embedding: unknown codec 'fp17'; known: 1bit, 2bit, base3, bf16, ",
+            "mine.yaml: embedding: unknown codec 'fp17'; known: 1bit, 2bit, base3, base3-g128, ",
         ),
         ({"elementwise": "int8"}, "mine.yaml: elementwise: "),
         ({"elementwise": "fp17"}, "mine.yaml: elementwise: unknown number format 'fp17'"),
@@ -202,6 +248,32 @@ def test_fp16_sums_reach_the_roles_that_differ() -> None:
     scheme = _validated(fields).with_float_accumulator("fp16")
     assert scheme.formats("ffn-down").accumulator == "fp16"
     assert scheme.formats("qkv").accumulator == "exact"
+
+
+def test_fp8_sums_are_fp32_and_fp16_on_request() -> None:
+    scheme = load_scheme("fp8")
+    assert scheme.linear.accumulator_format(4096).name == "fp32"
+    assert scheme.with_float_accumulator("fp16").linear.accumulator == "fp16"
+
+
+@pytest.mark.parametrize("operand", ["fp16", "bf16", "fp8-e4m3"])
+def test_an_fp8_kv_cache_goes_with_operands_as_wide_or_wider(operand: str) -> None:
+    attention = load_scheme("fp8").attention.replace(operand=operand)
+    assert attention.narrows == (operand != "fp8-e4m3")
+    with pytest.raises(InputError, match="needs fp8-e4m3 operands"):
+        attention.replace(operand="fp8-e5m2")
+
+
+def test_a_group_has_an_integer_sum_of_its_own() -> None:
+    # 127 x 128 = 16,256 < 2**14, and 127 x 100 = 12,700 < 2**14
+    ternary = load_scheme("q2_0").linear
+    assert ternary.terms_of_scale(4096) == 128
+    assert ternary.accumulator_format(ternary.terms_of_scale(4096)).name == "int15"
+    assert ternary.terms_of_scale(100) == 100
+    # 127 x 8 x 32 = 32,512 < 2**15: the codes of q4_0 run from -8 to 7.
+    assert load_scheme("q4_0").linear.accumulator_format(32).name == "int16"
+    assert load_scheme("bitnet-b1.58").linear.terms_of_scale(4096) == 4096
+    assert load_scheme("w4a16").linear.terms_of_scale(4096) == 4096  # dequantized first
 
 
 @pytest.mark.parametrize("accumulator", ["int32", "fp17", "exact"])

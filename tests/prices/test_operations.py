@@ -194,6 +194,26 @@ def test_a_wider_addition_never_costs_less(node: str, bits: int) -> None:
     assert narrow.low <= narrow.pj <= narrow.high
 
 
+def test_fp8_is_priced_between_two_rules() -> None:
+    # 7 nm: fp16 mul 0.34, fp16 add 0.16, int8 add 0.007. E4M3 has 4 bits of significand, fp16 11.
+    table = load_table("7nm")
+    mul, add = table.price("mul", "fp8-e4m3"), table.price("add", "fp8-e4m3")
+    assert (mul.low, mul.high) == pytest.approx((0.34 * 16 / 121, 0.34 / 2))
+    assert (add.low, add.high) == pytest.approx((0.007, 0.16 / 2))
+    for price in (mul, add):
+        assert price.pj == pytest.approx((price.low + price.high) / 2)
+        assert price.kind == "derived"
+        assert "fp16" in price.formula
+    assert table.price("mul", "fp8-e5m2").low == pytest.approx(0.34 * 9 / 121)
+    assert table.price("mul", "fp8-e5m2").pj < mul.pj < table.price("mul", "bf16").pj
+
+
+def test_edition_2_changes_no_rule_of_edition_1() -> None:
+    old, new = load_expansions("expansions-1"), load_expansions("expansions-2")
+    assert (old.operations, old.widths) == (new.operations, new.widths)
+    assert not old.floats
+
+
 def test_expansions_state_their_reasons() -> None:
     rules = load_expansions().operations
     assert set(rules) == {"compare", "round", "bit", "exp", "div", "rsqrt"}

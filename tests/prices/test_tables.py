@@ -48,6 +48,13 @@ def test_a_missing_price_names_table_and_operation() -> None:
         table.sram_price(1024)
 
 
+def test_a_listed_fp8_price_is_used() -> None:
+    listed = OPERATION | {"operation": "mul", "format": "fp8-e4m3", "pj": 0.03}
+    assert _table(listed).price("mul", "fp8-e4m3").kind == "published"
+    with pytest.raises(MissingPriceError, match="no price for mul of fp8-e4m3"):
+        _table().price("mul", "fp8-e4m3")  # it lists no fp16 multiplication either
+
+
 def test_one_missing_price_fails_a_whole_tally() -> None:
     tally = OpTally()
     tally.add(Key("all", "norm", "add", "fp16"), 5)
