@@ -28,8 +28,11 @@ from ..prices.loading import (
 )
 from ..prices.on_chip import OnChipPrices
 from ..prices.scaling import NodeScaling
-from ..prices.tables import EnergyTable
+from ..prices.tables import EnergyTable, OperationTable
 from .output import Column, numbers, print_json, print_table, print_text
+
+#: Buffers whose derived prices `tables show` prints as examples.
+_OTHER_BUFFERS = {"SRAM 64 KiB": 64 << 10, "SRAM 16 MiB": 16 << 20}
 
 
 class _ShowsByName(click.Group):
@@ -164,6 +167,8 @@ def _show(file: PriceFile) -> None:
         print_text(f"everything but MACs is priced by {file.base}")
     for unit, entries in groupby(file.entries(), key=lambda entry: entry.unit):
         _show_prices(unit, list(entries), _sources(file))
+    if isinstance(file, OperationTable) and file.sram:
+        _show_other_buffers(file)
     if isinstance(file, OnChipPrices):
         _show_areas_and_leakage(file)
     if isinstance(file, Expansions):
@@ -197,6 +202,16 @@ def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str
     # An empty column, such as the ranges of a table without ranges, is left out.
     kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     print_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _show_other_buffers(table: OperationTable) -> None:
+    """Show how the price of a buffer follows from the macros that a table lists."""
+    prices = {what: table.sram_price(size) for what, size in _OTHER_BUFFERS.items()}
+    _show_prices(
+        "pJ per bit of a buffer",
+        [ListedPrice(what, "pJ per bit", price) for what, price in prices.items()],
+        table.sources,
+    )
 
 
 def _show_areas_and_leakage(of: OnChipPrices) -> None:
