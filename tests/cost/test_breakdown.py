@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -71,6 +72,18 @@ def test_bands_add_and_scale() -> None:
     assert band == Band(3.0, 2.0, 5.0)
     assert band * 2 == 2 * band == Band(6.0, 4.0, 10.0)
     assert band / 2 == Band(1.5, 1.0, 2.5)
+    assert sum([band, band, band]) == Band(9.0, 6.0, 15.0)
+    assert band + 1 == 1 + band == Band(4.0, 3.0, 6.0)  # a number has no range
+
+
+def test_a_band_takes_only_bands_and_numbers_that_keep_its_ends_in_order() -> None:
+    band = Band(2.0, 1.0, 4.0)
+    for operation in (operator.add, operator.mul, operator.truediv):
+        with pytest.raises(TypeError, match="unsupported operand|can't multiply"):
+            operation(band, "2")
+    for operation in (operator.mul, operator.truediv):
+        with pytest.raises(ValueError, match="by a positive number, not -1"):
+            operation(band, -1)
 
 
 def test_an_estimate_is_displayed_in_a_few_lines(found: Estimate) -> None:
