@@ -1,7 +1,7 @@
 """Lowering: operators with everything that determines cost, from model, scenario, scheme, machine.
 
-This is the only file of the cost model and of the export that asks a scheme for formats. Counting, traffic, footprint, time,
-energy, the report's chain of factors and the export read the lowered operators.
+This is the only file of the cost model that asks a scheme for formats. Counting, traffic,
+footprint, time, energy, the report's chain of factors and the export read the lowered operators.
 """
 
 from __future__ import annotations
