@@ -91,7 +91,7 @@ def test_a_band_takes_only_bands_and_numbers_that_keep_its_ends_in_order() -> No
     band = Band(2.0, 1.0, 4.0)
     for operation in (operator.add, operator.mul, operator.truediv):
         with pytest.raises(TypeError, match="unsupported operand"):
-            operation(band, "2")
+            operation(band, object())
     for operation in (operator.mul, operator.truediv):
         with pytest.raises(ValueError, match="by a positive number, not -1"):
             operation(band, -1)
