@@ -113,7 +113,8 @@ def check(file: Path) -> None:
         click.echo(f"it is superseded by {found.superseded_by}")
     if isinstance(found, EnergyTable):
         for scheme, lacking in _unpriced(found).items():
-            click.echo(f"it does not price {scheme}: {lacking}")
+            reason = str(lacking).removeprefix(f"energy table {found.name} has ")
+            click.echo(f"scheme {scheme} cannot be priced: {reason}")
 
 
 def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:

@@ -54,6 +54,11 @@ class EnergyTable(PriceFile):
         def base(self) -> str:
             """Name of the base table; see the attributes."""
 
+    def __repr__(self) -> str:
+        """Return one line: kind, name, title, number of listed prices."""
+        listed = sum(1 for _ in self.entries())
+        return f"{type(self).__name__}: {self.name}, {self.title}, {listed} listed prices"
+
     @property
     def short_name(self) -> str:
         """The first alias, or the name; the name where the table is superseded."""
