@@ -18,6 +18,7 @@ from ..inputs.scenario import Scenario
 from ..inputs.scheme import load_scheme
 from ..prices.editions import is_file
 from ..prices.entries import ListedPrice, PriceFile, Source
+from ..prices.equations import NodeScaling
 from ..prices.expansions import Expansions
 from ..prices.loading import (
     find_edition,
@@ -27,9 +28,9 @@ from ..prices.loading import (
     shipped_files,
 )
 from ..prices.on_chip import OnChipPrices
-from ..prices.scaling import NodeScaling
 from ..prices.tables import EnergyTable, OperationTable
 from .output import Column, numbers, print_json, print_table, print_text
+from .paths import GivenPath
 
 #: Buffers whose derived prices `tables show` prints as examples.
 _OTHER_BUFFERS = {"SRAM 64 KiB": 64 << 10, "SRAM 16 MiB": 16 << 20}
@@ -103,7 +104,7 @@ def show(name: str, as_json: bool, as_yaml: bool) -> None:
 
 
 @command.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=GivenPath("a file"))
 def check(file: Path) -> None:
     """Check a price file of your own, of any kind."""
     found = read_record(file)
