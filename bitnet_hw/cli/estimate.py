@@ -12,7 +12,7 @@ from ..cost.breakdown import Field
 from ..cost.convention import ConventionName
 from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
-from ..cost.parts import KINDS
+from ..cost.parts import KINDS, WHOLE_MACS
 from ..cost.ratios import ratio
 from ..errors import InputError
 from ..units import parse_size, percent, quantity, times
@@ -54,7 +54,9 @@ from .output import numbers, print_csv, print_json, print_table, print_text
     type=click.Choice(get_args(Field)),
     metavar="FIELD",
     help="Field by which to sum the energy: "
-    f"{', '.join(get_args(Field))}. Default: print the whole estimate.",
+    f"{', '.join(get_args(Field))}. `reach` separates projections and FFN, on which ternary "
+    "weights act, from the rest; docs/conventions.md explains every field. Default: print the "
+    "whole estimate.",
 )
 @click.option(
     "--memory",
@@ -162,8 +164,9 @@ def _head(first: Estimate) -> None:
         print_text("paper convention: no accumulator widths, elementwise steps, LM head or memory")
     else:
         print_text(
-            f"system convention on {machine.name}: R = {machine.rows}, L = {machine.lanes}, "
-            f"T = {machine.tokens}, {machine.dram}"
+            f"system convention on {machine.name}: R = {machine.rows} rows, "
+            f"L = {machine.lanes} lanes, T = {machine.tokens} tokens per weight fetch, "
+            f"{machine.dram}"
         )
 
 
@@ -195,8 +198,9 @@ def _print(group: list[Estimate], size: int | None) -> None:
 
 def _kind_rows(group: list[Estimate]) -> list[list[str]]:
     costs = [each.by("kind", level="logic") for each in group]
+    shown = [kind for kind in KINDS if kind != WHOLE_MACS or any(kind in of for of in costs)]
     return [
-        [kind, *(quantity(of.get(kind, NO_COST).joules, "J", 4) for of in costs)] for kind in KINDS
+        [kind, *(quantity(of.get(kind, NO_COST).joules, "J", 4) for of in costs)] for kind in shown
     ]
 
 
@@ -245,9 +249,9 @@ def _notes(group: list[Estimate]) -> None:
         serial = each.machine.replace(lanes=1)
         alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
         print_text(
-            f"{each.scheme.name} projections and FFN at L = {each.machine.lanes}: "
-            f"{quantity(_products(each), 'J', 4)}; "
-            f"at L = 1: {quantity(_products(alone), 'J', 4)}"
+            f"{each.scheme.name}: arithmetic of projections and FFN with adder trees of "
+            f"{each.machine.lanes} lanes: {quantity(_products(each), 'J', 4)}; "
+            f"with one accumulation per term: {quantity(_products(alone), 'J', 4)}"
         )
 
 

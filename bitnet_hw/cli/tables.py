@@ -27,13 +27,9 @@ from ..prices.loading import (
     refuse_shipped_name,
     shipped_files,
 )
-from ..prices.on_chip import OnChipPrices
-from ..prices.tables import EnergyTable, OperationTable
+from ..prices.tables import EnergyTable
 from .output import Column, numbers, print_json, print_table, print_text
 from .paths import GivenPath
-
-#: Buffers whose derived prices `tables show` prints as examples.
-_OTHER_BUFFERS = {"SRAM 64 KiB": 64 << 10, "SRAM 16 MiB": 16 << 20}
 
 
 class _ShowsByName(click.Group):
@@ -90,8 +86,8 @@ def command(context: click.Context, as_json: bool) -> None:
 def show(name: str, as_json: bool, as_yaml: bool) -> None:
     """Show one table with its citations.
 
-    NAME is a name or an alias from the list, a YAML file, or a kind (dram, on-chip, expansions,
-    scaling), of which the newest edition is shown.
+    NAME is a name or an alias from the list, a YAML file, or a kind (dram, expansions, scaling), of
+    which the newest edition is shown.
     """
     file = load_price_file(name)
     if as_yaml:
@@ -118,7 +114,8 @@ def check(file: Path) -> None:
         click.echo(f"it is superseded by {found.superseded_by}")
     if isinstance(found, EnergyTable):
         for scheme, lacking in _unpriced(found).items():
-            click.echo(f"it does not price {scheme}: {lacking}")
+            reason = str(lacking).removeprefix(f"energy table {found.name} has ")
+            click.echo(f"scheme {scheme} cannot be priced: {reason}")
 
 
 def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
@@ -134,9 +131,7 @@ def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
 
 
 def _size(file: PriceFile) -> int:
-    """Return the number of entries, rules or nodes that a file lists."""
-    if isinstance(file, OnChipPrices):
-        return len(file.wires) + len(file.areas) + len(file.leakage)
+    """Return the number of prices, rules or nodes that a file lists."""
     if isinstance(file, Expansions):
         return len(file.operations)
     if isinstance(file, NodeScaling):
@@ -168,10 +163,6 @@ def _show(file: PriceFile) -> None:
         print_text(f"everything but MACs is priced by {file.base}")
     for unit, entries in groupby(file.entries(), key=lambda entry: entry.unit):
         _show_prices(unit, list(entries), _sources(file))
-    if isinstance(file, OperationTable) and file.sram:
-        _show_other_buffers(file)
-    if isinstance(file, OnChipPrices):
-        _show_areas_and_leakage(file)
     if isinstance(file, Expansions):
         _show_expansions(file)
     if isinstance(file, NodeScaling):
@@ -203,47 +194,6 @@ def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str
     # An empty column, such as the ranges of a table without ranges, is left out.
     kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     print_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
-
-
-def _show_other_buffers(table: OperationTable) -> None:
-    """Show how the price of a buffer follows from the macros that a table lists."""
-    prices = {what: table.sram_price(size) for what, size in _OTHER_BUFFERS.items()}
-    _show_prices(
-        "pJ per bit of a buffer",
-        [ListedPrice(what, "pJ per bit", price) for what, price in prices.items()],
-        table.sources,
-    )
-
-
-def _show_areas_and_leakage(of: OnChipPrices) -> None:
-    rows = [
-        [
-            f"SRAM at {entry.node_nm:g} nm", f"{entry.um2_per_bit:g}",
-            f"{low:g} to {high:g}" if low != high else "", entry.kind,
-            f"{entry.source}, {entry.locator}", entry.formula,
-        ]
-        for entry in of.areas
-        for _, low, high in [entry.spread]
-    ]  # fmt: skip
-    columns = [
-        Column("area of", long="wrap"), *numbers("um2 per bit"), Column("range"), Column("kind"),
-        Column("source", long="wrap"), Column("formula", long="wrap"),
-    ]  # fmt: skip
-    print_table(columns, rows)
-    sides = of.mean_distance
-    print_text(f"mean distance in an array: {sides.sides:g} sides; {sides.why}")
-    rows = [
-        [
-            f"SRAM at {entry.node_nm:g} nm, {entry.cell}, {entry.kelvin:g} K",
-            f"{entry.mw_per_mib:g}", entry.kind, f"{entry.source}, {entry.locator}",
-        ]
-        for entry in of.leakage
-    ]  # fmt: skip
-    columns = [
-        Column("leakage of", long="wrap"), *numbers("mW per MiB"), Column("kind"),
-        Column("source", long="wrap"),
-    ]  # fmt: skip
-    print_table(columns, rows)
 
 
 def _show_expansions(expansions: Expansions) -> None:

@@ -7,6 +7,11 @@ from functools import lru_cache
 from ..inputs.formats import Format, Kind, parse_format
 
 
+def term_bits(activation: Format, weight: Format) -> int:
+    """Return the width of a product of two integers: an add-only weight keeps the activation's."""
+    return activation.bits + (0 if weight.add_only else weight.bits)
+
+
 @lru_cache(maxsize=1024)
 def adder_tree(term_bits: int, accumulator: Format, lanes: int) -> tuple[tuple[Format, int], ...]:
     """Return the adders of an L-lane unit as (width, number).

@@ -23,19 +23,48 @@ class Band:
     low: float
     high: float
 
-    def __add__(self, other: Band) -> Band:
-        """Return the sum."""
+    def __add__(self, other: Band | float) -> Band:
+        """Return the sum with another band, or with a number, which has no range."""
+        if isinstance(other, int | float):
+            other = Band(other, other, other)
+        if not isinstance(other, Band):
+            return NotImplemented
         return Band(self.value + other.value, self.low + other.low, self.high + other.high)
 
+    __radd__ = __add__  # sum() starts from 0
+
     def __mul__(self, factor: float) -> Band:
-        """Return the product with a positive number."""
+        """Return the product with a number that is not negative.
+
+        Raises
+        ------
+        ValueError
+            If the number is negative, which would exchange the ends.
+        """
+        if not isinstance(factor, int | float):
+            return NotImplemented
+        _refuse_negative(factor)
         return Band(self.value * factor, self.low * factor, self.high * factor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Band:
-        """Return the quotient by a positive number."""
+        """Return the quotient by a positive number.
+
+        Raises
+        ------
+        ValueError
+            If the number is negative, which would exchange the ends.
+        """
+        if not isinstance(divisor, int | float):
+            return NotImplemented
+        _refuse_negative(divisor)
         return Band(self.value / divisor, self.low / divisor, self.high / divisor)
+
+
+def _refuse_negative(factor: float) -> None:
+    if factor < 0:
+        raise ValueError(f"a band is multiplied or divided by a positive number, not {factor:g}")
 
 
 class Cost(NamedTuple):

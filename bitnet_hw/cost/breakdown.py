@@ -41,8 +41,7 @@ def operation_summands(rows: Iterable[PricedRow], lowered: Lowered) -> Iterator[
             "content": "operations", "layer": _layer(scope), "part": arithmetic_part(role),
             "reach": _REACHED if is_reached else _REST,
         }  # fmt: skip
-        band = Band(row.joules, row.low_joules, row.high_joules)
-        yield Summand(names, Cost(band, row.number, 0.0))
+        yield Summand(names, Cost(row.energy, row.number, 0.0))
 
 
 def access_summands(rows: Iterable[PricedTraffic]) -> Iterator[Summand]:
@@ -50,11 +49,11 @@ def access_summands(rows: Iterable[PricedTraffic]) -> Iterator[Summand]:
     for moved in rows:
         scope, role, level, content, size = moved.row
         names: dict[Field, str] = {
-            "role": role, "operator": scope, "operation": "access", "kind": "access", "format": "",
-            "level": level, "content": content, "layer": _layer(scope),
+            "role": role, "operator": scope, "operation": "access", "kind": "access",
+            "format": "access", "level": level, "content": content, "layer": _layer(scope),
             "part": memory_part(moved.row), "reach": _REACHED if role in LINEAR_ROLES else _REST,
         }  # fmt: skip
-        yield Summand(names, Cost(Band(moved.joules, moved.low_joules, moved.high_joules), 0, size))
+        yield Summand(names, Cost(moved.energy, 0, size))
 
 
 def static_summand(joules: float) -> Summand:

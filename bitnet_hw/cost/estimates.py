@@ -24,7 +24,7 @@ from .counting import find_convention
 from .footprint import Footprint, footprint_of
 from .lowered import Lowered
 from .lowering import lower
-from .parts import KINDS
+from .parts import KINDS, WHOLE_MACS
 from .pricing import PricedRow, PricedTraffic, price_operations, price_tally, price_traffic
 from .time import Timing, timing
 from .traffic import traffic
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 SCHEMA = 2
 
 #: An end of the range of a price, or the price itself.
-End = Literal["low", "joules", "high"]
-_ENDS = {"low": "low_joules", "joules": "joules", "high": "high_joules"}
+End = Literal["low", "value", "high"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,16 +79,16 @@ class Estimate:
         """Total energy with the range that the ranges of its prices give it, J."""
         return Band(self.at(), self.at("low", "low"), self.at("high", "high"))
 
-    def at(self, logic: End = "joules", memory: End = "joules") -> float:
+    def at(self, logic: End = "value", memory: End = "value") -> float:
         """Return the total energy with each of the two price lists at one end of its ranges, J.
 
         Parameters
         ----------
         logic, memory : str
-            ``low``, ``high``, or ``joules`` for the prices themselves.
+            ``low``, ``high``, or ``value`` for the prices themselves.
         """
-        arithmetic = sum(getattr(row, _ENDS[logic]) for row in self.arithmetic)
-        moved = sum(getattr(row, _ENDS[memory]) for row in self.memory or [])
+        arithmetic = sum(getattr(row.energy, logic) for row in self.arithmetic)
+        moved = sum(getattr(row.energy, memory) for row in self.memory or [])
         total: float = arithmetic + moved + (self.static_j or 0.0)
         return total
 
@@ -137,7 +136,7 @@ class Estimate:
             - ``layer``: the layers together, and each operator outside them;
             - ``operation``: mul, add, mac ...; access of memory;
             - ``kind``: multiplications, additions, whole MACs, other operations; access;
-            - ``format``: of the operands of operations;
+            - ``format``: of the operands of operations; access of memory;
             - ``level``: logic, weight-sram, activation-sram, dram;
             - ``content``: operations, weights, kv-cache, activations, embedding;
             - ``part``: the parts that reports stack, all of them;
@@ -201,7 +200,7 @@ class Estimate:
             "energy_high_j": energy.high,
             "mul_j": kinds["multiplications"],
             "add_j": kinds["additions"],
-            "mac_j": kinds["whole MACs"],
+            "mac_j": kinds[WHOLE_MACS],
             "other_j": kinds["other operations"],
             "memory_j": self.memory_j,
             "static_j": self.static_j,

@@ -194,7 +194,7 @@ class Run(NamedTuple):
     last: Lowered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lowered:
     """The lowered operators of a model in a scenario, in a scheme, on a machine.
 
@@ -208,6 +208,8 @@ class Lowered:
         All other operators: norms, softmax, quantizers, scales ...
     lookups : tuple of Lookup
         Reads of the embedding tables.
+    elementwise : Format
+        Format of the elementwise steps.
     """
 
     model: ModelSpec
@@ -217,6 +219,15 @@ class Lowered:
     products: tuple[LoweredProduct, ...]
     steps: tuple[LoweredStep, ...]
     lookups: tuple[Lookup, ...]
+    elementwise: Format
+
+    def __repr__(self) -> str:
+        """Return one line: what was lowered, and how much there is of it."""
+        return (
+            f"Lowered: {self.model.name} in {self.scheme.name} on {self.machine.name}, "
+            f"{self.scenario.describe()}: {len(self.products)} matrix products, "
+            f"{len(self.steps)} other steps"
+        )
 
     @property
     def streamed_weight_bytes(self) -> float:

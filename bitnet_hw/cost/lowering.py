@@ -1,7 +1,7 @@
 """Lowering: operators with everything that determines cost, from model, scenario, scheme, machine.
 
-This is the only file that looks up the formats of a scheme. Counting, traffic, footprint, time,
-energy, the report's chain of factors and the export read the lowered operators.
+This is the only file of the cost model that asks a scheme for formats. Counting, traffic,
+footprint, time, energy, the report's chain of factors and the export read the lowered operators.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import LinearFormats, Scheme, as_scheme
 from ..tally import Operation
-from .adders import adder_tree
+from .adders import adder_tree, term_bits
 from .lowered import (
     Adder,
     Lookup,
@@ -147,7 +147,7 @@ def _lowered(
         builder.look_up(embedding, tokens * sum(widths))
     return Lowered(
         model, scenario, scheme, machine,
-        tuple(builder.products), tuple(builder.steps), tuple(lookups),
+        tuple(builder.products), tuple(builder.steps), tuple(lookups), builder.elementwise,
     )  # fmt: skip
 
 
@@ -301,9 +301,8 @@ class _Builder:
         if act.kind is Kind.FLOAT and not weight.add_only:
             return (Adder("add", accumulator, round((op.macs - op.outputs) * active)),)
         executed = round(passes * active)
-        term_bits = act.bits + (0 if weight.add_only else weight.bits)
         operation: Operation = "ternary-add" if weight.add_only else "add"
         return tuple(
             Adder(operation, width, executed * number)
-            for width, number in adder_tree(term_bits, accumulator, lanes)
+            for width, number in adder_tree(term_bits(act, weight), accumulator, lanes)
         )

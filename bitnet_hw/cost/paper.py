@@ -53,7 +53,7 @@ class PaperConvention(Convention):
         for product in lowered.products:
             _count_product(tally, product)
             if product.operand == "weights":
-                _count_scales(tally, product, lowered.scheme.elementwise)
+                _count_scales(tally, product, lowered.elementwise.name)
         return tally
 
 

@@ -47,8 +47,28 @@ def memory_part(row: Traffic) -> str:
     return "DRAM: weights" if row.content == "weights" else "DRAM: activations"
 
 
+#: Parts of an estimate's energy by what ternary weights can save, in the order in which reports
+#: stack them.
+UNSAVED_PARTS = (
+    "projections and FFN", "attention", "LM head and embedding", "KV cache", "other", "static",
+)  # fmt: skip
+
+
+def unsaved_part(reach: str, role: str, content: str) -> str:
+    """Return the part of `UNSAVED_PARTS` of a cost with these names in an estimate's breakdown."""
+    if reach != "rest":
+        return reach
+    if content == "kv-cache":
+        return "KV cache"
+    if role in HEAD_ROLES:
+        return "LM head and embedding"
+    return "attention" if role in (*ATTENTION_ROLES, "softmax") else "other"
+
+
+#: Kind of an operation of a table that prices the MAC of a product as a whole.
+WHOLE_MACS = "whole MACs"
 _KIND_OF = {
-    "mul": "multiplications", "add": "additions", "ternary-add": "additions", "mac": "whole MACs",
+    "mul": "multiplications", "add": "additions", "ternary-add": "additions", "mac": WHOLE_MACS,
 }  # fmt: skip
 _OTHER = "other operations"
 #: Kinds of operation, in the order in which reports show them.

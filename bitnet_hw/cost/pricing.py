@@ -13,6 +13,7 @@ from ..prices.entries import Price
 from ..prices.loading import as_table, load_dram_prices
 from ..prices.tables import EnergyTable
 from ..tally import Key, OpTally
+from .band import Band
 from .lowered import Lowered
 from .traffic import Traffic
 
@@ -26,19 +27,14 @@ class PricedRow(NamedTuple):
     scale: float = 1.0
 
     @property
+    def energy(self) -> Band:
+        """Energy of the row with the range that its price gives it, J."""
+        return _energy(self.number * self.scale, self.price)
+
+    @property
     def joules(self) -> float:
-        """Energy of the row, J."""
-        return self.number * self.scale * self.price.pj * 1e-12
-
-    @property
-    def low_joules(self) -> float:
-        """Lower end of the band, J."""
-        return self.number * self.scale * self.price.low * 1e-12
-
-    @property
-    def high_joules(self) -> float:
-        """Upper end of the band, J."""
-        return self.number * self.scale * self.price.high * 1e-12
+        """Energy of the row without its range, J."""
+        return self.energy.value
 
 
 class PricedTraffic(NamedTuple):
@@ -48,19 +44,14 @@ class PricedTraffic(NamedTuple):
     price: Price
 
     @property
+    def energy(self) -> Band:
+        """Energy with the range that its price gives it, J."""
+        return _energy(self.row.bytes * 8, self.price)
+
+    @property
     def joules(self) -> float:
-        """Energy, J."""
-        return self.row.bytes * 8 * self.price.pj * 1e-12
-
-    @property
-    def low_joules(self) -> float:
-        """Lower end of the band, J."""
-        return self.row.bytes * 8 * self.price.low * 1e-12
-
-    @property
-    def high_joules(self) -> float:
-        """Upper end of the band, J."""
-        return self.row.bytes * 8 * self.price.high * 1e-12
+        """Energy without its range, J."""
+        return self.energy.value
 
 
 #: Operations of a matrix product, which the price of a whole MAC includes.
@@ -168,3 +159,8 @@ def price_traffic(
         "activation-sram": table.sram_price(machine.activation_buffer_bytes),
     }
     return [PricedTraffic(row, prices[row.level]) for row in rows]
+
+
+def _energy(number: float, price: Price) -> Band:
+    """Return the energy of a number of operations or bits, J."""
+    return Band(number * price.pj * 1e-12, number * price.low * 1e-12, number * price.high * 1e-12)

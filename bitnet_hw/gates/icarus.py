@@ -67,7 +67,7 @@ def tool_version() -> str | None:
     return found[1] if found else "unknown"
 
 
-def simulate(
+def run_icarus(
     timed: TimedCircuit, runs: Sequence[Vectors], period: float, jobs: int = 1
 ) -> list[Response]:
     """Simulate a circuit with delays, once per set of test vectors.

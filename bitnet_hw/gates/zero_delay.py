@@ -9,7 +9,7 @@ from .netlist import ONE, ZERO
 from .vectors import CLOCK_TRANSITIONS, Activity, Response, Vectors
 
 
-def simulate(circuit: Circuit, vectors: Vectors) -> Response:
+def run_zero_delay(circuit: Circuit, vectors: Vectors) -> Response:
     """Simulate a circuit without delays. All nets and flip-flops start at 0."""
     state = _State(circuit)
     outputs: list[dict[str, int | None]] = []

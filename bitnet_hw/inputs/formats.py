@@ -65,6 +65,8 @@ _NAMED = {
     "ternary": Format("ternary", Kind.TERNARY, 2),
     "binary": Format("binary", Kind.BINARY, 1),
 }
+#: Names of the float formats.
+FLOATS = tuple(form.name for form in _NAMED.values() if form.kind is Kind.FLOAT)
 _INTEGER = re.compile(r"int([1-9]\d?)")
 _MAX_INTEGER_BITS = 64
 

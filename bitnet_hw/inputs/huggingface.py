@@ -1,6 +1,7 @@
 """Hugging Face ``config.json`` files, translated into the fields of `ModelSpec`.
 
-``catalogue/huggingface.yaml`` defines the keys and their defaults by model type. A key that is
+``catalogue/huggingface.yaml`` defines the keys that all model types share, and the files of the
+folder ``catalogue/huggingface`` those of each type, with their defaults. A key that is
 neither understood nor known to be harmless is an error: silently ignoring one that changes a shape
 would make every later number wrong.
 """
@@ -77,8 +78,14 @@ class ModelType(Record):
         )
 
 
+class Family(Record):
+    """Related model types: content of a file of ``catalogue/huggingface``."""
+
+    types: dict[str, ModelType]
+
+
 class Dictionary(Record):
-    """Content of ``catalogue/huggingface.yaml``."""
+    """Content of ``catalogue/huggingface.yaml``, with the model types of all families."""
 
     source: str
     activations: dict[str, str]
@@ -86,7 +93,7 @@ class Dictionary(Record):
     unsupported_keys: dict[str, str]
     unsupported_types: dict[str, str]
     common: ModelType
-    types: dict[str, ModelType]
+    types: dict[str, ModelType] = Field(default_factory=dict)
 
     def model_type(self, name: str) -> ModelType:
         """Return a model type, merged with the types that it builds on."""
@@ -96,8 +103,12 @@ class Dictionary(Record):
 
 @cache
 def dictionary() -> Dictionary:
-    """Return the content of ``catalogue/huggingface.yaml``, read once per process."""
-    return validate(Dictionary, read(catalogue.shared_file("huggingface.yaml")))
+    """Return the meaning of the keys and all model types, read once per process."""
+    types: dict[str, ModelType] = {}
+    for path in sorted(catalogue.shared_file("huggingface").glob("*.yaml")):
+        types |= validate(Family, read(path)).types
+    shared = validate(Dictionary, read(catalogue.shared_file("huggingface.yaml")))
+    return shared.replace(types=types)
 
 
 def is_huggingface(document: Document) -> bool:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InputError, MismatchError
-from ..gates import icarus, zero_delay
+from ..gates import icarus
 from ..gates.circuit import Gate, bind
 from ..gates.delays import TimedCircuit, analyse
 from ..gates.library import Library, read_library
 from ..gates.power import Power, gate_powers
 from ..gates.synthesis import synthesise
 from ..gates.vectors import Activity, Response
+from ..gates.zero_delay import run_zero_delay
 from ..rtl.family import make_spec
 from ..rtl.pe import PESpec
 from . import DEFAULT_ELEMENTS, DEFAULT_LANES
@@ -127,10 +128,10 @@ def _measure(
             _check(variant, timed, period, stream, words(response))
         return [response.activity for response in responses]
 
-    settled = checked([zero_delay.simulate(circuit, run) for run in runs])
+    settled = checked([run_zero_delay(circuit, run) for run in runs])
     switching = settled
     if simulator is not None:
-        glitching = checked(icarus.simulate(timed, runs, period, settings.jobs))
+        glitching = checked(icarus.run_icarus(timed, runs, period, settings.jobs))
         # Glitches are short, so the shares of time at 1 are those of the settled values.
         switching = [
             Activity(g.transitions, s.ones) for g, s in zip(glitching, settled, strict=True)

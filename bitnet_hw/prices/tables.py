@@ -16,7 +16,6 @@ from .editions import load
 from .entries import ListedPrice, Price, PriceFile, Source, check_sources
 from .expansions import load_expansions
 from .macs import ListedMacs, MacEntry, Provenance, price_mac
-from .on_chip import load_on_chip_prices
 from .operations import ListedOperations, OperationEntry, find
 from .sram import SramEntry, SramMacros
 
@@ -54,6 +53,11 @@ class EnergyTable(PriceFile):
         @property
         def base(self) -> str:
             """Name of the base table; see the attributes."""
+
+    def __repr__(self) -> str:
+        """Return one line: kind, name, title, number of listed prices."""
+        listed = sum(1 for _ in self.entries())
+        return f"{type(self).__name__}: {self.name}, {self.title}, {listed} listed prices"
 
     @property
     def short_name(self) -> str:
@@ -118,11 +122,8 @@ class EnergyTable(PriceFile):
     def sram_price(self, buffer_bytes: int) -> Price:
         """Return the energy per bit read from or written to a buffer.
 
-        A buffer of the size of a listed macro has the macro's price. Between two macros the
-        logarithm of the energy is interpolated in the logarithm of the capacity, and the prices of
-        the two macros bound the band. A buffer smaller than every macro costs as much per bit as
-        the smallest. A larger one consists of banks of the largest macro and of wires between
-        them; see `OnChipPrices.between_banks`.
+        The smallest published macro that holds the buffer sets the price; a larger buffer is made
+        of banks of the largest macro.
 
         Parameters
         ----------
@@ -137,12 +138,8 @@ class EnergyTable(PriceFile):
         Examples
         --------
         >>> from bitnet_hw.prices.loading import load_table
-        >>> table = load_table("7nm")
-        >>> table.sram_price(32 * 1024).pj * 64
+        >>> load_table("7nm").sram_price(32 * 1024).pj * 64
         8.5
-        >>> price = table.sram_price(16 * 1024)  # halfway, in octaves, between 8 and 32 KiB
-        >>> round(price.pj * 64, 3), price.kind
-        (7.984, 'derived')
         """
 
     def _keep(self, **look_ups: object) -> None:
@@ -184,15 +181,10 @@ class OperationTable(EnergyTable):
                 earlier = f"operations.{kinds.index((operation, form))}"
                 message = f"{operation} of {form} is listed twice"
                 raise wrong_value(f"operations.{i}", message, earlier)
-        sizes = [macro.bytes for macro in self.sram]
-        for i, size in enumerate(sizes):
-            if size in sizes[:i]:
-                message = f"the macro of {size} bytes is listed twice"
-                raise wrong_value(f"sram.{i}", message, f"sram.{sizes.index(size)}")
-        sources, on_chip = dict(self.sources), load_on_chip_prices()
+        sources = dict(self.sources)
         self._keep(
             _listed=ListedOperations.of(self.name, self.operations, sources, load_expansions()),
-            _macros=SramMacros(self.name, self.node_nm, self.sram, sources, on_chip),
+            _macros=SramMacros(self.name, self.sram, sources),
         )
         return self
 

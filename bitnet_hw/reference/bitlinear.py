@@ -175,7 +175,7 @@ class BitLinear:
         Width of the activation codes.
     form : {"paper", "released"}
         Form of the activation quantizer.
-    normalise : bool
+    normalize : bool
         Whether a parameter-free LayerNorm precedes the quantizer, as in b1.
 
     Examples
@@ -191,14 +191,14 @@ class BitLinear:
     multiplier: Float32Array
     bits: int = 8
     form: Form = "released"
-    normalise: bool = False
+    normalize: bool = False
 
     @classmethod
     def b1(cls, weights: ArrayLike, *, bits: int = 8) -> BitLinear:
         """Build the binary layer of arXiv 2310.11453 from real weights of shape (N, K)."""
         quantized = quantize_weights_b1(weights)
         prepared = PreparedWeights(quantized.codes)
-        return cls(prepared, quantized.multiplier, bits, form="paper", normalise=True)
+        return cls(prepared, quantized.multiplier, bits, form="paper", normalize=True)
 
     @classmethod
     def b158(cls, weights: ArrayLike, *, form: Form = "released", bits: int = 8) -> BitLinear:
@@ -208,7 +208,7 @@ class BitLinear:
 
     def quantize(self, activations: ArrayLike) -> Quantized:
         """Return the codes and multiplier of activations; shapes (..., K) and (..., 1)."""
-        real = layer_norm(activations) if self.normalise else activations
+        real = layer_norm(activations) if self.normalize else activations
         return quantize_activations(real, bits=self.bits, form=self.form)
 
     def __call__(self, activations: ArrayLike) -> Float32Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import footprint
-from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES
+from ..cost.parts import UNSAVED_PARTS, unsaved_part
 from ..cost.ratios import ratio
 from ..errors import InputError
 from ..inputs.load import refuse_same_name
@@ -145,29 +145,12 @@ def _sizes(
     return sorted(points, key=lambda point: point.parameters)
 
 
-#: Parts of `Unsaved`, in the order in which reports stack them.
-_UNSAVED_PARTS = (
-    "projections and FFN", "attention", "LM head and embedding", "KV cache", "other", "static",
-)  # fmt: skip
-
-
 def _unsaved(of: Estimate) -> Unsaved:
     total = of.energy.value
-    sums = dict.fromkeys(_UNSAVED_PARTS, 0.0)
+    sums = dict.fromkeys(UNSAVED_PARTS, 0.0)
     for (reach, role, content), cost in of.by("reach", "role", "content").items():
-        sums[_unsaved_part(reach, role, content)] += cost.joules / total
+        sums[unsaved_part(reach, role, content)] += cost.joules / total
     if of.static_j is None:
         del sums["static"]
     share = of.by("reach")["rest"].joules / total
     return Unsaved(of.table.short_name, of.scheme.name, share, sums, 1 / share if share else 0.0)
-
-
-def _unsaved_part(reach: str, role: str, content: str) -> str:
-    """Return the part of `_UNSAVED_PARTS` that a cost belongs to."""
-    if reach != "rest":
-        return reach
-    if content == "kv-cache":
-        return "KV cache"
-    if role in HEAD_ROLES:
-        return "LM head and embedding"
-    return "attention" if role in (*ATTENTION_ROLES, "softmax") else "other"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..cost.adders import adder_tree
+from ..cost.adders import adder_tree, term_bits
 from ..cost.estimates import Estimate
 from ..cost.lowered import LoweredProduct
 from ..cost.paper import adder as paper_adder
@@ -171,8 +171,7 @@ def _published_mac(of: Estimate, mac: MacEntry) -> float:
     )
     if accumulator.kind is Kind.FLOAT:
         return multiplication + table.price("add", accumulator.name).pj
-    term_bits = activation.bits + (0 if weight.add_only else weight.bits)
-    tree = adder_tree(term_bits, accumulator, mac.lanes)
+    tree = adder_tree(term_bits(activation, weight), accumulator, mac.lanes)
     additions = sum(number * table.price("add", width.name).pj for width, number in tree)
     return multiplication + additions / mac.lanes
 

@@ -118,7 +118,8 @@ PLOTS = (
     Plot(
         "tornado",
         "How far each assumption moves the result",
-        "Savings ratio at two values of one assumption, with all others as reported.",
+        "Savings ratio at two values of one assumption, with all others as reported. Assumptions "
+        "that change it by less than 1 % are named below the axis.",
         ratios.say_tornado,
         ratios.draw_tornado,
     ),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..units import quantity, times
+from ..units import percent, quantity, times
 from .content import Report, SizePoint
 from .style import COLOURS, HATCHES, MARKERS, legend_below, panels, row_title
+
+#: Smallest change of the savings ratio that a bar shows, relative to the ratio.
+_VISIBLE = 0.01
 
 
 def _parameters(value: float, _position: object = None) -> str:
@@ -187,13 +191,15 @@ def say_conventions(report: Report) -> str:
 
 
 def draw_tornado(report: Report) -> Figure:
-    """Draw the savings ratio at both values of each assumption."""
-    rows = report.tornado
-    figure, (axes,) = panels([0.8 + 0.3 * len(rows)])
+    """Draw the savings ratio at both values of each assumption that changes it by 1 % or more."""
     middle = report.saving(report.subject, report.tables[0]).value
+    rows = [one for one in report.tornado if one.span >= _VISIBLE * middle]
+    rest = [one.title for one in report.tornado if one.span < _VISIBLE * middle]
+    note = textwrap.wrap(f"less than {percent(_VISIBLE)}: {', '.join(rest)}", 78) if rest else []
+    figure, (axes,) = panels([0.8 + 0.29 * len(rows) + 0.12 * len(note)])
     for i, one in enumerate(rows):
         low, high = min(one.low, one.high, middle), max(one.low, one.high, middle)
-        axes.barh(i, high - low, 0.36, left=low, color=COLOURS[5])
+        axes.barh(i, high - low, 0.5, left=low, color=COLOURS[5])
         ends = [(one.low, one.low_text), (one.high, one.high_text)]
         if one.low > one.high:
             ends.reverse()
@@ -208,15 +214,17 @@ def draw_tornado(report: Report) -> Figure:
                 fontsize=5.5,
             )
     axes.axvline(middle, color="#444444", linewidth=0.8)
-    for i, one in enumerate(rows):
-        row_title(axes, i, one.title)
-    axes.set_yticks([])
-    axes.set_ylim(len(rows) - 0.5, -0.9)
+    titles = ["\n".join(textwrap.wrap(one.title, 24)) for one in rows]
+    axes.set_yticks(range(len(rows)), titles, fontsize=6.3)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.use_sticky_edges = False
     axes.margins(x=0.25)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
     axes.set_xlabel(f"energy savings ({times(middle)} as reported)")
     axes.grid(visible=False, axis="y")
+    if note:
+        figure.supxlabel("\n".join(note), x=0.02, ha="left", fontsize=5.8)
     return figure
 
 

@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..inputs.accumulators import accumulator_bits
-from ..inputs.formats import Kind, parse_format
+from ..inputs.formats import FLOATS, Kind, parse_format
 from ..tally import AddOnlyWork, Key, MacKey, Operation, OpTally, Side
+
+#: Double precision, in which running code may compute, although no scheme or energy table has it.
+FP64 = "fp64"
+_FLOATS = frozenset((*FLOATS, FP64))
 
 
 class Operand(NamedTuple):
@@ -38,7 +42,7 @@ class Operand(NamedTuple):
     @property
     def is_float(self) -> bool:
         """Whether sums of these numbers are rounded."""
-        return self.format.startswith(("fp", "bf"))
+        return self.format in _FLOATS
 
     @property
     def add_only(self) -> bool:
@@ -171,8 +175,8 @@ def _product_formats(activation: Operand, weight: Operand, k: int) -> tuple[str,
     else:
         same = activation.format == weight.format
         form = activation.format if same else f"{activation.format}*{weight.format}"
-    if form.startswith(("fp", "bf")):
-        return form, "fp64" if form == "fp64" else "fp32"
+    if form in _FLOATS:
+        return form, FP64 if form == FP64 else "fp32"
     largest = _largest(activation) * _largest(weight)
     return form, f"int{min(accumulator_bits(largest, k), 64)}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import operator
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +23,7 @@ from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
 
 FIELDS = get_args(Field)
+CONVENTIONS = Path(__file__).parents[2] / "docs" / "conventions.md"
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
 
 
@@ -61,6 +64,15 @@ def test_names_are_those_of_the_model(found: Estimate) -> None:
     assert set(found.by("reach")) == {"projections and FFN", "rest", "static"}
 
 
+def test_the_conventions_page_lists_every_field_and_its_names(found: Estimate) -> None:
+    page = CONVENTIONS.read_text(encoding="utf-8").partition("## Fields of a breakdown")[2]
+    rows = dict(re.findall(r"^\| `([a-z]+)` \|(.*)\|$", page.partition("\n## ")[0], re.MULTILINE))
+    assert set(rows) == set(FIELDS)
+    for field in set(FIELDS) - {"operator", "operation", "format"}:
+        for name in found.by(field).keys() - {"static"}:
+            assert f"`{name}`" in rows[field], (field, name)
+
+
 def test_an_unknown_field_names_the_nearest(found: Estimate) -> None:
     with pytest.raises(InputError, match="unknown field 'operater'; did you mean 'operator'"):
         found.by("operater")  # type: ignore[call-overload]  # a user's mistake
@@ -71,6 +83,18 @@ def test_bands_add_and_scale() -> None:
     assert band == Band(3.0, 2.0, 5.0)
     assert band * 2 == 2 * band == Band(6.0, 4.0, 10.0)
     assert band / 2 == Band(1.5, 1.0, 2.5)
+    assert sum([band, band, band]) == Band(9.0, 6.0, 15.0)
+    assert band + 1 == 1 + band == Band(4.0, 3.0, 6.0)  # a number has no range
+
+
+def test_a_band_takes_only_bands_and_numbers_that_keep_its_ends_in_order() -> None:
+    band = Band(2.0, 1.0, 4.0)
+    for operation in (operator.add, operator.mul, operator.truediv):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            operation(band, object())
+    for operation in (operator.mul, operator.truediv):
+        with pytest.raises(ValueError, match="by a positive number, not -1"):
+            operation(band, -1)
 
 
 def test_an_estimate_is_displayed_in_a_few_lines(found: Estimate) -> None:

@@ -26,32 +26,56 @@ MODEL = load_model("bitnet-b1.58-2b4t")
 DECODE = Scenario("decode", context=64)
 
 
-def _readers_of(attribute: str) -> set[str]:
-    """Return the files outside the inputs that call a method of this name."""
+#: The attributes of a scheme from which formats follow.
+FORMATS = {"linear", "attention", "lm_head", "embedding", "elementwise", "formats"}
+
+
+def _askers_of_schemes(folder: Path) -> set[str]:
+    """Return the files that read the formats of something called a scheme."""
     found = set()
-    for file in PACKAGE.rglob("*.py"):
-        place = file.relative_to(PACKAGE)
-        if place.parts[0] in ("inputs", "census", "tracing"):
-            continue
+    for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-            if called and node.func.attr == attribute:  # type: ignore[attr-defined]  # just checked
-                found.add(place.as_posix())
+            if isinstance(node, ast.Attribute) and node.attr in FORMATS:
+                owner = ast.unparse(node.value).rpartition(".")[2]
+                if owner in ("scheme", "subject", "baseline"):
+                    found.add(file.relative_to(PACKAGE).as_posix())
     return found
+
+
+def _callers_of(method: str) -> set[str]:
+    """Return the files outside the inputs that call a method of this name."""
+    return {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if file.relative_to(PACKAGE).parts[0] not in ("inputs", "census", "tracing")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == method
+    }
+
+
+def test_one_file_of_the_cost_model_and_the_export_asks_a_scheme_for_formats() -> None:
+    askers = _askers_of_schemes(PACKAGE / "cost") | _askers_of_schemes(PACKAGE / "zigzag")
+    assert askers == {"cost/lowering.py"}
 
 
 def test_one_file_looks_up_the_formats_of_a_role() -> None:
     # The listing of schemes and the report's appendix print the contents of a scheme's file.
-    assert _readers_of("formats") <= {"cost/lowering.py", "cli/schemes.py", "report/content.py"}
+    assert _callers_of("formats") <= {"cost/lowering.py", "cli/schemes.py", "report/content.py"}
 
 
-@pytest.mark.parametrize("folder", ["cost", "zigzag", "report", "cli", "prices"])
-def test_no_file_recognises_formats_by_the_letters_of_their_names(folder: str) -> None:
-    for file in (PACKAGE / folder).rglob("*.py"):
-        text = file.read_text("utf-8")
-        for prefix in ("int", "fp", "bf"):
-            for method in ("startswith", "removeprefix"):
-                assert f'{method}("{prefix}")' not in text, file
+def test_no_file_recognises_formats_by_the_letters_of_their_names() -> None:
+    sources = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "rtl").rglob("*.py")]
+    assert len(sources) > 150
+    for file in sources:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if node.func.attr in ("startswith", "endswith", "removeprefix", "removesuffix"):
+                given = {n.value for arg in node.args for n in ast.walk(arg)
+                         if isinstance(n, ast.Constant)}  # fmt: skip
+                assert not given & {"int", "uint", "fp", "bf", "float"}, (file, ast.unparse(node))
 
 
 def test_operator_kinds_are_distinguished_in_one_file() -> None:
@@ -99,6 +123,18 @@ def test_a_tree_of_any_number_of_lanes_equals_the_reduction_in_pairs(bits: int, 
         assert -(1 << (width.bits - 1)) <= min(added) < -(1 << (width.bits - 2))
         sums = added + waiting
     assert sums == [lowest * lanes]
+
+
+def test_lowered_operators_and_tables_print_as_one_line() -> None:
+    lowered = lower(MODEL, DECODE, load_scheme("bitnet-b1.58"))
+    assert repr(lowered) == (
+        "Lowered: bitnet-b1.58-2b4t in bitnet-b1.58 on edge, decode of one token at context 64, "
+        "batch 1, causal attention, LM head on the last position: "
+        f"{len(lowered.products)} matrix products, {len(lowered.steps)} other steps"
+    )
+    table = repr(load_table("7nm"))
+    assert table.startswith("OperationTable: jouppi-2021-7nm, ")
+    assert len(table) < 150
 
 
 def test_an_fp8_kv_cache_is_rounded_once_and_read_as_the_operands_are() -> None:

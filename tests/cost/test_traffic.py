@@ -235,7 +235,7 @@ def test_traffic_is_priced_by_level() -> None:
         assert moved.joules == pytest.approx(
             moved.row.bytes * 8 * pj_per_bit[moved.row.level] * 1e-12
         )
-        assert moved.low_joules <= moved.joules <= moved.high_joules
+        assert moved.energy.low <= moved.joules <= moved.energy.high
 
 
 def _changed(scheme: str, **linear: Any) -> Scheme:

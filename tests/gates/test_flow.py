@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from bitnet_hw.errors import InputError
-from bitnet_hw.gates import icarus, zero_delay
+from bitnet_hw.gates import icarus
 from bitnet_hw.gates.circuit import bind
 from bitnet_hw.gates.delays import Conditions, TimedCircuit, analyse
 from bitnet_hw.gates.library import Library
 from bitnet_hw.gates.power import gate_powers, summed
 from bitnet_hw.gates.synthesis import synthesise
 from bitnet_hw.gates.vectors import Vectors
+from bitnet_hw.gates.zero_delay import run_zero_delay
 
 # A Gray-code counter with a parity output: one bit of `gray` changes per enabled cycle.
 COUNTER = """
@@ -47,7 +48,7 @@ def gray(n: int) -> int:
 def test_outputs_and_activity_without_delays(counter: TimedCircuit) -> None:
     # The clock edge at the start of a cycle samples the inputs of the cycle before.
     vectors = Vectors("clk", CYCLES, range(RESET, RESET + STEPS))
-    found = zero_delay.simulate(counter.circuit, vectors)
+    found = run_zero_delay(counter.circuit, vectors)
     values = [ports["gray"] for ports in found.outputs[RESET:]]
     assert values == [gray(n) for n in range(STEPS)]
     assert [ports["parity"] for ports in found.outputs[RESET:]] == [n % 2 for n in range(STEPS)]
@@ -65,9 +66,9 @@ def test_delays_change_no_settled_value_and_add_glitches(
 ) -> None:
     require_tool("iverilog")
     vectors = Vectors("clk", CYCLES, range(RESET, RESET + STEPS))
-    settled = zero_delay.simulate(counter.circuit, vectors)
+    settled = run_zero_delay(counter.circuit, vectors)
     period = 2 * counter.critical_path
-    first, second = icarus.simulate(counter, [vectors, vectors], period)
+    first, second = icarus.run_icarus(counter, [vectors, vectors], period)
     assert first == second
     assert first.outputs[RESET:] == settled.outputs[RESET:]
     assert first.outputs[0]["gray"] is None  # not cleared yet

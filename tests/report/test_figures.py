@@ -67,10 +67,27 @@ def test_unsaved_shares_show_static_energy_and_add_up(warm_report: Report) -> No
             assert sum(bars[i].get_width() for bars in axes.containers) == pytest.approx(100)
 
 
+def test_each_assumption_has_a_bar_or_is_named_below(report: Report) -> None:
+    figure = drawn(BY_NAME["tornado"], report)
+    (axes,) = figure.axes
+    middle = report.saving(report.subject, report.tables[0]).value
+    visible = [one for one in report.tornado if abs(one.high - one.low) >= 0.01 * middle]
+    assert 3 <= len(visible) < len(report.tornado)
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx(
+        [max(one.low, one.high, middle) - min(one.low, one.high, middle) for one in visible]
+    )
+    titles = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
+    assert titles == [one.title for one in visible]
+    below = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+    for one in report.tornado:
+        assert (one.title in below) is (one not in visible)
+
+
 def _texts(figure: Figure) -> Iterator[Text]:
     """Yield every text except tick labels, because those outside the view are not drawn."""
     for axes in figure.axes:
         yield from (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+    yield from figure.texts
     for legend in figure.legends:
         yield from legend.get_texts()
 

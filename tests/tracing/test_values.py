@@ -14,6 +14,8 @@ from bitnet_hw.reference.detection import GROUP
 from bitnet_hw.tracing.values import integer_operand, stored_operand
 
 RNG = np.random.default_rng(7)
+#: Half the distance from 1 to the next bfloat16, as ``torch.finfo(torch.bfloat16).eps / 2``.
+BF16_ROUNDOFF = 2.0**-8
 
 
 def ternary(matrix: NDArray[Any]) -> Any:
@@ -115,7 +117,7 @@ def test_absmax_quantized_activations(bits: int, name: str, rounding: str) -> No
     assert integers(codes).format == name
     emulated = (codes * steps).astype(np.float32)
     if rounding == "bf16":
-        assert integers(as_bf16(emulated), 2.0**-9).format == name
+        assert integers(as_bf16(emulated), BF16_ROUNDOFF).format == name
     else:
         assert integers(emulated).format == name
         whole = (np.rint(x / steps.max()) * steps.max()).astype(np.float32)
@@ -127,7 +129,7 @@ def test_gaussian_activations_are_not_integers(scale: float) -> None:
     for _ in range(20):
         x = (RNG.normal(size=(4, 256)) * scale).astype(np.float32)
         assert integers(x) is None
-        assert integers(as_bf16(x), 2.0**-9) is None
+        assert integers(as_bf16(x), BF16_ROUNDOFF) is None
 
 
 def test_too_few_values_are_not_classified() -> None:

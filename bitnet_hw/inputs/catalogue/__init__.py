@@ -40,5 +40,5 @@ def path_of(kind: str, name: str) -> Path:
 
 
 def shared_file(name: str) -> Path:
-    """Return a catalogue file that belongs to no single entry, such as ``huggingface.yaml``."""
+    """Return a file or folder that belongs to no single entry, such as ``huggingface.yaml``."""
     return _ROOT / name

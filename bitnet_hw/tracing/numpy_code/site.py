@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ...tally import Operation
 from ..formulas import ROLES
-from ..record import Operand, Place, TracedTally
+from ..record import FP64, Operand, Place, TracedTally
 
 Array = NDArray[Any]
 
 _FORMATS = {
-    "float64": "fp64",
+    "float64": FP64,
     "float32": "fp32",
     "float16": "fp16",
     "bool": "int8",

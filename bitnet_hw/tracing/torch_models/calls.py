@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from ...tally import Key, Operation, Side
-from ..record import Place, TracedTally
+from ..record import FP64, Place, TracedTally
 from .modules import Frame, ModuleStack
 from .storage import Storages
 
 _T = TypeVar("_T")
 _FORMATS = {
-    torch.float64: "fp64",
+    torch.float64: FP64,
     torch.float32: "fp32",
     torch.float16: "fp16",
     torch.bfloat16: "bf16",

@@ -27,7 +27,7 @@ class Frame:
     path : str
         Module path; for the model itself, which has none, the name of its class.
     norm : bool
-        Whether the module is a normalisation, by its name or the name of its class.
+        Whether the module is a normalization, by its name or the name of its class.
     projection : bool
         Whether it holds exactly one matrix, so that steps before a product of quantized operands
         count as quantizing, and steps after it as rescaling.
