@@ -85,7 +85,23 @@ class MismatchError(BitnetHwError, RuntimeError):
     exit_code: ClassVar[int] = 4
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
+class UnknownNameError(InputError):
+    """A name is not among the known ones.
+
+    Attributes
+    ----------
+    what, name : str
+        The kind of thing, and the name that the user wrote.
+    known : tuple of str
+        The names that would be right, sorted.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name, self.known = what, name, tuple(sorted(known))
+        super().__init__(f"unknown {what} {name!r}; {suggestion(name, self.known)}")
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Build the error for a name that is not among the known ones.
 
     Parameters
@@ -99,7 +115,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
 
     Returns
     -------
-    InputError
+    UnknownNameError
         Its message suggests the nearest known name, or lists all of them if none is close.
 
     Examples
@@ -107,7 +123,21 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     >>> print(unknown_name("table", "jouppi", ["7nm", "45nm"]))
     unknown table 'jouppi'; known: 45nm, 7nm
     """
-    return InputError(f"unknown {what} {name!r}; {suggestion(name, known)}")
+    return UnknownNameError(what, name, known)
+
+
+def named(argument: object) -> str:
+    """Return an argument as messages show it: text and numbers as written, others by their class.
+
+    Examples
+    --------
+    >>> named("decode"), named({}), named(None)
+    ("'decode'", 'a dict', 'None')
+    """
+    if argument is None or isinstance(argument, (str, int, float)):
+        return repr(argument)
+    kind = type(argument).__name__
+    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

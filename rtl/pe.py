@@ -19,7 +19,7 @@ from amaranth import Shape
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, named, unknown_name
 from .floating import FloatFormat
 from .signature import PESignature
 
@@ -363,6 +363,12 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
     """Raise `InputError` unless ``low <= value <= high``."""
     if not low <= value <= high:
         raise InputError(f"{name} must be {low} to {high}, found {value}")
+
+
+def check_spec(spec: object) -> None:
+    """Raise `InputError` unless an argument is the specification of an element."""
+    if not isinstance(spec, PESpec):
+        raise InputError(f"spec must be a PESpec, as make_spec returns; found {named(spec)}")
 
 
 def choose(kind: type[EnumT], what: str, value: EnumT | str) -> EnumT:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .backends.interface import PATIENCE, Backend, Progress, Runner, RunRecord
-from .pe import AnyArray, PESpec, choose
+from .pe import AnyArray, PESpec, check_spec, choose
 from .stimulus import Stalls, Stimulus
 
 
@@ -215,6 +215,7 @@ def simulate(
     >>> [spec.decode(code) for code in report.run.sums] == (act * wgt).sum(axis=1).tolist()
     True
     """
+    check_spec(spec)
     activations, weights = np.asarray(act), np.asarray(wgt)
     simulator = choose(Backend, "backend", backend)
     stimulus = Stimulus.from_rows(spec, activations, weights, stalls)

@@ -13,7 +13,7 @@ from amaranth.back import rtlil
 
 from ..errors import InputError
 from ..yosys import run_builtin
-from .pe import PESpec, choose
+from .pe import PESpec, check_spec, choose
 from .ports import PlainPorts, Reset
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -108,6 +108,7 @@ def export_verilog(
     >>> "module ternary_pe(" in text
     True
     """
+    check_spec(spec)
     name = module_name(spec, prefix)
     kind = choose(Reset, "reset", reset)
     top = PlainPorts(spec, reset=kind, clear_port=clear_port)

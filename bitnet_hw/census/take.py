@@ -119,7 +119,8 @@ def _tensors(source: Source) -> tuple[list[Tensor], Mapping[str, Layout]]:
         return read_gguf(source), GGUF
     if source.path.suffix == ".safetensors" or source.read(8, 1) == b"{":
         return read_safetensors(source), SAFETENSORS
-    raise source.fault(f"begins with {source.read(0, 4)!r}: neither GGUF nor safetensors", offset=0)
+    first = source.read(0, 4).hex(" ")
+    raise source.fault(f"begins with bytes {first}: neither GGUF nor safetensors", offset=0)
 
 
 def _count_file(

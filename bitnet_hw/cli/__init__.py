@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from ..errors import BitnetHwError, ContradictionError, ExistsError, unknown_name
-from .usage import explain
+from ..errors import BitnetHwError, ContradictionError, ExistsError, UnknownNameError, unknown_name
+from .usage import explain, explain_unknown
 
 #: Command name -> its line in the list of commands. The module of that name holds a click command
 #: called ``command``.
@@ -129,6 +129,8 @@ def run(command: click.Command, args: Sequence[str] | None, name: str) -> int:
         return _fail(name, message, error.exit_code)
     except ExistsError as error:
         return _fail(name, f"{error}, or replace it with --force", error.exit_code)
+    except UnknownNameError as error:
+        return _fail(name, explain_unknown(error), error.exit_code)
     except BitnetHwError as error:
         return _fail(name, str(error), error.exit_code)
     except BrokenPipeError:

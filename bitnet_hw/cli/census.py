@@ -15,6 +15,7 @@ from ..census.record import base3_bytes, entropy, total_bytes, two_bit_bytes
 from ..units import percent, quantity
 from .options import output_form, output_options
 from .output import Column, numbers, print_csv, print_json, print_table, print_text, warn
+from .paths import GivenPath
 from .progress import tensors
 
 #: The table's columns; a name that is too long for the terminal wraps.
@@ -37,7 +38,7 @@ _NAME_WIDTH = 24
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=GivenPath("a file or a folder"))
 @click.option(
     "--sparsity/--no-sparsity",
     default=True,

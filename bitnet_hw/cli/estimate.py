@@ -15,10 +15,10 @@ from ..cost.footprint import largest_batch
 from ..cost.parts import KINDS, WHOLE_MACS
 from ..cost.ratios import ratio
 from ..errors import InputError
-from ..inputs.model import load_model
 from ..units import parse_size, percent, quantity, times
 from .options import (
     build_machine,
+    build_models,
     build_scenario,
     build_schemes,
     build_tables,
@@ -89,13 +89,15 @@ def command(
     or the folders of such files.
     """
     form = output_form(as_json, as_csv)
-    models = [load_model(config) for config in configs]
+    models = build_models(configs)
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario(convention, given, models)
     described = build_machine(convention, machine, lanes, codec)
     if capacity is not None and convention == "paper":
         raise InputError(f"--memory {capacity} contradicts --convention paper, which has no memory")
+    if capacity is not None and field is not None:
+        raise InputError("--memory applies only without --by")
     size = described.capacity_bytes if capacity is None else parse_size(capacity)
     found = [
         estimate(model, one, table, scenario, convention, described, float_accumulator)
@@ -234,7 +236,7 @@ def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
         )
     if size is not None:
         title = f"largest batch in {quantity(size, 'B')}"
-        rows.append([title, *(str(_batch(e, size)) for e in group)])
+        rows.append([title, *(str(_batch(e, size) or "0: does not fit") for e in group)])
     return rows
 
 

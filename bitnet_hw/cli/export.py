@@ -20,6 +20,7 @@ from .options import (
     scenario_options,
     table_options,
 )
+from .paths import GivenPath
 
 
 @click.command()
@@ -34,7 +35,7 @@ from .options import (
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=GivenPath("a folder"),
     required=True,
     metavar="FOLDER",
     help="Folder to write the files to.",

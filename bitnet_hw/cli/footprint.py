@@ -8,11 +8,18 @@ import click
 
 from ..cost.footprint import Footprint, footprint, kv_cache_bytes, largest_batch
 from ..inputs.codecs import CODECS
-from ..inputs.model import ModelSpec, load_model
+from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme, load_scheme
 from ..units import parse_size, quantity
-from .options import build_scenario, build_schemes, output_form, output_options, scenario_options
+from .options import (
+    build_models,
+    build_scenario,
+    build_schemes,
+    output_form,
+    output_options,
+    scenario_options,
+)
 from .output import Column, numbers, print_csv, print_json, print_table, print_text
 
 #: Version of the JSON output: the footprints, and the KV cache by format and context.
@@ -66,7 +73,7 @@ def command(
     table shows the KV cache of one sequence by format and context.
     """
     form = output_form(as_json, as_csv)
-    models = [load_model(config) for config in configs]
+    models = build_models(configs)
     stored = [each for one in build_schemes(scheme, None) for each in _in_every_codec(one)]
     scenario = build_scenario("system", given, models)
     size = None if capacity is None else parse_size(capacity)

@@ -10,6 +10,14 @@ from ..inputs.machine import DEFAULT_MACHINE, Machine, load_machine
 from ..units import quantity
 from .output import Column, numbers, print_json, print_table, print_yaml
 
+#: End of a key -> the unit, and what it is per.
+_UNITS = {
+    "_hz": ("Hz", ""),
+    "_bytes": ("B", ""),
+    "_bytes_per_s": ("B", "/s"),
+    "_w": ("W", ""),
+}
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -35,12 +43,21 @@ def command(name: str | None, as_json: bool, as_yaml: bool) -> None:
         found = [machine.model_dump() for machine in machines]
         print_json(found[0] if name else found)
     elif name:
-        shown = machines[0].model_dump().items()
-        print_table(("key", Column("value", long="wrap")), shown)
+        shown = machines[0].model_dump()
+        cells = ((key, _in_words(key, value)) for key, value in shown.items())
+        print_table(("key", Column("value", long="wrap")), cells)
     else:
         sizes = numbers("R", "L", "T", "clock", "buffers", "bandwidth", "capacity")
         columns: list[str | Column] = ["name", *sizes, "DRAM", Column("description", long="wrap")]
         print_table(columns, (_row(machine) for machine in machines))
+
+
+def _in_words(key: str, value: object) -> object:
+    """Return a value of a machine with an SI prefix where it has one of the units of `_UNITS`."""
+    for ending, (unit, per) in _UNITS.items():
+        if key.endswith(ending) and isinstance(value, (int, float)):
+            return f"{quantity(value, unit)}{per}"
+    return value
 
 
 def _row(machine: Machine) -> tuple[object, ...]:

@@ -19,14 +19,16 @@ from ..units import percent, times
 from .elements import BOTH, ComparisonCommand
 from .options import output_form, output_options, split_names
 from .output import numbers, print_csv, print_json, print_table, print_text
+from .paths import GivenPath
 from .progress import stages
+from .usage import refuse_without
 
 if TYPE_CHECKING:
     from ..measurement.record import Measurement
     from ..measurement.variant import Variant
     from ..rtl.pe import PESpec
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = GivenPath("a file")
 
 
 @click.command(
@@ -176,6 +178,8 @@ def command(
             raise InputError("--table needs --node NM and exactly one --liberty")
         refuse_existing(table_path, force=force)
         load_table(base)
+    else:
+        refuse_without("--table", "node", "base")
     variants = _variants(pe, booth, parameters)
     operands = Operands(
         activations="uniform" if activations == "uniform" else "gaussian",
@@ -215,7 +219,7 @@ def _variants(pe: str, booth: str, parameters: Mapping[str, object]) -> list[Var
     recodings = {"no": [False], "yes": [True], BOTH: [False, True]}[booth]
     return [
         Variant(spec, recoded)
-        for name in split_names("processing element", pe)
+        for name in split_names("--pe", "processing element", pe)
         for spec in _specs(name, parameters)
         for recoded in (recodings if spec.integer_multipliers else [False])
     ]

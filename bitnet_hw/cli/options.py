@@ -14,14 +14,16 @@ from ..errors import InputError
 from ..files.records import choices
 from ..inputs.codecs import CODECS, Codec, find_codec
 from ..inputs.formats import Kind
+from ..inputs.load import refuse_same_name
 from ..inputs.machine import DEFAULT_MACHINE, MAX_LANES, Machine, load_machine
-from ..inputs.model import ModelSpec
-from ..inputs.scenario import Attention, LmHead, Scenario
+from ..inputs.model import ModelSpec, load_model
+from ..inputs.scenario import MAX_TOKENS, Attention, LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
 from ..prices.loading import load_table
 from ..prices.scaling import scale_table
 from ..prices.tables import EnergyTable
 from .output import warn
+from .paths import GivenPath
 
 
 def _all(*options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  click's decorators
@@ -119,7 +121,7 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
 def checkpoint_option(function: Any) -> Any:  # noqa: ANN401
     """Add ``--checkpoint``; see `measure_zeros`."""
     return click.option(
-        "--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
+        "--checkpoint", type=GivenPath("a file or a folder"), metavar="PATH",
         help="Checkpoint that gives the fraction of zero weights (see `bitnet-hw census`). "
         "Default: no checkpoint; the scheme's assumed fraction is used.",
     )(function)  # fmt: skip
@@ -150,6 +152,19 @@ def table_options(*, single: bool = False) -> Callable[[Any], Any]:
     )  # fmt: skip
 
 
+def build_models(configs: Iterable[str]) -> list[ModelSpec]:
+    """Return the models that a command compares.
+
+    Raises
+    ------
+    InputError
+        If a model is unknown, or two have one name.
+    """
+    models = [load_model(config) for config in configs]
+    refuse_same_name("model", models)
+    return models
+
+
 def build_scenario(
     convention: ConventionName, given: dict[str, Any], models: Iterable[ModelSpec]
 ) -> Scenario:
@@ -162,18 +177,23 @@ def build_scenario(
     given : mapping
         Values of `scenario_options`, by parameter name; None for those not given.
     models : iterable of ModelSpec
-        Models whose learned positions bound the default length.
+        Models whose learned positions bound the default length. A warning on standard error names
+        those without learned positions that the scenario takes beyond their longest context.
 
     Raises
     ------
     InputError
-        If two phases are given at once, or a length is out of range.
+        If two phases are given at once, or a length is out of range, or full attention is asked
+        for without a prefill.
     """
     phases = [name for name in ("prefill", "decode", "prompt") if given[name] is not None]
     if len(phases) > 1:
         raise InputError(f"--{phases[0]} and --{phases[1]} exclude each other; give one")
     if (given["prompt"] is None) != (given["generate"] is None):
         raise InputError("a request needs both --prompt P and --generate G")
+    models = tuple(models)
+    if given["decode"] == 0:
+        raise InputError("--decode 0: the new token attends at least to itself; give 1 or more")
     base = default_scenario(convention, *models)
     phase = phases[0] if phases else None
     length: dict[str, Any] = {}
@@ -187,7 +207,25 @@ def build_scenario(
             "generate": given["generate"],
         }  # fmt: skip
     rest = {k: given[k] for k in ("batch", "attention", "lm_head") if given[k] is not None}
-    return base.replace(**length, **rest)
+    scenario = base.replace(**length, **rest)
+    if given["attention"] == "full" and scenario.phase == "decode":
+        raise InputError("--attention full applies to a prefill; add --prefill S")
+    _warn_beyond(scenario, models)
+    return scenario
+
+
+def _warn_beyond(scenario: Scenario, models: Iterable[ModelSpec]) -> None:
+    beyond = [
+        f"{model.name} ({model.max_position_embeddings})"
+        for model in models
+        if model.positions != "learned"
+        and scenario.last_position > (model.max_position_embeddings or MAX_TOKENS)
+    ]
+    if beyond:
+        warn(
+            f"the scenario needs {scenario.last_position} positions, more than the longest "
+            f"context of {', '.join(beyond)}"
+        )
 
 
 def build_machine(
@@ -225,8 +263,9 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
     InputError
         If a scheme is unknown or named twice, or the codec fits none of them.
     """
-    schemes = [load_scheme(name) for name in split_names("scheme", names)]
-    _refuse_twice("scheme", [scheme.name for scheme in schemes])
+    given = split_names("--scheme", "scheme", names)
+    schemes = [load_scheme(name) for name in given]
+    refuse_same_name("scheme", schemes, given)
     if codec is None:
         return schemes
     stored = find_codec(codec)
@@ -240,10 +279,12 @@ def build_schemes(names: str, codec: str | None) -> list[Scheme]:
 
 
 def _stored_weights(codec: Codec) -> str:
-    """Return the weights that a codec stores, in words: ``4-bit int``, ``ternary/binary``."""
+    """Return the weights that a codec stores, in words: ``4-bit integer``, ``ternary/binary``."""
+    words = {Kind.INTEGER: "integer"}
     wide = (Kind.FLOAT, Kind.INTEGER)
     return "/".join(
-        f"{codec.bits:g}-bit {kind.value}" if kind in wide else kind.value for kind in codec.kinds
+        f"{codec.bits:g}-bit {words.get(kind, kind.value)}" if kind in wide else kind.value
+        for kind in codec.kinds
     )
 
 
@@ -298,31 +339,35 @@ def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
     InputError
         If a table is unknown or named twice, or cannot be scaled as asked.
     """
-    tables = [load_table(name) for name in split_names("energy table", names)]
-    _refuse_twice("energy table", [table.name for table in tables])
+    given = split_names("--energy-table", "energy table", names)
+    tables = [load_table(name) for name in given]
+    refuse_same_name("energy table", tables, given)
     for table in tables:
         if table.superseded_by:
             warn(f"energy table {table.name} is superseded by {table.superseded_by}")
     return [scale_table(table, scale_node) if scale_node else table for table in tables]
 
 
-def _refuse_twice(what: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two of the {what}s are called {name!r}; give them different names")
-
-
-def split_names(what: str, names: str) -> list[str]:
+def split_names(option: str, what: str, names: str) -> list[str]:
     """Split a comma-separated list of names.
+
+    Parameters
+    ----------
+    option, what : str
+        The option, and the kind of thing that it names, for messages.
+    names : str
+        Its value.
 
     Raises
     ------
     InputError
-        If there is no name, or one is named twice.
+        If there is no name, one is empty, or one is given twice.
     """
-    found = [name.strip() for name in names.split(",") if name.strip()]
-    if not found:
+    found = [name.strip() for name in names.split(",")]
+    if not any(found):
         raise InputError(f"no {what} is named")
+    if not all(found):
+        raise InputError(f"an empty name in {option} {names}")
     for name in found:
         if found.count(name) > 1:
             raise InputError(f"{what} {name} is named twice")

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
-from ..inputs.model import load_model
 from .options import (
     build_machine,
+    build_models,
     build_scenario,
     build_schemes,
     build_tables,
@@ -21,6 +20,7 @@ from .options import (
     scenario_options,
     table_options,
 )
+from .paths import GivenPath
 
 
 @click.command()
@@ -28,7 +28,7 @@ from .options import (
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=GivenPath("a folder"),
     default=Path("report"),
     metavar="FOLDER",
     help="Folder to write the files to, created if necessary. Default: report.",
@@ -66,14 +66,12 @@ def command(
     or the folders of such files. The report shows the first model in detail, and every model under
     both the paper and the system convention; the options below apply to the system convention.
     """
-    models = [load_model(config) for config in configs]
+    models = build_models(configs)
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
     if float_accumulator is not None:
         schemes = [one.with_float_accumulator(float_accumulator) for one in schemes]
     tables = build_tables(energy_tables, scale_node)
     scenario = build_scenario("system", given, models)
-    if scenario.attention != "causal" and scenario.phase == "decode":
-        raise InputError("--attention full applies to a prefill; add --prefill S")
     described = build_machine("system", machine, lanes)
 
     # matplotlib takes a second to load; a wrong argument should not wait for it.

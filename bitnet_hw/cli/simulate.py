@@ -11,6 +11,7 @@ import click
 from ..errors import InputError
 from .elements import ElementCommand
 from .output import print_json
+from .paths import GivenPath
 from .progress import steps
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..rtl.pe import AnyArray, PESpec
     from ..rtl.simulate import SimulationReport
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = GivenPath("a file", exists=True)
 _MAX_ROWS = 1 << 24
 #: Largest number of terms per run, so that operands and vectors fit in a few gigabytes.
 _MAX_TERMS = 1 << 26
@@ -78,7 +79,7 @@ _DEFAULT_ROWS = 100
 )
 @click.option(
     "--vcd",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath("a file"),
     help="File to write the waveforms to; pysim only. Default: no waveforms.",
 )
 @click.option("--force", is_flag=True, help="Replace the waveform file if it exists.")

@@ -18,6 +18,7 @@ from ..inputs.scenario import Scenario
 from ..inputs.scheme import load_scheme
 from ..prices.editions import is_file
 from ..prices.entries import ListedPrice, PriceFile, Source
+from ..prices.equations import NodeScaling
 from ..prices.expansions import Expansions
 from ..prices.loading import (
     find_edition,
@@ -26,9 +27,9 @@ from ..prices.loading import (
     refuse_shipped_name,
     shipped_files,
 )
-from ..prices.scaling import NodeScaling
 from ..prices.tables import EnergyTable
 from .output import Column, numbers, print_json, print_table, print_text
+from .paths import GivenPath
 
 
 class _ShowsByName(click.Group):
@@ -99,7 +100,7 @@ def show(name: str, as_json: bool, as_yaml: bool) -> None:
 
 
 @command.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=GivenPath("a file"))
 def check(file: Path) -> None:
     """Check a price file of your own, of any kind."""
     found = read_record(file)

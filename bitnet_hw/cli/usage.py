@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import nearest
+from ..errors import InputError, UnknownNameError, nearest
 
 
 def explain(error: click.ClickException, args: Sequence[str]) -> str:
@@ -27,7 +27,7 @@ def explain(error: click.ClickException, args: Sequence[str]) -> str:
         hint = f"did you mean {names[near]!r}?" if near else _see_help(context)
         return f"unknown option {error.option_name!r}; {hint}"
     if isinstance(error, click.MissingParameter):
-        return f"{_name(error.param)} is missing; {_see_help(context)}"
+        return f"{name_of(error.param)} is missing; {_see_help(context)}"
     if isinstance(error, click.BadParameter):
         return _bad_value(error.param, args)
     if isinstance(error, click.BadOptionUsage):
@@ -42,6 +42,36 @@ def explain(error: click.ClickException, args: Sequence[str]) -> str:
     return "the arguments cannot be understood; see `bitnet-hw --help`"
 
 
+def explain_unknown(error: UnknownNameError) -> str:
+    """Return the message for an unknown name: that of the error, but no long list."""
+    if error.what != "model" or nearest(error.name, error.known) is not None:
+        return str(error)
+    return f"unknown model {error.name!r}; see `bitnet-hw models`"
+
+
+def refuse_without(needed: str, *names: str) -> None:
+    """Refuse options of the running command that have no effect without another one.
+
+    Parameters
+    ----------
+    needed : str
+        The option that was not given: ``--testbench``.
+    *names : str
+        Options that need it, by parameter name.
+
+    Raises
+    ------
+    InputError
+        If the user gave one of them.
+    """
+    context = click.get_current_context()
+    for param in context.command.get_params(context):
+        name = param.name or ""
+        written = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name in names and written:
+            raise InputError(f"{name_of(param)} applies only with {needed}")
+
+
 def _option_names(context: click.Context | None) -> list[str]:
     params = [] if context is None else context.command.get_params(context)
     options = (param for param in params if isinstance(param, click.Option))
@@ -53,7 +83,8 @@ def _see_help(context: click.Context | None) -> str:
     return f"see `{path} --help`"
 
 
-def _name(param: click.Parameter | None) -> str:
+def name_of(param: click.Parameter | None) -> str:
+    """Return the name of an option or argument as users know it: ``--output``, ``CONFIG``."""
     if param is None:
         return "an argument"
     if isinstance(param, click.Option):
@@ -65,10 +96,12 @@ def _bad_value(param: click.Parameter | None, args: Sequence[str]) -> str:
     if param is None:
         return "an argument has a wrong value"
     value = _given(param, args)
-    place = _name(param) if value is None else f"{_name(param)} {value}"
+    place = name_of(param) if value is None else f"{name_of(param)} {value}"
     kind = param.type
     if isinstance(kind, click.Choice):
         known = [str(choice) for choice in kind.choices]
+        if value and "," in value and {*map(str.strip, value.split(","))} <= {*known}:
+            return f"{place}: give one {(param.metavar or 'of them').lower()}"
         near = nearest(value or "", known)
         hint = f"; did you mean {near!r}?" if near else ""
         return f"{place}: must be one of {', '.join(known)}{hint}"

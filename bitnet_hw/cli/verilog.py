@@ -9,8 +9,10 @@ import click
 
 from ..errors import InputError
 from .elements import ElementCommand
+from .paths import GivenPath
+from .usage import refuse_without
 
-_OUT = click.Path(dir_okay=False, path_type=Path)
+_OUT = GivenPath("a file")
 
 
 @click.command(cls=ElementCommand)
@@ -76,8 +78,10 @@ def command(
     spec = make_spec(pe, **parameters)
     if testbench is not None and testbench == output:
         raise InputError(f"{output}: the test bench needs a file of its own")
-    if no_dsp and not ecp5:
-        raise InputError("--no-dsp applies only with --ecp5")
+    if not ecp5:
+        refuse_without("--ecp5", "no_dsp")
+    if testbench is None:
+        refuse_without("--testbench", "rows", "k", "stalls", "seed")
     for path in (output, testbench):
         if path is not None:
             refuse_existing(path, force=force)

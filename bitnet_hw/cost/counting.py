@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import unknown_name
+from ..errors import InputError, named, unknown_name
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, as_model
-from ..inputs.scenario import Scenario
+from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import Scheme, as_scheme
 from ..tally import OpTally
 from .convention import Convention, ConventionName
@@ -26,8 +26,11 @@ def find_convention(name: str) -> Convention:
     Raises
     ------
     InputError
-        If the name is unknown.
+        If the name is unknown, or is not text.
     """
+    if not isinstance(name, str):
+        kinds = " or ".join(repr(each) for each in _CONVENTIONS)
+        raise InputError(f"convention must be {kinds}, found {named(name)}")
     if name not in _CONVENTIONS:
         raise unknown_name("convention", name, _CONVENTIONS)
     return _CONVENTIONS[name]
@@ -85,5 +88,5 @@ def count(
     (648415051, 2728666745)
     """
     rules = find_convention(convention)
-    rules.check(scenario)
+    rules.check(as_scenario(scenario))
     return rules.count(lower(model, scenario, rules.prepared(as_scheme(scheme), None), machine))

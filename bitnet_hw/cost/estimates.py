@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..errors import ToolMissingError
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, as_model
-from ..inputs.scenario import Scenario
+from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import Scheme, as_scheme
 from ..prices.loading import as_table
 from ..prices.tables import EnergyTable
@@ -334,7 +334,7 @@ def estimate(
     """
     model, table = as_model(model), as_table(table)
     rules = find_convention(convention)
-    scenario = scenario or rules.default_scenario(model)
+    scenario = rules.default_scenario(model) if scenario is None else as_scenario(scenario)
     rules.check(scenario)
     scheme = rules.prepared(as_scheme(scheme), float_accumulator)
     lowered = lower(model, scenario, scheme, machine)

@@ -15,7 +15,7 @@ from ..inputs.elementwise import elementwise_functions
 from ..inputs.formats import Format, Kind, parse_format
 from ..inputs.machine import Machine, as_machine, load_machine
 from ..inputs.model import ModelSpec, as_model
-from ..inputs.scenario import Scenario
+from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import LinearFormats, Scheme, as_scheme
 from ..tally import Operation
 from .adders import adder_tree, term_bits
@@ -69,7 +69,7 @@ def lower(
     """
     model, scheme = as_model(model), as_scheme(scheme)
     machine = load_machine() if machine is None else as_machine(machine)
-    scenario.checked(model)
+    as_scenario(scenario).checked(model)
     try:
         return _lowered(model, scenario, scheme, machine, steps(scenario))
     except AccumulatorError as error:

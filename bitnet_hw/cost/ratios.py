@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import InputError
+from ..errors import InputError, named
 from ..inputs.roles import LINEAR_ROLES
 from .band import Band
 from .estimates import End, Estimate
@@ -24,8 +24,8 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     Raises
     ------
     InputError
-        If the two differ in more than their scheme, or use prices with different boundaries, which
-        cannot be compared.
+        If either is not an estimate, or the two differ in more than their scheme, or use prices
+        with different boundaries, which cannot be compared.
 
     Examples
     --------
@@ -34,6 +34,9 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     >>> round(ratio(*of).value, 2)
     3.73
     """
+    for what, of in (("baseline", baseline), ("other", other)):
+        if not isinstance(of, Estimate):
+            raise InputError(f"{what} must be an Estimate, as estimate returns; found {named(of)}")
     if baseline.table.name != other.table.name or baseline.convention != other.convention:
         raise InputError(
             f"a ratio needs one energy table and one convention, found {baseline.table.name} "

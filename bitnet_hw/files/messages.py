@@ -70,7 +70,9 @@ def explain(error: ValidationError, document: Document) -> RecordError:
     if kind == "extra_forbidden":
         return document.key_error(path, f"unknown key {path[-1]!r}")
     if kind == "wrong_value":
-        return document.error((*path, *ctx["key"].split(".")), ctx["message"])
+        earlier = document.lines.get((*path, *_parts(ctx["earlier"]))) if ctx["earlier"] else None
+        first = "" if earlier is None else f", first on line {earlier}"
+        return document.error((*path, *_parts(ctx["key"])), ctx["message"] + first)
     if kind in ("value_error", "assertion_error"):
         return document.error(path, str(ctx["error"]))
     if problem["loc"] and problem["loc"][-1] == "[key]" and kind == "literal_error":
@@ -95,6 +97,11 @@ def _keys(loc: Sequence[str | int], data: object, *, missing: bool) -> KeyPath:
     return tuple(path)
 
 
+def _parts(key: str) -> KeyPath:
+    """Return the parts of a key that a record's own check names: ``operations.0.source``."""
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+
+
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
@@ -109,12 +116,14 @@ def _choices(expected: str) -> str:
 
 
 def shorten(value: object) -> str:
-    """Return a value as messages show it, at most 40 characters long.
+    """Return a value as messages show it, at most 40 characters long; ``nothing`` for None.
 
     Examples
     --------
     >>> shorten("fp16")
     "'fp16'"
     """
+    if value is None:
+        return "nothing"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -214,7 +214,8 @@ def _parse_json(text: str, origin: str) -> Document:
         return data
 
     def refuse_constant(name: str) -> None:
-        raise InputError(f"{origin}: not valid JSON: {name} is not a number")
+        line = _line_of_constant(text, name)
+        raise InputError(f"{origin}:{line}: not valid JSON: {name} is not a number")
 
     try:
         data = json.loads(text, object_pairs_hook=note_twice, parse_constant=refuse_constant)
@@ -240,8 +241,16 @@ def _parse_json(text: str, origin: str) -> Document:
     return _mapping(data, origin, lines)
 
 
+def _line_of_constant(text: str, name: str) -> int:
+    """Return the first line on which a word is written outside quotation marks."""
+    words = re.finditer(r'"(?:\\.|[^"\\])*"|-?[A-Za-z]+', text)
+    at = next((word.start() for word in words if word[0] == name), 0)
+    return text.count("\n", 0, at) + 1
+
+
 def _mapping(data: Any, origin: str, lines: Mapping[KeyPath, int]) -> Document:  # noqa: ANN401
     if not isinstance(data, dict):
-        found = "nothing" if data is None else f"a {type(data).__name__}"
+        words = {str: "text", list: "a list", type(None): "nothing"}
+        found = words.get(type(data), "a single value")
         raise InputError(f"{origin}: the top level must be a mapping of keys, found {found}")
     return Document(data, origin, lines)

@@ -156,9 +156,20 @@ def validate(record: type[RecordT], document: Document) -> RecordT:
     return found
 
 
-def wrong_value(key: str, message: str) -> PydanticCustomError:
-    """Build the error for a record's own check to raise, whose message names key and line."""
-    return PydanticCustomError("wrong_value", "{message}", {"key": key, "message": message})
+def wrong_value(key: str, message: str, earlier: str = "") -> PydanticCustomError:
+    """Build the error for a record's own check to raise, whose message names key and line.
+
+    Parameters
+    ----------
+    key : str
+        The wrong key; parts of a path are joined by dots, as in ``operations.0.source``.
+    message : str
+        What is wrong with it.
+    earlier : str
+        For an entry that repeats another, the key of that other, whose line is then named.
+    """
+    context = {"key": key, "message": message, "earlier": earlier}
+    return PydanticCustomError("wrong_value", "{message}", context)
 
 
 def choices(literal: object) -> tuple[str, ...]:

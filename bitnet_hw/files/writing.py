@@ -48,6 +48,7 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         If the folder cannot be written.
     """
     path = Path(path)
+    _refuse_file(path.parent)
     refuse_existing(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +112,7 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
         If the folder is a file or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder")
+    _refuse_file(folder)
     if (folder / landmark).exists() and not force:
         raise ExistsError(f"{folder}: already contains {landmark}; choose another folder")
     try:
@@ -134,6 +134,13 @@ def whole_folder(folder: str | Path, landmark: str, *, force: bool = False) -> I
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_file(folder: Path) -> None:
+    """Refuse a folder that is, or lies in, a file."""
+    for one in (folder, *folder.parents):
+        if one.is_file():
+            raise InputError(f"{one} is a file; give a folder")
 
 
 def _check_targets(folder: Path, targets: list[Path], *, force: bool) -> None:

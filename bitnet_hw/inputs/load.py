@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,7 +64,7 @@ class Loader(Generic[RecordT]):
             return self.shipped(text)
         path = Path(name)
         is_path = isinstance(name, Path) or path.suffix in _SUFFIXES or len(path.parts) > 1
-        if not is_path and not _exists(path):
+        if not is_path and not exists(path):
             # Raises the error that names the nearest entry.
             catalogue.path_of(self.folder, text)
         found = self.read(path)
@@ -96,9 +96,10 @@ class Loader(Generic[RecordT]):
     def _refuse_shipped_name(self, found: RecordT, path: Path) -> None:
         name = getattr(found, "name", "")
         if name in catalogue.names(self.folder) and self.shipped(name) != found:
-            raise InputError(
-                f"{path}: name: {name!r} is a shipped {self.title}, from which this file "
-                "differs; give it a name of its own"
+            raise read(path).error(
+                ("name",),
+                f"{name!r} is a shipped {self.title}, from which this file differs; give it a "
+                "name of its own",
             )
 
 
@@ -107,7 +108,37 @@ def _shipped(loader: Loader[Any], name: str) -> Any:  # noqa: ANN401  of the loa
     return loader.read(catalogue.path_of(loader.folder, name))
 
 
-def _exists(path: Path) -> bool:
+def refuse_same_name(what: str, records: Sequence[Any], given: Sequence[str] = ()) -> None:
+    """Refuse records of one name, which no table or report could tell apart.
+
+    Parameters
+    ----------
+    what : str
+        Kind of the records: ``model``.
+    records : sequence
+        Records that have a name.
+    given : sequence of str
+        Names by which they were loaded. Default: their own names.
+
+    Raises
+    ------
+    InputError
+        If two have the same name.
+    """
+    seen: dict[str, int] = {}
+    for i, record in enumerate(records):
+        before = seen.setdefault(record.name, i)
+        if before == i:
+            continue
+        if given and record is records[before]:
+            raise InputError(f"{given[before]} and {given[i]} are the same {what}; name it once")
+        raise InputError(
+            f"two of the {what}s are called {record.name!r}; give them different names"
+        )
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path exists; False for text that cannot be a path."""
     try:
         return path.exists()
     except (OSError, ValueError):  # an overlong name, or one with a NUL

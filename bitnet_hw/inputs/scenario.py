@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, named, unknown_name
 from ..files.records import choices
 from .model import ModelSpec
 
@@ -82,6 +82,8 @@ class Scenario:
         if any(type(length) is not int for length in lengths):
             raise InputError(f"tokens, context, generate and batch are integers, found {lengths}")
         used = _USED[self.phase]
+        if self.phase == "decode" and not (self.tokens or self.context or self.generate):
+            raise InputError("decode needs context=, the positions that the new token attends to")
         for name in ("tokens", "context", "generate"):
             value = getattr(self, name)
             if name in used and not 0 < value <= MAX_TOKENS:
@@ -172,6 +174,22 @@ class Scenario:
 
 def _tokens(number: int) -> str:
     return "1 token" if number == 1 else f"{number} tokens"
+
+
+def as_scenario(scenario: object) -> Scenario:
+    """Return a scenario as it is.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    if not isinstance(scenario, Scenario):
+        raise InputError(
+            "scenario must be a Scenario, such as Scenario('decode', context=2048); found "
+            f"{named(scenario)}"
+        )
+    return scenario
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Scenario))

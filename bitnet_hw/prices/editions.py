@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar, cast
 from ..errors import InputError, unknown_name
 from ..files.reading import Document, read, validate
 from ..files.records import choices
+from ..inputs.load import exists
 from .entries import FileKind, PriceFile
 
 #: The folder of the files that ship with the package.
@@ -36,8 +37,15 @@ def kinds_of(record: type[PriceFile]) -> tuple[str, ...]:
 
 
 def is_file(name: str | Path) -> bool:
-    """Return whether a name means a user's file: a path, or a string ending in .yaml or .yml."""
-    return isinstance(name, Path) or name.endswith((".yaml", ".yml"))
+    """Return whether a name means a user's file.
+
+    It does if it is a path, or a string that ends in .yaml or .yml. Any other name means a file if
+    one of that name exists, unless it is also the name of a shipped file or of a kind.
+    """
+    if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
+        return True
+    known = (*KINDS, *(each for edition in editions() for each in edition.head.names))
+    return bool(name) and name not in known and exists(Path(name))
 
 
 def read_price_file(path: str | Path, record: type[PriceFile] = PriceFile) -> Document:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from ..errors import InputError
-from ..files.reading import Document, validate
+from ..files.reading import Document, read, shorten, validate
 from .dram import DramPrices, load_dram_prices
 from .editions import (
     FOLDER,
@@ -21,8 +21,8 @@ from .editions import (
     read_price_file,
 )
 from .entries import PriceFile
+from .equations import NodeScaling
 from .expansions import Expansions, load_expansions
-from .scaling import NodeScaling
 from .tables import EnergyTable, MacTable, OperationTable
 
 __all__ = [
@@ -103,12 +103,23 @@ def load_table(name: str | Path) -> EnergyTable:
 def as_table(table: EnergyTable | str | Path) -> EnergyTable:
     """Return an energy table as it is, or load it by its name or path.
 
+    Raises
+    ------
+    InputError
+        If it is none of these, or there is no such table.
+
     Examples
     --------
     >>> as_table("45nm") is as_table(load_table("45nm"))
     True
     """
-    return table if isinstance(table, EnergyTable) else load_table(table)
+    if isinstance(table, EnergyTable):
+        return table
+    if not isinstance(table, (str, Path)):
+        raise InputError(
+            f"an energy table is an EnergyTable, a name or a path, found {shorten(table)}"
+        )
+    return load_table(table)
 
 
 def read_table(path: str | Path) -> EnergyTable:
@@ -182,7 +193,13 @@ def refuse_shipped_name(file: PriceFile, path: Path) -> None:
     for edition in editions():
         taken = sorted({*edition.head.names} & {*file.names})
         if taken and _shipped(edition) != file:
-            raise InputError(
-                f"{path}: name or alias {taken[0]!r} is that of the shipped "
-                f"{edition.path.name}, from which this file differs; give it a name of its own"
+            shipped, document = f"the shipped {file.label} {edition.head.name}", read(path)
+            if file.name in taken:
+                raise document.error(
+                    ("name",),
+                    f"{file.name!r} is that of {shipped}, from which this file differs; give it a "
+                    "name of its own",
+                )
+            raise document.error(
+                ("aliases",), f"{taken[0]!r} belongs to {shipped}; remove it or choose another"
             )

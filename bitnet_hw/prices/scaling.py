@@ -3,74 +3,29 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
 
-from pydantic import Field
-
-from ..errors import InputError, unknown_name
-from .editions import load
-from .entries import PriceFile, Source
+from ..errors import InputError
+from .equations import load_scaling
+from .loading import as_table
 from .operations import OperationEntry
 from .sram import SramEntry
 from .tables import EnergyTable, OperationTable
-
-
-class NodeScaling(PriceFile):
-    """Scaling equations between process nodes.
-
-    Attributes
-    ----------
-    source : Source
-        The work that fits the equations.
-    formula : str
-        The equation in words.
-    energy_coefficients : mapping
-        Node -> a, b and c of E(V) = a V^2 + b V + c, in the unit of the paper's coefficients.
-    """
-
-    label: ClassVar[str] = "set of scaling equations"
-
-    kind: Literal["scaling"]
-    source: Source
-    formula: str
-    energy_coefficients: dict[str, Annotated[tuple[float, float, float], Field(strict=False)]]
-
-    def energy(self, node: str, volts: float) -> float:
-        """Return E(V) = a V^2 + b V + c of a node, in the unit of the paper's coefficients."""
-        if node not in self.energy_coefficients:
-            raise unknown_name("scaling node", node, self.energy_coefficients)
-        a, b, c = self.energy_coefficients[node]
-        return a * volts * volts + b * volts + c
-
-
-def load_scaling(name: str = "") -> NodeScaling:
-    """Return the scaling equations: an edition by name, a file, or the newest edition.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, or the file is not valid.
-
-    Examples
-    --------
-    >>> load_scaling().energy_coefficients["HP7"]
-    (0.1776, -0.09097, 0.02447)
-    """
-    return load(NodeScaling, name)
-
 
 _SCALING = re.compile(
     r"(?P<node>\w+)@(?P<volts>\d+(?:\.\d+)?):(?P<to>\w+)@(?P<to_volts>\d+(?:\.\d+)?)"
 )
 
 
-def scale_table(table: EnergyTable, request: str, equations: str = "") -> OperationTable:
+def scale_table(
+    table: EnergyTable | str | Path, request: str, equations: str = ""
+) -> OperationTable:
     """Return a table scaled to another process node, with every price marked as derived.
 
     Parameters
     ----------
-    table : EnergyTable
-        A published table of operations.
+    table : EnergyTable, str or Path
+        A published table of operations, its name, or its file.
     request : str
         ``HP45@0.9:HP7@0.7``: node and supply voltage at the origin and at the target.
     equations : str
@@ -94,6 +49,7 @@ def scale_table(table: EnergyTable, request: str, equations: str = "") -> Operat
         raise InputError(
             f"scaling {request!r}: write NODE@VOLTS:NODE@VOLTS, for example HP45@0.9:HP7@0.7"
         )
+    table = as_table(table)
     if not isinstance(table, OperationTable):
         raise InputError(
             f"energy table {table.name} is simulated at its own node and cannot be scaled"

@@ -178,7 +178,9 @@ class OperationTable(EnergyTable):
         kinds = [(op.operation, op.format) for op in self.operations]
         for i, (operation, form) in enumerate(kinds):
             if (operation, form) in kinds[:i]:
-                raise wrong_value(f"operations.{i}", f"{operation} of {form} is listed twice")
+                earlier = f"operations.{kinds.index((operation, form))}"
+                message = f"{operation} of {form} is listed twice"
+                raise wrong_value(f"operations.{i}", message, earlier)
         sources = dict(self.sources)
         self._keep(
             _listed=ListedOperations.of(self.name, self.operations, sources, load_expansions()),
@@ -240,7 +242,8 @@ class MacTable(EnergyTable):
         kinds = [(m.activation, m.weight, m.accumulator, m.variant) for m in self.macs]
         for i, kind in enumerate(kinds):
             if kind in kinds[:i]:
-                raise wrong_value(f"macs.{i}", f"the MAC {', '.join(kind[:3])} is listed twice")
+                message = f"the MAC {', '.join(kind[:3])} is listed twice"
+                raise wrong_value(f"macs.{i}", message, f"macs.{kinds.index(kind)}")
         try:
             base_table = load_operation_table(self.base)
         except InputError as error:

@@ -9,6 +9,7 @@ from ..cost.footprint import footprint
 from ..cost.parts import UNSAVED_PARTS, unsaved_part
 from ..cost.ratios import ratio
 from ..errors import InputError
+from ..inputs.load import refuse_same_name
 from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import Scenario
@@ -63,10 +64,7 @@ def build_report(
     say = progress or (lambda _text: None)
     if len(schemes) < 2:
         raise InputError("a report compares at least two schemes; name a baseline and another")
-    names = [model.name for model in models]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"two of the models are called {twice!r}; give them different names")
+    refuse_same_name("model", models)
     say("estimates")
     ours: dict[tuple[str, str, str], Estimate] = {}
     papers: dict[tuple[str, str, str], Estimate] = {}

@@ -102,7 +102,10 @@ _NESTED = struct.pack("<IQ", 9, 1) * 50
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"GGUX" + bytes(99), "byte 0: magic b'GGUX'"),
+        (
+            b"GGUX" + bytes(99),
+            "byte 0: begins with bytes 47 47 55 58; a GGUF file begins with GGUF",
+        ),
         (b"GGUF", "the version takes 4 bytes"),
         (b"GGUF" + struct.pack("<I", 1) + bytes(64), "GGUF version 1"),
         (b"GGUF" + struct.pack(">I", 3) + bytes(64), "big-endian"),

@@ -135,6 +135,38 @@ def test_files_that_are_not_models(run: Run, tmp_path: Path) -> None:
         (("tables", "show", "8nm"), ("unknown energy table",)),
         (("tables", "8nm"), ("unknown energy table",)),
         (("tables", "check", "none.yaml"), ("none.yaml", "no such file")),
+        (("report", MODEL, "-o", ""), ("--output is empty; give a folder",)),
+        (("export", MODEL, "-o", ""), ("--output is empty; give a folder",)),
+        (("verilog", "-o", " "), ("--output is empty; give a file",)),
+        (("verilog", "-o", "pe.v", "--testbench="), ("--testbench is empty; give a file",)),
+        (("simulate", "--vcd", ""), ("--vcd is empty; give a file",)),
+        (("census", ""), ("PATH is empty; give a file or a folder",)),
+        (("tables", "check", ""), ("FILE is empty; give a file",)),
+        (("count", MODEL, "--checkpoint", ""), ("--checkpoint is empty",)),
+        (("estimate", MODEL, MODEL), (f"two of the models are called '{MODEL}'",)),
+        (("footprint", MODEL, MODEL), (f"two of the models are called '{MODEL}'",)),
+        (
+            ("estimate", MODEL, "--memory", "8GB", "--by", "part"),
+            ("--memory applies only without",),
+        ),
+        (("verilog", "-o", "pe.v", "--rows", "8"), ("--rows applies only with --testbench",)),
+        (("verilog", "-o", "pe.v", "--k", "8"), ("--k applies only with --testbench",)),
+        (("verilog", "-o", "pe.v", "--seed", "1"), ("--seed applies only with --testbench",)),
+        (("verilog", "-o", "pe.v", "--no-dsp"), ("--no-dsp applies only with --ecp5",)),
+        (("measure", "--liberty", "a.lib", "--node", "7"), ("--node applies only with --table",)),
+        (("measure", "--liberty", "a.lib", "--base", "7nm"), ("--base applies only with --table",)),
+        (("estimate", MODEL, "--attention", "full"), ("--attention full applies to a prefill",)),
+        (("count", MODEL, "--decode", "9", "--attention", "full"), ("applies to a prefill",)),
+        (("count", MODEL, "--decode", "0"), ("--decode 0: the new token attends",)),
+        (("estimate", MODEL, "--scheme", "fp16,"), ("an empty name in --scheme fp16,",)),
+        (("estimate", MODEL, "--energy-table", ",7nm"), ("an empty name in --energy-table ,7nm",)),
+        (
+            ("estimate", MODEL, "--energy-table", "7nm,jouppi-2021-7nm"),
+            ("7nm and jouppi-2021-7nm are the same energy table; name it once",),
+        ),
+        (("estimate", MODEL, "--by", "part,role"), ("--by part,role: give one field",)),
+        (("count", "xyzzy"), ("unknown model 'xyzzy'; see `bitnet-hw models`",)),
+        (("count", MODEL, "--machine", "xyzzy"), ("unknown machine 'xyzzy'; known: edge, server",)),
     ],
 )
 def test_a_wrong_argument(run: Run, arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
@@ -209,16 +241,23 @@ def test_a_changed_copy_needs_a_name_of_its_own(
     text = run(kind, name, "--yaml").out
     assert old in text
     copy.write_text(text.replace(old, new))
-    _refused(run("estimate", MODEL, flag, copy), "copy.yaml", name, "a name of its own")
+    line = 1 + next(i for i, one in enumerate(text.splitlines()) if one.startswith("name:"))
+    parts = (f"copy.yaml:{line}: name: {name!r}", "a name of its own")
+    _refused(run("estimate", MODEL, flag, copy), *parts)
 
 
 def test_a_changed_table_needs_name_and_alias_of_its_own(run: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy.yaml"
     text = run("tables", "show", "7nm", "--yaml").out.replace("pj: 0.007", "pj: 0.009")
     copy.write_text(text)
+    line = 1 + next(i for i, one in enumerate(text.splitlines()) if one.startswith("aliases:"))
     _refused(run("estimate", MODEL, "--energy-table", copy), "7nm", "a name of its own")
     copy.write_text(text.replace("jouppi-2021-7nm", "mine"))
-    _refused(run("tables", "check", copy), "alias '7nm'", "a name of its own")
+    _refused(
+        run("tables", "check", copy),
+        f"copy.yaml:{line}: aliases: '7nm' belongs to",
+        "jouppi-2021-7nm; remove it or choose another",
+    )
     copy.write_text(text.replace("jouppi-2021-7nm", "mine").replace("[7nm]", "[]"))
     assert run("tables", "check", copy).code == 0
 
@@ -291,3 +330,29 @@ def test_the_design_is_not_written_if_the_test_bench_cannot_be(run: Run, tmp_pat
     assert result.code == 2
     assert len(result.err.splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"file"}
+
+
+def test_two_models_of_one_name_are_refused(run: Run, tmp_path: Path) -> None:
+    copy = _model(tmp_path, name="llama-2-7b")
+    for command in ("estimate", "footprint", "report"):
+        _refused(run(command, copy, "llama-2-7b"), "two of the models are called 'llama-2-7b'")
+
+
+def test_a_folder_given_as_an_energy_table(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("folder", "7nm", "dram"):
+        (tmp_path / name).mkdir()
+    _refused(run("estimate", MODEL, "--energy-table", "folder"), "folder: is a folder; a file was")
+    # The name of a shipped file keeps its meaning.
+    assert run("tables", "show", "7nm").code == run("tables", "show", "dram").code == 0
+
+
+def test_an_output_below_a_file_is_refused(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m2.yaml"
+    file.write_text("")
+    for below in (file, file / "x", file / "x" / "y"):
+        _refused(run("export", MODEL, "-o", below), f"{file} is a file; give a folder")
+    _refused(run("verilog", "-o", file / "pe.v"), f"{file} is a file; give a folder")
+    assert list(tmp_path.iterdir()) == [file]

@@ -207,3 +207,11 @@ def test_measured_zeros_replace_those_of_overrides() -> None:
         == load_scheme("bitnet-a4.8").formats("ffn-down").inactive
     )
     assert scheme.weight_zeros_basis == "measured in x"
+
+
+def test_a_file_of_no_known_kind_is_named_by_its_first_bytes(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "weights.dat"
+    file.write_bytes(b"D_%?" + bytes(60))
+    result = run("census", file)
+    assert result.code == 2
+    assert "begins with bytes 44 5f 25 3f: neither GGUF nor safetensors" in result.err

@@ -168,7 +168,7 @@ def test_a_codec_is_used_where_its_width_fits(run: Run) -> None:
     assert four["weight_bytes"] == 2_084_044_800 * 5 // 8
     refused = run(*args, "--scheme", "w8a8")
     assert refused.code == 2
-    assert "int4-g32 stores 4-bit int weights; none of the schemes has any: w8a8" in refused.err
+    assert "int4-g32 stores 4-bit integer weights; none of the schemes has any: w8a8" in refused.err
 
 
 def test_a_scheme_from_a_file(run: Run, tmp_path: Path) -> None:
@@ -198,3 +198,22 @@ def test_a_machine_from_a_file_with_static_power(run: Run, tmp_path: Path) -> No
     result = run("estimate", MODEL, "--machine", machine, "--energy-table", "7nm", "--json")
     for one in json.loads(result.out):
         assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])
+
+
+def test_a_model_that_its_machine_cannot_hold(run: Run) -> None:
+    # 70 billion FP16 parameters take 140 GB; the edge machine has 8 GB.
+    args = ("estimate", "llama-2-70b", "--scheme", "fp16", "--energy-table", "7nm")
+    line = next(one for one in run(*args).out.splitlines() if one.startswith("largest batch"))
+    assert line.split() == ["largest", "batch", "in", "8.00", "GB", "0:", "does", "not", "fit"]
+    assert json.loads(run(*args, "--json").out)[0]["largest_batch"] == 0
+
+
+def test_a_context_beyond_the_longest_of_a_model_gives_one_warning(run: Run) -> None:
+    args = ("estimate", "llama-2-7b", "bitnet-b1.58-2b4t", "--decode")
+    warning = (
+        "bitnet-hw: warning: the scenario needs 5000 positions, more than the longest context of "
+        "llama-2-7b (4096), bitnet-b1.58-2b4t (4096)"
+    )
+    assert run(*args, "5000").err.splitlines() == [warning]
+    assert run(*args, "4096").err == ""
+    assert run("count", "llama-2-7b", "--prompt", "4000", "--generate", "97").err.count("\n") == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +120,11 @@ def test_json_refuses_numbers_that_are_not_finite(capsys: Capture) -> None:
         print_json({"x": float("nan")})
     print_json({"name": "µ"})
     assert json.loads(capsys.readouterr().out) == {"name": "µ"}
+
+
+def test_one_machine_is_shown_with_units(run: Callable[..., Any]) -> None:
+    shown = dict(line.split(maxsplit=1) for line in run("machines", "server").out.splitlines())
+    assert shown["clock_hz"] == "1.00 GHz"
+    assert shown["bandwidth_bytes_per_s"] == "900 GB/s"
+    raw = json.loads(run("machines", "server", "--json").out)
+    assert (raw["clock_hz"], raw["bandwidth_bytes_per_s"]) == (1e9, 900e9)

@@ -17,9 +17,10 @@ import yaml
 from bitnet_hw.errors import InputError
 from bitnet_hw.prices import editions
 from bitnet_hw.prices.dram import load_dram_prices
+from bitnet_hw.prices.equations import load_scaling
 from bitnet_hw.prices.expansions import load_expansions
 from bitnet_hw.prices.loading import as_table, load_price_file, load_table, read_table
-from bitnet_hw.prices.scaling import load_scaling, scale_table
+from bitnet_hw.prices.scaling import scale_table
 
 SHIPPED = editions.FOLDER
 
@@ -205,12 +206,23 @@ def test_every_kind_loads_by_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["dram", "editions", "entries", "expansions", "loading", "macs", "scaling", "tables"]
+    "module",
+    [
+        "dram",
+        "editions",
+        "entries",
+        "equations",
+        "expansions",
+        "loading",
+        "macs",
+        "scaling",
+        "tables",
+    ],
 )
 def test_the_examples_in_the_docstrings(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"bitnet_hw.prices.{module}"))
     assert result.failed == 0
-    public = {"dram": 2, "loading": 5, "tables": 8, "expansions": 2, "scaling": 4}
+    public = {"dram": 2, "loading": 5, "tables": 8, "expansions": 2, "equations": 1, "scaling": 3}
     assert result.attempted >= public.get(module, 0)
 
 

@@ -263,3 +263,28 @@ def test_only_the_fields_of_a_record_are_written() -> None:
     for table in builtin_tables().values():
         assert set(table.model_dump()) == set(type(table).model_fields)
         assert "_listed" not in repr(table)
+
+
+def _file(folder: Path, *entries: str) -> Path:
+    head = (
+        "schema: 1\nkind: operations\nname: mine\ntitle: Mine\nnode_nm: 28\n"
+        "sources: {me: {authors: A, title: B, venue: C, year: 2020}}\noperations:\n"
+    )
+    path = folder / "mine.yaml"
+    rest = "pj: 0.1, kind: published, boundary: op, locator: T1"
+    path.write_text(head + "".join(f"  - {{{entry}, {rest}}}\n" for entry in entries))
+    return path
+
+
+def test_an_error_in_an_entry_names_its_line(tmp_path: Path) -> None:
+    add, other = ("operation: add, format: int8, source: me", "operation: mul, format: int8")
+    with pytest.raises(InputError) as caught:
+        load_table(_file(tmp_path, add, f"{other}, source: you"))
+    assert str(caught.value).endswith(
+        "mine.yaml:9: operations.1.source: unknown source 'you'; known: me"
+    )
+    with pytest.raises(InputError) as caught:
+        load_table(_file(tmp_path, add, f"{other}, source: me", add))
+    assert str(caught.value).endswith(
+        "mine.yaml:10: operations.2: add of int8 is listed twice, first on line 8"
+    )

@@ -99,7 +99,9 @@ def read_gguf(source: Source) -> list[Tensor]:
     """
     if source.read(0, 4) != MAGIC:
         raise source.fault(
-            f"magic {source.read(0, 4)!r}; a GGUF file begins with {MAGIC!r}", offset=0
+            f"begins with bytes {source.read(0, 4).hex(' ')}; a GGUF file begins with "
+            f"{MAGIC.decode()}",
+            offset=0,
         )
     cursor = _Cursor(source)
     version = cursor.number("I", "the version")
