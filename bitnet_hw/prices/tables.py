@@ -181,6 +181,11 @@ class OperationTable(EnergyTable):
                 earlier = f"operations.{kinds.index((operation, form))}"
                 message = f"{operation} of {form} is listed twice"
                 raise wrong_value(f"operations.{i}", message, earlier)
+        sizes = [macro.bytes for macro in self.sram]
+        for i, size in enumerate(sizes):
+            if size in sizes[:i]:
+                message = f"an SRAM macro of {size} bytes is listed twice"
+                raise wrong_value(f"sram.{i}", message, f"sram.{sizes.index(size)}")
         sources = dict(self.sources)
         self._keep(
             _listed=ListedOperations.of(self.name, self.operations, sources, load_expansions()),

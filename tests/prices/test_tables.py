@@ -288,3 +288,11 @@ def test_an_error_in_an_entry_names_its_line(tmp_path: Path) -> None:
     assert str(caught.value).endswith(
         "mine.yaml:10: operations.2: add of int8 is listed twice, first on line 8"
     )
+
+
+def test_an_sram_macro_is_listed_once() -> None:
+    data = load_table("7nm").model_dump(by_alias=True)
+    data["sram"] = [*data["sram"], data["sram"][0]]
+    data["name"], data["aliases"] = "mine", []
+    with pytest.raises(InputError, match=r"sram\.3: an SRAM macro of 8192 bytes is listed twice"):
+        OperationTable.model_validate(data)
