@@ -171,8 +171,9 @@ def peak(device: Device, scheme: Scheme) -> float:
 
 def predict(row: Row, device: Device) -> float:
     """Return the quantity of a row as a machine with the device's data sheet gives it."""
+    if device.bandwidth_bytes_per_s is None:
+        raise InputError(f"{device.name}: no DRAM bandwidth, on which the prediction rests")
     scheme, scenario = load_scheme(row.scheme), scenario_of(row)
-    assert device.bandwidth_bytes_per_s is not None  # noqa: S101  rows without are left out
     machine = Machine(
         name=row.machine, rows=1, lanes=1, tokens=1 << 20, clock_hz=peak(device, scheme),
         activation_buffer_bytes=1 << 40, weight_buffer_bytes=1, dram="HBM2",
