@@ -107,8 +107,6 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
     # A tied head whose codec differs from the embedding's is stored as a separate copy.
     shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
-    kv = scheme.attention.kv_format
-    scale = _KV_SCALE_BITS / model.head_dim if kv.kind is Kind.INTEGER else 0
     return Storage(
         matrices=tuple(
             StoredMatrix(
@@ -124,8 +122,13 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
             for inputs, outputs in model.embedding_matrices
         ),
         norms_and_biases=model.norm_and_bias_parameters * parse_format(scheme.elementwise).bits / 8,
-        kv_element_bits=kv.bits + scale,
+        kv_element_bits=_kv_element_bits(scheme.attention.kv_format, model.head_dim),
     )
+
+
+def _kv_element_bits(stored: Format, head_dim: int) -> float:
+    """Return the stored bits of an element of the KV cache, its share of a scale included."""
+    return stored.bits + (_KV_SCALE_BITS / head_dim if stored.kind is Kind.INTEGER else 0)
 
 
 def _lowered(
@@ -249,7 +252,6 @@ class _Builder:
         after = self.scheme.formats("attention-out").activation_format.bits
         lanes = self.machine.lanes
         passes = op.groups(lanes)
-        scale = _KV_SCALE_BITS / op.head_dim if stored.kind is Kind.INTEGER else 0
         self.products.append(
             LoweredProduct(
                 op, act, weight, accumulator,
@@ -262,7 +264,7 @@ class _Builder:
                 output_bits=self._output_bits(op.role),
                 codec=stored.name,
                 code_bits=stored.bits,
-                element_bits=stored.bits + scale,
+                element_bits=_kv_element_bits(stored, op.head_dim),
                 token_bits=op.heads * op.head_dim * (act.bits + after),
                 adder_slots=passes * lanes,
             )
