@@ -43,6 +43,7 @@ def scenario_options(*, paper: bool = False) -> Callable[[Any], Any]:
     paper : bool
         Whether the command also has the paper convention, whose defaults the help then states.
     """
+    system, papers = default_scenario("system"), default_scenario("paper")
 
     def default(text: str, on_paper: str) -> str:
         more = f"; {on_paper} with the paper convention" if paper else ""
@@ -55,7 +56,7 @@ def scenario_options(*, paper: bool = False) -> Callable[[Any], Any]:
         click.option(
             "--decode", type=int, metavar="CONTEXT",
             help="Scenario: one new token that attends to CONTEXT positions, itself included. "
-            + default("context 2048", "a prefill of 512 tokens"),
+            + default(f"context {system.context}", f"a prefill of {papers.tokens} tokens"),
         ),
         click.option(
             "--prompt", type=int, metavar="P",
@@ -67,16 +68,16 @@ def scenario_options(*, paper: bool = False) -> Callable[[Any], Any]:
         ),
         click.option(
             "--batch", type=int, metavar="B",
-            help="Number of sequences processed together. Default: 1.",
+            help=f"Number of sequences processed together. Default: {system.batch}.",
         ),
         click.option(
             "--attention", type=click.Choice(choices(Attention)),
             help="Positions that a token of a prefill attends to: itself and those before it "
-            "(causal), or all of them (full). " + default("causal", "full"),
+            "(causal), or all of them (full). " + default(system.attention, papers.attention),
         ),
         click.option(
             "--lm-head", type=click.Choice(choices(LmHead)),
-            help="Positions whose logits are computed. " + default("last", "none"),
+            help="Positions whose logits are computed. " + default(system.lm_head, papers.lm_head),
         ),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ class PaperConvention(Convention):
     def default_scenario(self, *models: ModelSpec) -> Scenario:
         """Return the papers' forward pass over 512 tokens."""
         tokens = positions(TOKENS, models)
-        return Scenario("prefill", tokens=tokens, batch=1, attention="full", lm_head="none")
+        return Scenario("prefill", tokens=tokens, attention="full", lm_head="none")
 
     def check(self, scenario: Scenario) -> None:
         """Refuse causal attention and an LM head."""
