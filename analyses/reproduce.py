@@ -29,7 +29,7 @@ from bitnet_hw.errors import MismatchError, ToolMissingError
 from bitnet_hw.files.writing import whole_folder
 
 FOLDER = Path(__file__).resolve().parent
-NOT_ANALYSES = {"analysis", "comparison", "reproduce"}
+NOT_ANALYSES = {"analysis", "comparison", "peer_rules", "reproduce"}
 PAGE = "index.html"
 #: Version of ``results.json``.
 SCHEMA = 1

@@ -1,0 +1,255 @@
+"""Two other estimators on the same work: LLM-Viewer and GenZ on Llama-2-7B.
+
+Shapes: Llama-2-7B, 4096 x 32, FFN 11008, vocabulary 32000, 32 heads, FP16 with an FP16 KV cache,
+batch 1: a decode step at context 2048, and a prefill of 2048 tokens in which every position attends
+to all, as both tools count it. One A100 80GB: 312 TFLOPS and 2039 GB/s, which both tools use; one
+row has the 1555 GB/s of the 40 GB card. Ours: the system convention, DRAM at its full bandwidth,
+and buffers that hold all activations. Operations (OP) are two per MAC; traffic is in bytes, MiB
+(2^20 bytes) where GenZ prints it, and time in ms.
+
+The published figures are those that each tool computes. The module `peer_rules`
+states the rules of each tool anew, and must return the tool's own figures; so it is known which
+rule makes each difference. Then ours are compared with the tools'.
+
+Tolerance: the rules, the weights, the KV cache and the operations that are left once known
+differences are subtracted must agree exactly; all else of ours within 0.5 percent.
+Known misses: LLM-Viewer's operations of a decode step (its LM head counts one operation per MAC);
+its traffic and time of a prefill (activations between matrices, which ours keeps on chip: measured
+prefill agrees better with LLM-Viewer); GenZ's time of a decode step (GB as 2^30 bytes); its
+operations, weights and time of a prefill (the embedding as a product with the whole table).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from analysis import run
+from bitnet_hw.cost.lowering import lower
+from bitnet_hw.cost.time import timing
+from bitnet_hw.cost.traffic import traffic
+from bitnet_hw.inputs.machine import Machine
+from bitnet_hw.inputs.model import ModelSpec, load_model
+from bitnet_hw.inputs.scenario import Scenario
+from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance
+from measured_speed import load_rows
+from peer_rules import (
+    FP16,
+    GENZ_ON_CHIP,
+    GIB,
+    POSITIONS,
+    Work,
+    elementwise_ops,
+    genz,
+    llm_viewer,
+)
+
+MODEL, SCHEME = "llama-2-7b", "fp16"
+#: Tokens that enter a pass.
+TOKENS = {"decode": 1, "prefill": POSITIONS}
+SCENARIOS = {
+    "decode": Scenario("decode", context=POSITIONS),
+    "prefill": Scenario("prefill", tokens=POSITIONS, attention="full"),
+}
+CLOSE = Tolerance("relative", 0.005)
+GB, MIB = 1e9, 2.0**20
+#: DRAM bandwidth of the A100 40GB in LLM-Viewer's hardware_params.py, bytes/s.
+A100_40GB = 1555e9
+#: L2 cache of an A100, bytes.
+L2_BYTES = 40_000_000
+#: Time to first token of TensorRT-LLM on the same card, for LLaMA 7B, which has the same shapes.
+MEASURED = "trt-ttft-a100-80gb-tensorrt-llm-2048"
+
+
+def ours(scenario: Scenario, peak: float, bandwidth: float, buffer: int = 1 << 40) -> Work:
+    """Return our figures on a machine that reaches its peak and its bandwidth.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Work.
+    peak, bandwidth : float
+        Operations per second, and bytes per second from DRAM.
+    buffer : int
+        Bytes of activations that stay on chip.
+    """
+    machine = Machine(
+        name="A100", rows=1, lanes=1, tokens=1 << 20, clock_hz=peak / 2,
+        activation_buffer_bytes=buffer, weight_buffer_bytes=1, dram="HBM2",
+        bandwidth_bytes_per_s=bandwidth, efficiency=1.0,
+    )  # fmt: skip
+    lowered = lower(load_model(MODEL), scenario, SCHEME, machine)
+    moved = dict.fromkeys(("weights", "kv-cache", "activations", "embedding"), 0.0)
+    for row in traffic(lowered):
+        if row.level == "dram":
+            moved[row.content] += row.bytes
+    macs = sum(product.shape.macs for product in lowered.products)
+    return Work(
+        2 * macs,
+        moved["weights"],
+        moved["kv-cache"],
+        moved["activations"] + moved["embedding"],
+        timing(lowered).seconds,
+    )
+
+
+class Sheet:
+    """Comparisons with one tool: of its rules, restated here, and of ours."""
+
+    def __init__(self, published: Published, tool: str, prefix: str) -> None:
+        self._published, self._tool, self._prefix = published, tool, prefix
+        self.rows: list[Comparison] = []
+
+    def rule(self, name: str, value: float) -> None:
+        """Compare a figure that the restated rules give with the tool's own."""
+        figure = self._published[f"{self._prefix}.{name}"]
+        text = f"{self._tool}, {name}: rules restated"
+        self.rows.append(Comparison(text, figure.value, value, figure.unit, figure.locator, EXACT))
+
+    def ours(self, name: str, value: float, tolerance: Tolerance = CLOSE) -> None:
+        """Compare our figure with the tool's."""
+        figure = self._published[f"{self._prefix}.{name}"]
+        self.rows.append(Comparison.of(figure, f"{self._tool}, {name}: ours", value, tolerance))
+
+    def explained(self, name: str, change: float, value: float, what: str) -> None:
+        """Compare our figure with the tool's, less a known difference; they must be equal."""
+        figure = self._published[f"{self._prefix}.{name}"]
+        printed = repr(figure.number + change)
+        text = f"{self._tool}, {name}, {what}: ours"
+        self.rows.append(Comparison(text, printed, value, figure.unit, figure.locator, EXACT))
+
+
+def compare(published: Published) -> Findings:
+    """Check the restated rules against the tools, and compare our figures with theirs."""
+    model = load_model(MODEL)
+    peak = published["a100.fp16"].number * 1e12
+    data_sheet = published["a100.bandwidth"].number
+    bandwidth = data_sheet * GB
+    us = {phase: ours(scenario, peak, bandwidth) for phase, scenario in SCENARIOS.items()}
+    # GenZ computes the logits of every position; LLM-Viewer, as ours, those of the last.
+    us_all = ours(SCENARIOS["prefill"].replace(lm_head="all"), peak, bandwidth)
+    lm_head = model.hidden_size * model.vocab_size
+    embedding = 2 * POSITIONS * lm_head
+    rows: list[Comparison] = []
+    viewer: dict[tuple[str, bool], Work] = {}
+
+    for phase, n in TOKENS.items():
+        our = us[phase]
+        for fused in (False, True):
+            tool, prefix = "LLM-Viewer", "peers.llm-viewer"
+            if fused:
+                tool, prefix = f"{tool} with fused attention", f"{prefix}.fused"
+            sheet = Sheet(published, f"{tool}, {phase}", f"{prefix}.{phase}")
+            rules = Work.of(llm_viewer(model, n, fused=fused), peak, bandwidth)
+            viewer[phase, fused] = rules
+            if not fused:
+                sheet.rule("ops", rules.ops)
+                sheet.rule("activations", rules.activations)
+                sheet.ours("ops", our.ops)
+                steps = model.num_hidden_layers * elementwise_ops(model, n)
+                what = "whole LM head, no elementwise steps"
+                sheet.explained("ops", lm_head - steps, our.ops, what)
+                sheet.ours("weights", our.weights, EXACT)
+                sheet.ours("kv", our.kv, EXACT)
+            sheet.rule("bytes", rules.dram)
+            sheet.ours("bytes", our.dram)
+            sheet.rule("ms", 1e3 * rules.seconds)
+            sheet.ours("ms", 1e3 * our.seconds)
+            rows += sheet.rows
+
+    sheet = Sheet(published, "LLM-Viewer, A100 40GB, decode", "peers.llm-viewer.40gb.fused.decode")
+    slower = Work.of(llm_viewer(model, 1, fused=True), peak, A100_40GB)
+    sheet.rule("ms", 1e3 * slower.seconds)
+    sheet.ours("ms", 1e3 * ours(SCENARIOS["decode"], peak, A100_40GB).seconds)
+    rows += sheet.rows
+
+    gib = data_sheet * GIB
+    gz = {
+        phase: Work.of(genz(model, n, prefill=phase == "prefill"), peak, gib, GENZ_ON_CHIP)
+        for phase, n in TOKENS.items()
+    }
+    decode = Sheet(published, "GenZ, decode", "peers.genz.decode")
+    decode.rule("ops", gz["decode"].ops / 1e6)
+    decode.rule("ms", 1e3 * gz["decode"].seconds)
+    decode.ours("ops", us["decode"].ops / 1e6, EXACT)
+    decode.ours("weights", us["decode"].weights / MIB, EXACT)
+    read = sum(o.times * o.kv for o in genz(model, 1, prefill=False))
+    decode.rule("kv", read / MIB)
+    # Ours writes the new keys and values as well.
+    decode.ours("kv", us["decode"].kv / MIB)
+    decode.ours("ms", 1e3 * us["decode"].seconds)
+    rows += decode.rows
+    binary = ours(SCENARIOS["decode"], peak, gib).seconds
+    figure = published["peers.genz.decode.ms"]
+    rows.append(
+        Comparison(
+            "GenZ, decode, ms: ours with GB as 2^30 bytes",
+            figure.value, 1e3 * binary, "ms", figure.locator, CLOSE,
+        )
+    )  # fmt: skip
+    prefill = Sheet(published, "GenZ, prefill", "peers.genz.prefill")
+    data = sum(o.times * (o.dram + o.on_chip) for o in genz(model, POSITIONS, prefill=True))
+    prefill.rule("data", data / MIB)
+    prefill.rule("ops", gz["prefill"].ops / 1e6)
+    prefill.rule("weights", gz["prefill"].weights / MIB)
+    prefill.rule("ms", 1e3 * gz["prefill"].seconds)
+    prefill.ours("ops", us_all.ops / 1e6)
+    prefill.explained("ops", -embedding / 1e6, us_all.ops / 1e6, "no embedding product")
+    prefill.ours("weights", us_all.weights / MIB)
+    prefill.ours("ms", 1e3 * us_all.seconds)
+    without = "no embedding product"
+    prefill.explained("ms", -1e3 * embedding / peak, 1e3 * us_all.seconds, without)
+    rows += prefill.rows
+
+    measured = next(row.value for row in load_rows().rows if row.id == MEASURED)
+    causal = SCENARIOS["prefill"].replace(attention="causal")
+    passes = {
+        "LLM-Viewer": viewer["prefill", False],
+        "LLM-Viewer, fused attention": viewer["prefill", True],
+        "GenZ": gz["prefill"],
+        "ours": us["prefill"],
+        "ours, causal attention": ours(causal, peak, bandwidth),
+        "ours, causal, 40 MB of activations on chip": ours(causal, peak, bandwidth, L2_BYTES),
+    }
+    table = Table(
+        f"Prefill of {POSITIONS} tokens: DRAM traffic, and time against a measured "
+        f"{1e3 * measured:.0f} ms",
+        ("", "weights, GB", "KV, GB", "activations, GB", "total, GB", "ms", "of measured"),
+        [
+            (name, w.weights / GB, w.kv / GB, w.activations / GB, w.dram / GB,
+             1e3 * w.seconds, w.seconds / measured)
+            for name, w in passes.items()
+        ],
+    )  # fmt: skip
+    return Findings(rows, [table], notes(model, passes, measured), reference="tool")
+
+
+def notes(model: ModelSpec, passes: dict[str, Work], measured: float) -> list[str]:
+    """Return which estimator is right where they differ, and why."""
+    layers, heads = model.num_hidden_layers, model.num_attention_heads
+    fused, our = passes["LLM-Viewer, fused attention"], passes["ours, causal attention"]
+    too_much = 2 * FP16 * layers * POSITIONS * heads * (POSITIONS - model.head_dim)
+    return [
+        "LM head: ours and GenZ are right. LLM-Viewer counts one operation per MAC there and two "
+        "in every other matrix; the time of a decode step does not depend on it.",
+        "Bandwidth: ours and LLM-Viewer are right. The data sheet's 2039 GB/s are 2039e9 bytes/s; "
+        "GenZ takes 2^30 bytes for a GB, which makes its decode step 7 percent too fast.",
+        "Embedding: ours and LLM-Viewer are right. It is a lookup of one row per token, which GenZ "
+        "counts as a product with the whole table.",
+        "Prefill traffic: LLM-Viewer and GenZ are right that activations leave the chip between "
+        f"matrices. With fused attention LLM-Viewer counts {fused.activations / GB:.1f} GB of "
+        f"them, ours {our.activations / GB:.2f} GB (the embedding): ours lacks this traffic, and "
+        "a buffer that is too small adds reads of the weights instead.",
+        f"Of these {fused.activations / GB:.1f} GB, {too_much / GB:.1f} GB are too much: "
+        "LLM-Viewer gives the result of fused attention the size of the scores. The "
+        f"{fused.kv / GB:.1f} GB of keys and values assume that no block of queries finds them in "
+        "the L2 cache.",
+        f"Measured prefill ({MEASURED}, {1e3 * measured:.0f} ms) agrees better with LLM-Viewer "
+        f"({1e3 * fused.seconds:.0f} ms) than with GenZ ({1e3 * passes['GenZ'].seconds:.0f} ms) or "
+        f"ours ({1e3 * our.seconds:.0f} ms). All three are too fast, since all assume the peak "
+        "rate of arithmetic, and LLM-Viewer and GenZ are slower partly because they compute "
+        "scores that causal attention masks.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run(__file__, __doc__, compare))
