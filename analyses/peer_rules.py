@@ -100,7 +100,9 @@ def elementwise_ops(model: ModelSpec, n: int) -> int:
     return 5 * n * POSITIONS * model.num_attention_heads + (2 * 7 + 2 + 2) * n * model.hidden_size
 
 
-def llm_viewer(model: ModelSpec, n: int, *, fused: bool = False) -> list[Operator]:
+def llm_viewer(
+    model: ModelSpec, n: int, *, fused: bool = False, corrected: bool = False
+) -> list[Operator]:
     """Return the operators of LLM-Viewer for `n` tokens that attend to all positions.
 
     Source: LLM-Viewer, model_analyzer.py, `analyze`; configs/Llama.py, `get_linear_layers` and
@@ -115,7 +117,10 @@ def llm_viewer(model: ModelSpec, n: int, *, fused: bool = False) -> list[Operato
         Tokens that enter the pass.
     fused : bool
         Whether attention is one operator (`use_flashattention`): no scores in DRAM, keys and values
-        read once per block of queries, and a result written twice, in the size of the scores.
+        read once per block of queries, and a result moved twice, in the size of the scores.
+    corrected : bool
+        Whether fused attention reads keys and values once, as if later blocks found them in the L2
+        cache, and writes a result of its own size once. This rule is ours, not LLM-Viewer's.
     """
     layers, h, heads = model.num_hidden_layers, model.hidden_size, model.num_attention_heads
     hidden, scores = FP16 * n * h, FP16 * n * POSITIONS * heads
@@ -136,8 +141,9 @@ def llm_viewer(model: ModelSpec, n: int, *, fused: bool = False) -> list[Operato
         )
     if fused:
         queries = min(ceil(LLM_VIEWER_BUFFER / (FP16 * model.head_dim)), model.head_dim)
-        read = ceil(n / queries) * 2 * FP16 * POSITIONS * model.query_width
-        ops, moved = 2 * product + softmax, hidden + 2 * scores
+        blocks = 1 if corrected else ceil(n / queries)
+        read = blocks * 2 * FP16 * POSITIONS * model.query_width
+        ops, moved = 2 * product + softmax, hidden + (hidden if corrected else 2 * scores)
         found.append(Operator(layers, ops, kv=read, activations=moved))
     else:
         # Scores, and their product with the values.
