@@ -19,11 +19,13 @@ from bitnet_hw.inputs.formats import Format, Kind, parse_format
 from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
-from bitnet_hw.inputs.scheme import LinearFormats, Scheme
+from bitnet_hw.inputs.scheme import Scheme
 from bitnet_hw.prices.entries import Price
 from bitnet_hw.prices.loading import load_dram_prices
 from bitnet_hw.prices.tables import EnergyTable
 from bitnet_hw.tally import MacKey
+
+from .rebuilt_sizes import cache_bits, footprint, matrices
 
 #: Role, operation, format of the operands, format of the adder.
 Row = tuple[str, Any, str, str]
@@ -111,13 +113,12 @@ class Rebuilt:
         m, scenario = self.model, self.scenario
         self.width_bits = parse_format(self.scheme.elementwise).bits
         self.q, self.kv = m.num_attention_heads * m.head_dim, m.num_key_value_heads * m.head_dim
-        for role, formats, n, p, copies in self.matrices():
-            self.bits["stored", role] += formats.stored.matrix_bytes(n, p) * 8 * copies
-        if scenario.lm_head == "none":
-            del self.bits["stored", "lm-head"]
-        passed = sum(bits for (kind, _), bits in self.bits.items() if kind == "stored")
-        self.resident = passed <= self.machine.weight_buffer_bytes * 8
-        self.bits.clear()
+        passed = sum(
+            matrix.bytes
+            for matrix in matrices(m, self.scheme)
+            if scenario.lm_head != "none" or not matrix.only_for_logits
+        )
+        self.resident = passed <= self.machine.weight_buffer_bytes
         if scenario.phase == "decode":
             self.passes.append(Pass("decode", [scenario.context], scenario.context))
         else:
@@ -131,23 +132,6 @@ class Rebuilt:
         for self.now in self.passes:
             self.run()
         self.finish()
-
-    def matrices(self) -> Iterator[tuple[str, LinearFormats, int, int, int]]:
-        """Yield role, formats, inputs, outputs and copies of every matrix that a token passes."""
-        m, head = self.model, self.scheme.lm_head
-        layer = [("qkv", m.hidden_size, self.q), ("qkv", m.hidden_size, self.kv),
-                 ("qkv", m.hidden_size, self.kv), ("attention-out", self.q, m.hidden_size),
-                 ("ffn-up", m.hidden_size, m.intermediate_size),
-                 ("ffn-down", m.intermediate_size, m.hidden_size)]  # fmt: skip
-        if m.gated:
-            layer.append(("ffn-gate", m.hidden_size, m.intermediate_size))
-        for role, n, p in layer:
-            yield role, self.scheme.formats(role), n, p, m.num_hidden_layers
-        if m.embedding_size != m.hidden_size:
-            yield "embedding", head, m.embedding_size, m.hidden_size, 1
-            # The projection out is only passed before the LM head.
-            yield "lm-head", head, m.hidden_size, m.embedding_size, 1
-        yield "lm-head", head, m.embedding_size, m.vocab_size, 1
 
     # -- operators -----------------------------------------------------------------------------
 
@@ -216,7 +200,8 @@ class Rebuilt:
     def gemm(self, name: str, role: str, n: int, p: int, rows: int, first: bool = True) -> None:
         """Count `rows` vectors of n activations by an (n, p) matrix of weights."""
         of, machine, elementwise = self.scheme.formats(role), self.machine, self.width_bits
-        act, weight, codec = of.activation_format, of.weight_format, of.stored
+        act, weight = parse_format(of.activation), parse_format(of.weight)
+        codec = find_codec(of.codec)
         is_float = act.kind is Kind.FLOAT
         dequantizes = is_float and (weight.kind is Kind.INTEGER or of.dequantized)
         multiplied = act if of.dequantized and weight.add_only else weight
@@ -282,7 +267,9 @@ class Rebuilt:
         act, stored = parse_format(of.operand), parse_format(of.kv_cache)
         integer_cache = stored.kind is Kind.INTEGER
         dequantizes = integer_cache and act.kind is Kind.FLOAT
-        seen = [context if window is None else min(context, window) for context in self.now.contexts]
+        seen = [
+            context if window is None else min(context, window) for context in self.now.contexts
+        ]
         tokens, hd = len(seen), m.head_dim
         longest = min(self.now.longest, window or self.now.longest)
         operand = stored if integer_cache and not dequantizes else act
@@ -335,13 +322,9 @@ class Rebuilt:
         if tokens > 1:
             reach = tokens if window is None else min(tokens, window + block - 1)
             positions = sum(reach for _ in range(0, tokens, block))
-        self.dram("kv-cache", 2 * (positions + tokens) * self.kv * self.kv_bits)
-
-    @property
-    def kv_bits(self) -> float:
-        """Stored bits of an element of the KV cache, with its share of the scale of its vector."""
-        stored = parse_format(self.scheme.attention.kv_cache)
-        return stored.bits + (16 / self.model.head_dim if stored.kind is Kind.INTEGER else 0)
+        self.dram(
+            "kv-cache", 2 * (positions + tokens) * self.kv * cache_bits(self.model, self.scheme)
+        )
 
     # -- sums ----------------------------------------------------------------------------------
 
@@ -377,7 +360,9 @@ class Rebuilt:
             if product.cache_reads:
                 tokens = self.scenario.tokens if phase == "prefill" else 1
                 fetches = ceil(product.cache_reads / tokens)
-                self.bits["weight-sram", "kv-cache"] += fetches * self.kv_bits
+                self.bits["weight-sram", "kv-cache"] += fetches * cache_bits(
+                    self.model, self.scheme
+                )
                 of = self.scheme.attention
                 integer = parse_format(of.kv_cache).kind is Kind.INTEGER
                 if integer and product.act.kind is Kind.FLOAT:
@@ -408,50 +393,22 @@ class Rebuilt:
         for (level, _), bits in self.bits.items():
             add(self.joules.setdefault(level, [0.0] * 3), prices[level], bits * 1e-12)
         self.time()
+        longest, batch = self.passes[-1].longest, self.scenario.batch
+        self.footprint = footprint(self.model, self.scheme, longest, batch)
+        self.footprint["activations"] = self.widest_bits / 8
         if machine.static_w is not None and machine.dram_static_w is not None:
             power = machine.static_w + machine.dram_static_w
             self.joules["static"] = [power * self.seconds["total"]] * 3
 
     def time(self) -> None:
         machine = self.machine
-        self.seconds = dict.fromkeys(("total", "prefill", "decode", "compute", "dram"), 0.0)
+        kinds = ("total", "prefill", "decode", "compute", "dram", "bound by compute")
+        self.seconds = dict.fromkeys(kinds, 0.0)
         for each in self.passes:
             compute = each.macs / (machine.rows * machine.lanes * machine.clock_hz)
             moving = each.dram_bits / 8 / (machine.efficiency * machine.bandwidth_bytes_per_s)
             self.seconds[each.phase] += max(compute, moving)
             self.seconds["total"] += max(compute, moving)
+            self.seconds["bound by compute"] += compute if compute > moving else 0.0
             self.seconds["compute"] += compute
             self.seconds["dram"] += moving
-
-    def footprint(self) -> dict[str, float]:
-        """Return the bytes that the model occupies."""
-        m, embedding = self.model, find_codec(self.scheme.embedding)
-        h, e, heads = m.hidden_size, m.embedding_size, self.scheme.lm_head
-        found = dict.fromkeys(("weights", "lm_head", "embedding", "norms_and_biases"), 0.0)
-        for role, formats, n, p, copies in self.matrices():
-            if role not in ("embedding", "lm-head"):
-                found["weights"] += formats.stored.matrix_bytes(n, p) * copies
-        if not (m.tie_word_embeddings and heads.codec == self.scheme.embedding):
-            found["lm_head"] = heads.stored.matrix_bytes(e, m.vocab_size)
-        found["embedding"] = embedding.matrix_bytes(e, m.vocab_size)
-        if m.positions == "learned":
-            rows = (m.max_position_embeddings or 0) + m.position_offset
-            found["embedding"] += embedding.matrix_bytes(h, rows)
-        if e != h:
-            found["embedding"] += embedding.matrix_bytes(e, h) + embedding.matrix_bytes(h, e)
-        norm = 2 if m.norm == "layernorm" else 1
-        values = h * norm * m.final_norm + m.vocab_size * m.lm_head_bias
-        for _ in range(m.num_hidden_layers):
-            values += m.norms_per_layer * h * norm + 2 * m.head_dim * m.qk_norm
-            values += (self.q + m.intermediate_size) * m.sub_norms
-            values += (self.q + 2 * self.kv) * m.qkv_bias + h * m.attention_out_bias
-            values += (m.intermediate_size * (2 if m.gated else 1) + h) * m.ffn_bias
-        found["norms_and_biases"] = values * self.width_bits / 8
-        longest = self.passes[-1].longest
-        kept = 0
-        for layer in range(m.num_hidden_layers):
-            sliding = layer < (m.sliding_window_layers or 0)
-            kept += min(longest, m.sliding_window or longest) if sliding else longest
-        found["kv_cache"] = 2 * kept * self.kv * self.scenario.batch * self.kv_bits / 8
-        found["activations"] = self.widest_bits / 8
-        return found
