@@ -1,96 +1,29 @@
 """A second implementation of the system convention, written from the documentation alone.
 
-It follows docs/conventions.md, docs/files.md and docs/energy-tables.md sentence by sentence, in plain
-loops over passes, layers, sequences, tokens and heads. It shares the inputs and the prices with the
-package, but nothing of the cost model, which `test_rebuilt.py` compares with it.
+It follows docs/conventions.md, docs/files.md and docs/energy-tables.md sentence by sentence, in
+plain loops over passes, layers, sequences, tokens and heads. It shares the inputs and the prices
+with the package, but nothing of the cost model, which `test_rebuilt.py` compares with it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
 
 from bitnet_hw.inputs.codecs import Granularity, find_codec
 from bitnet_hw.inputs.elementwise import elementwise_functions
-from bitnet_hw.inputs.formats import Format, Kind, parse_format
+from bitnet_hw.inputs.formats import Kind, parse_format
 from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme
-from bitnet_hw.prices.entries import Price
 from bitnet_hw.prices.loading import load_dram_prices
 from bitnet_hw.prices.tables import EnergyTable
 from bitnet_hw.tally import MacKey
 
+from .rebuilt_parts import Pass, Product, Row, add
 from .rebuilt_sizes import cache_bits, footprint, matrices
-
-#: Role, operation, format of the operands, format of the adder.
-Row = tuple[str, Any, str, str]
-
-
-def add(energy: list[float], price: Price, number: float) -> None:
-    """Add a number of operations or bits at the price and at both ends of its band."""
-    for i, pj in enumerate((price.pj, price.low, price.high)):
-        energy[i] += number * pj
-
-
-@dataclass
-class Product:
-    """One matrix product of a phase, over all its layers and passes."""
-
-    role: str
-    act: Format
-    weight: Format
-    acc: Format
-    lanes: int
-    active: float = 1.0
-    zero_factor: float = 1.0
-    macs: int = 0
-    dots: int = 0
-    tree_passes: int = 0
-    cache_reads: int = 0
-    #: Largest numbers of tokens and rows that share the registers of a whole MAC's operands.
-    sharing: tuple[int, int] = (1 << 30, 1 << 30)
-
-    @property
-    def form(self) -> str:
-        if self.weight == self.act or self.act.kind is Kind.FLOAT:
-            return self.act.name
-        return f"{self.act.name}*{self.weight.name}"
-
-    def operations(self) -> Iterator[tuple[Any, str, str, int]]:
-        """Yield operation, operand format, adder format and number."""
-        if not self.weight.add_only:
-            yield "mul", self.form, "", round(self.macs * self.active)
-            if self.act.kind is Kind.FLOAT:
-                number = round((self.macs - self.dots) * self.active)
-                yield "add", self.act.name, self.acc.name, number
-                return
-        name = "ternary-add" if self.weight.add_only else "add"
-        executed = round(self.tree_passes * self.active)
-        bits = self.act.bits + (0 if self.weight.add_only else self.weight.bits)
-        sums, level = self.lanes, 0
-        while sums > 1:
-            level += 1
-            width = f"int{min(bits + level, self.acc.bits)}"
-            width = self.acc.name if self.acc.kind is Kind.FLOAT else width
-            yield name, self.act.name, width, sums // 2 * executed
-            sums = sums // 2 + sums % 2
-        yield name, self.act.name, self.acc.name, executed
-
-
-@dataclass
-class Pass:
-    """One pass through the model: the contexts of the tokens of one sequence."""
-
-    phase: str
-    contexts: list[int]
-    longest: int
-    macs: float = 0.0
-    dram_bits: float = 0.0
 
 
 @dataclass
@@ -129,9 +62,16 @@ class Rebuilt:
             longest = tokens + scenario.generate
             for i in range(scenario.generate):
                 self.passes.append(Pass("decode", [tokens + i + 1], longest))
-        for self.now in self.passes:
+        for each in self.passes:
+            self.now = each
             self.run()
-        self.finish()
+        self.fetch_cache()
+        self.logic = self.price_logic()
+        self.time()
+        self.price()
+        longest, batch = self.passes[-1].longest, scenario.batch
+        self.footprint = footprint(m, self.scheme, longest, batch)
+        self.footprint["activations"] = self.widest_bits / 8
 
     # -- operators -----------------------------------------------------------------------------
 
@@ -346,27 +286,26 @@ class Rebuilt:
         self.bits["dram", content] += bits
         self.now.dram_bits += bits
 
-    def finish(self) -> None:
-        """Sum counts and energies over all passes."""
-        table, machine = self.table, self.machine
-        self.macs = sum(product.macs for product in self.products.values())
-        sharing: dict[tuple[str, str], tuple[int, int]] = {}
-        for (_, name, role), product in self.products.items():
-            before = sharing.get((name, role), (machine.tokens, machine.rows))
-            sharing[name, role] = (
-                min(before[0], product.sharing[0]), min(before[1], product.sharing[1]),
-            )  # fmt: skip
-        for (phase, _, role), product in self.products.items():
+    def fetch_cache(self) -> None:
+        """Fetch keys and values on chip; what the tokens of a pass share is rounded at the end."""
+        of, bits = self.scheme.attention, cache_bits(self.model, self.scheme)
+        integer = parse_format(of.kv_cache).kind is Kind.INTEGER
+        for (phase, *_), product in self.products.items():
             if product.cache_reads:
                 tokens = self.scenario.tokens if phase == "prefill" else 1
                 fetches = ceil(product.cache_reads / tokens)
-                self.bits["weight-sram", "kv-cache"] += fetches * cache_bits(
-                    self.model, self.scheme
-                )
-                of = self.scheme.attention
-                integer = parse_format(of.kv_cache).kind is Kind.INTEGER
+                self.bits["weight-sram", "kv-cache"] += fetches * bits
                 if integer and product.act.kind is Kind.FLOAT:
                     self.step("dequantize", "dequantize-symmetric", fetches, vectors=0)
+
+    def price_logic(self) -> list[float]:
+        """Return the energy of all operations and both ends of its band, pJ."""
+        table = self.table
+        self.macs = sum(product.macs for product in self.products.values())
+        sharing: dict[tuple[str, str], tuple[int, int]] = {}
+        for (_, name, role), product in self.products.items():
+            t, r = sharing.get((name, role), (self.machine.tokens, self.machine.rows))
+            sharing[name, role] = (min(t, product.sharing[0]), min(r, product.sharing[1]))
         logic = [0.0] * 3
         for (_, name, role), product in self.products.items():
             formats = (product.act.name, product.weight.name, product.acc.name)
@@ -384,18 +323,19 @@ class Rebuilt:
                 self.executed[role, operation, form, adder] += number
         for (_, operation, form, adder), number in self.counts.items():
             add(logic, table.price(operation, form, adder), number)
+        return logic
+
+    def price(self) -> None:
+        """Price everything: J by level, with both ends of the band."""
+        table, machine = self.table, self.machine
         prices = {
             "dram": load_dram_prices().price(machine.dram),
             "weight-sram": table.sram_price(machine.weight_buffer_bytes),
             "activation-sram": table.sram_price(machine.activation_buffer_bytes),
         }
-        self.joules = {"logic": [pj * 1e-12 for pj in logic]}
+        self.joules = {"logic": [pj * 1e-12 for pj in self.logic]}
         for (level, _), bits in self.bits.items():
             add(self.joules.setdefault(level, [0.0] * 3), prices[level], bits * 1e-12)
-        self.time()
-        longest, batch = self.passes[-1].longest, self.scenario.batch
-        self.footprint = footprint(self.model, self.scheme, longest, batch)
-        self.footprint["activations"] = self.widest_bits / 8
         if machine.static_w is not None and machine.dram_static_w is not None:
             power = machine.static_w + machine.dram_static_w
             self.joules["static"] = [power * self.seconds["total"]] * 3

@@ -12,6 +12,8 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bitnet_hw import estimate
 from bitnet_hw.inputs.machine import Machine
@@ -121,10 +123,12 @@ def _close(what: str, found: float, rebuilt: float) -> None:
     assert found == pytest.approx(rebuilt, rel=1e-9, abs=1e-30), what
 
 
-@pytest.mark.parametrize("name", (*NAMES, *OWN))
-@pytest.mark.parametrize("case", range(CASES))
-def test_the_documentation_is_enough_to_rebuild_every_figure(name: str, case: int) -> None:
-    draw = random.Random(f"{name} {case}")
+@pytest.mark.parametrize("name", [*NAMES, *OWN])
+@settings(max_examples=CASES, deadline=None)
+@given(draw=st.randoms(use_true_random=True))
+def test_the_documentation_is_enough_to_rebuild_every_figure(
+    name: str, draw: random.Random
+) -> None:
     model, scenario, machine = _model(draw), _scenario(draw), _machine(draw)
     scheme, table = _scheme(name, draw), load_table(draw.choice(TABLES))
     if table.macs:
