@@ -1,4 +1,4 @@
-"""A second implementation of the system convention, written from the documentation alone.
+"""A second, plain implementation of the system convention, by the rules of the documentation.
 
 It follows docs/conventions.md, docs/files.md and docs/energy-tables.md sentence by sentence, in
 plain loops over passes, layers, sequences, tokens and heads. It shares the inputs and the prices

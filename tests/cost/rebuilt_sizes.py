@@ -1,4 +1,4 @@
-"""Stored sizes, rebuilt from docs/conventions.md and docs/files.md alone; see `rebuilt.py`."""
+"""Stored sizes by the rules of docs/conventions.md and docs/files.md; see `rebuilt.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimates, compared with a second implementation written from the documentation alone.
+"""Estimates, compared with a second implementation of the rules in the documentation.
 
 Every shipped scheme runs random small models with all their options, in random scenarios, on random
 machines, priced by operations and by whole MACs. The cache is also stored in integer formats and
@@ -66,18 +66,15 @@ def _model(draw: random.Random) -> ModelSpec:
 
 
 def _scenario(draw: random.Random) -> Scenario:
-    lengths = {
-        "prefill": {"tokens": draw.randint(1, 10)},
-        "decode": {"context": draw.randint(1, 20)},
-        "request": {"tokens": draw.randint(1, 7), "generate": draw.randint(1, 6)},
-    }
-    phase = draw.choice(list(lengths))
-    return Scenario(
-        phase,  # type: ignore[arg-type]  # one of the phases
+    kinds = [
+        Scenario("prefill", tokens=draw.randint(1, 10)),
+        Scenario("decode", context=draw.randint(1, 20)),
+        Scenario("request", tokens=draw.randint(1, 7), generate=draw.randint(1, 6)),
+    ]
+    return draw.choice(kinds).replace(
         batch=draw.randint(1, 3),
         attention=draw.choice(["causal", "full"]),
         lm_head=draw.choice(["all", "last", "none"]),
-        **lengths[phase],
     )
 
 
