@@ -117,9 +117,14 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
             for matrix in layer_matrices(model)
         ),
         lm_head=0.0 if shared else head,
+        # The projections around the embedding have the formats of the LM head.
         embedding=sum(
-            find_codec(scheme.embedding).matrix_bytes(inputs, outputs)
-            for inputs, outputs in model.embedding_matrices
+            codec.matrix_bytes(inputs, outputs)
+            for codec, matrices in (
+                (find_codec(scheme.embedding), model.embedding_tables),
+                (scheme.lm_head.stored, model.embedding_projections),
+            )
+            for inputs, outputs in matrices
         ),
         norms_and_biases=model.norm_and_bias_parameters * parse_format(scheme.elementwise).bits / 8,
         kv_element_bits=_kv_element_bits(scheme.attention.kv_format, model.head_dim),

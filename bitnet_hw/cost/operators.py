@@ -195,4 +195,4 @@ def _around_the_layers(model: ModelSpec, scenario: Scenario, step: Step) -> Iter
     if model.lm_head_bias:
         yield Elementwise("lm_head", "bias", "bias", rows * model.vocab_size, rows)
     if model.lm_head_softcap:
-        yield Elementwise("lm_head", "lm-head", "softcap", rows * model.vocab_size, rows)
+        yield Elementwise("lm_head", "softcap", "softcap", rows * model.vocab_size, rows)

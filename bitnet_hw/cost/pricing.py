@@ -63,6 +63,7 @@ def price_tally(
     table: EnergyTable | str | Path,
     zero_factors: Mapping[str, float] | None = None,
     sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+    active: Mapping[str, float] | None = None,
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
@@ -81,6 +82,9 @@ def price_tally(
     sharing : mapping, optional
         (scope, role) -> tokens and rows that share the registers of a whole MAC's operands; see
         :func:`register_sharing`.
+    active : mapping, optional
+        Role -> share of its MACs that the machine executes. The operations of a tally are those
+        that are executed; its MACs are all.
 
     Raises
     ------
@@ -107,7 +111,8 @@ def price_tally(
             form = mac.activation if same else f"{mac.activation}*{mac.weight}"
             factor = factors.get(mac.role, 1.0) if parse_format(mac.weight).add_only else 1.0
             key = Key(mac.scope, mac.role, "mac", form, mac.accumulator)
-            rows.append(PricedRow(key, count, price, factor))
+            executed = round(count * (active or {}).get(mac.role, 1.0))
+            rows.append(PricedRow(key, executed, price, factor))
     for key, count in tally.counts.items():
         if key.operation in PRODUCT_OPERATIONS and (key.scope, key.role) in whole:
             continue
@@ -143,7 +148,8 @@ def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]
 def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> list[PricedRow]:
     """Price a tally on the machine for which the operators were lowered."""
     factors = {product.role: product.zero_factor for product in lowered.products}
-    return price_tally(tally, table, factors, register_sharing(lowered))
+    active = {product.role: product.active for product in lowered.products}
+    return price_tally(tally, table, factors, register_sharing(lowered), active)
 
 
 def price_traffic(

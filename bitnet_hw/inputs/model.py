@@ -173,19 +173,25 @@ class ModelSpec(Record):
     @property
     def embedding_parameters(self) -> int:
         """Weights of the token and position embeddings and the projections around them."""
-        return sum(width * rows for width, rows in self.embedding_matrices)
+        matrices = (*self.embedding_tables, *self.embedding_projections)
+        return sum(inputs * outputs for inputs, outputs in matrices)
 
     @property
-    def embedding_matrices(self) -> tuple[tuple[int, int], ...]:
-        """Token and position embeddings and the projections around them, as (inputs, outputs)."""
-        matrices = [(self.embedding_size, self.vocab_size)]
+    def embedding_tables(self) -> tuple[tuple[int, int], ...]:
+        """Tables of token and learned position embeddings, as (width, rows)."""
+        tables = [(self.embedding_size, self.vocab_size)]
         if self.positions == "learned":
             rows = (self.max_position_embeddings or 0) + self.position_offset
-            matrices.append((self.hidden_size, rows))
-        if self.embedding_size != self.hidden_size:
-            matrices.append((self.embedding_size, self.hidden_size))
-            matrices.append((self.hidden_size, self.embedding_size))
-        return tuple(matrices)
+            tables.append((self.hidden_size, rows))
+        return tuple(tables)
+
+    @property
+    def embedding_projections(self) -> tuple[tuple[int, int], ...]:
+        """Projections of embeddings that are narrower than the layers, as (inputs, outputs)."""
+        if self.embedding_size == self.hidden_size:
+            return ()
+        sizes = (self.embedding_size, self.hidden_size)
+        return sizes, sizes[::-1]
 
     @property
     def lm_head_parameters(self) -> int:

@@ -104,7 +104,7 @@ class Rebuilt:
         if m.lm_head_bias:
             self.steps(head_rows, "bias", "bias", m.vocab_size)
         if m.lm_head_softcap:
-            self.steps(head_rows, "lm-head", "softcap", m.vocab_size)
+            self.steps(head_rows, "softcap", "softcap", m.vocab_size)
 
     def layer(self, tokens: int, h: int, f: int, window: int | None) -> None:
         m = self.model

@@ -56,7 +56,7 @@ def footprint(m: ModelSpec, scheme: Scheme, longest: int, batch: int) -> dict[st
         rows = (m.max_position_embeddings or 0) + m.position_offset
         found["embedding"] += embedding.matrix_bytes(h, rows)
     if e != h:
-        found["embedding"] += embedding.matrix_bytes(e, h) + embedding.matrix_bytes(h, e)
+        found["embedding"] += head.matrix_bytes(e, h) + head.matrix_bytes(h, e)
     norm = 2 if m.norm == "layernorm" else 1
     values = h * norm * m.final_norm + m.vocab_size * m.lm_head_bias
     kept = 0

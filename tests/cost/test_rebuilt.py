@@ -2,8 +2,7 @@
 
 Every shipped scheme runs random small models with all their options, in random scenarios, on random
 machines, priced by operations and by whole MACs. The cache is also stored in integer formats and
-in FP8. Two options are left out where a table prices whole MACs: the soft cap of the LM head, and
-machines that skip inactive weights.
+in FP8.
 """
 
 from __future__ import annotations
@@ -128,9 +127,6 @@ def test_the_documentation_is_enough_to_rebuild_every_figure(
 ) -> None:
     model, scenario, machine = _model(draw), _scenario(draw), _machine(draw)
     scheme, table = _scheme(name, draw), load_table(draw.choice(TABLES))
-    if table.macs:
-        model = model.replace(lm_head_softcap=False)
-        machine = machine.replace(skips_inactive_weights=False)
     found = estimate(model, scheme, table, scenario, machine=machine)
     rebuilt = Rebuilt(model, scheme, scenario, machine, table)
 

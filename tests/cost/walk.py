@@ -72,7 +72,7 @@ class Walk:
             if self.machine and m.lm_head_bias:
                 self._elementwise("bias", "bias", m.vocab_size)
             if self.machine and m.lm_head_softcap:
-                self._elementwise("lm-head", "softcap", m.vocab_size)
+                self._elementwise("softcap", "softcap", m.vocab_size)
 
     def _layer(self, tokens: list[tuple[int, int]], end: int, window: int | None) -> None:
         m = self.model

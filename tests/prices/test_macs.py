@@ -14,6 +14,7 @@ from bitnet_hw.cost.parts import ATTENTION_ROLES, LINEAR_ROLES
 from bitnet_hw.cost.pricing import price_tally
 from bitnet_hw.cost.ratios import ratio
 from bitnet_hw.errors import InputError
+from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
@@ -258,3 +259,30 @@ def test_a_report_sets_published_and_simulated_prices_side_by_side(
     assert "system, simulated prices" in text
     assert "our gates: multiplexing and sign logic" in text
     assert "MAC int8\\*ternary" in text
+
+
+def test_the_soft_cap_of_the_lm_head_keeps_its_price() -> None:
+    scenario, gemma = Scenario("decode", context=64), load_model("gemma-2-2b")
+    counted, priced = [], []
+    for model in (gemma, gemma.replace(lm_head_softcap=False)):
+        found = estimate(model, "fp16", "asap7-prelayout", scenario)
+        counted.append(found.tally.total())
+        rows = found.arithmetic
+        priced.append(sum(row.number for row in rows if row.key.operation != "mac"))
+    assert priced[0] - priced[1] == counted[0] - counted[1] > 0
+
+
+def test_inactive_weights_that_a_machine_skips_save_whole_macs() -> None:
+    machine = load_machine("edge")
+    assert not machine.skips_inactive_weights
+    scenario = Scenario("decode", context=64)
+    down = []
+    for each in (machine, machine.replace(skips_inactive_weights=True)):
+        found = estimate("llama-2-7b", "bitnet-a4.8", "asap7-prelayout", scenario, machine=each)
+        (row,) = (row for row in found.arithmetic if row.key[1:3] == ("ffn-down", "mac"))
+        down.append(row)
+    # a4.8 skips half of the weights of its down projection.
+    inactive = load_scheme("bitnet-a4.8").formats("ffn-down").inactive
+    assert inactive > 0.4
+    assert down[1].number == pytest.approx((1 - inactive) * down[0].number)
+    assert down[1].joules == pytest.approx((1 - inactive) * down[0].joules)
