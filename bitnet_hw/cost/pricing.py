@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from ..prices.dram import DramPrices
 from ..prices.entries import Price
 from ..prices.loading import as_table, load_dram_prices
 from ..prices.tables import EnergyTable
-from ..tally import Key, OpTally
+from ..tally import Key, MacKey, OpTally
 from .band import Band
 from .lowered import Lowered
 from .traffic import Traffic
@@ -63,7 +64,7 @@ def price_tally(
     table: EnergyTable | str | Path,
     zero_factors: Mapping[str, float] | None = None,
     sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
-    active: Mapping[str, float] | None = None,
+    executed: Mapping[MacKey, int] | None = None,
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
@@ -82,9 +83,9 @@ def price_tally(
     sharing : mapping, optional
         (scope, role) -> tokens and rows that share the registers of a whole MAC's operands; see
         :func:`register_sharing`.
-    active : mapping, optional
-        Role -> share of its MACs that the machine executes. The operations of a tally are those
-        that are executed; its MACs are all.
+    executed : mapping, optional
+        MACs that the machine executes. The operations of a tally are those that are executed, but
+        its MACs are all, which is the default.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def price_tally(
     factors = zero_factors or {}
     rows: list[PricedRow] = []
     whole: set[tuple[str, str]] = set()
-    for mac, count in tally.mac_counts.items():
+    for mac, count in (executed or tally.mac_counts).items():
         price = table.mac_price(mac, *(sharing or {}).get((mac.scope, mac.role), (1, 1)))
         if price is not None:
             whole.add((mac.scope, mac.role))
@@ -111,8 +112,7 @@ def price_tally(
             form = mac.activation if same else f"{mac.activation}*{mac.weight}"
             factor = factors.get(mac.role, 1.0) if parse_format(mac.weight).add_only else 1.0
             key = Key(mac.scope, mac.role, "mac", form, mac.accumulator)
-            executed = round(count * (active or {}).get(mac.role, 1.0))
-            rows.append(PricedRow(key, executed, price, factor))
+            rows.append(PricedRow(key, count, price, factor))
     for key, count in tally.counts.items():
         if key.operation in PRODUCT_OPERATIONS and (key.scope, key.role) in whole:
             continue
@@ -148,8 +148,10 @@ def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]
 def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> list[PricedRow]:
     """Price a tally on the machine for which the operators were lowered."""
     factors = {product.role: product.zero_factor for product in lowered.products}
-    active = {product.role: product.active for product in lowered.products}
-    return price_tally(tally, table, factors, register_sharing(lowered), active)
+    executed = Counter[MacKey]()
+    for product in lowered.products:
+        executed[product.mac_key] += round(product.shape.macs * product.active)
+    return price_tally(tally, table, factors, register_sharing(lowered), executed)
 
 
 def price_traffic(
