@@ -15,6 +15,7 @@ from ..inputs.elementwise import elementwise_functions
 from ..inputs.formats import Format, Kind, parse_format
 from ..inputs.machine import Machine, as_machine, load_machine
 from ..inputs.model import ModelSpec, as_model
+from ..inputs.roles import layer_matrices
 from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import LinearFormats, Scheme, as_scheme
 from ..tally import Operation
@@ -29,7 +30,7 @@ from .lowered import (
     Storage,
     StoredMatrix,
 )
-from .operators import Operator, layer_matrices, step_operators, steps
+from .operators import Operator, step_operators, steps
 from .products import AttentionProduct, Gemm, Product, Step
 
 #: An integer KV cache stores one FP16 scale per key or value vector of a head.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..inputs.model import ModelSpec, as_model
-from ..inputs.roles import ROLES, Role
+from ..inputs.roles import layer_matrices
 from ..inputs.scenario import Scenario
 from .products import AttentionProduct, Contexts, Gemm, Product, Step
 
@@ -40,45 +40,6 @@ class Elementwise(NamedTuple):
 
 
 Operator = Product | Elementwise
-
-
-class Matrix(NamedTuple):
-    """A stored matrix of a layer.
-
-    Attributes
-    ----------
-    path : str
-        Module path inside the layer.
-    n, p : int
-        Numbers of inputs and outputs.
-    first_of_input : bool
-        Whether it is the first matrix that takes its input.
-    """
-
-    path: str
-    n: int
-    p: int
-    first_of_input: bool = True
-
-    @property
-    def role(self) -> Role:
-        """Role of its weights."""
-        return ROLES[self.path.rpartition(".")[2]]
-
-
-def layer_matrices(model: ModelSpec) -> tuple[Matrix, ...]:
-    """Return the projections and the FFN of one layer, in the order in which they run."""
-    h, q, kv, f = model.hidden_size, model.query_width, model.key_width, model.intermediate_size
-    gate = (Matrix("mlp.gate_proj", h, f),) if model.gated else ()
-    return (
-        Matrix("self_attn.q_proj", h, q),
-        Matrix("self_attn.k_proj", h, kv, first_of_input=False),
-        Matrix("self_attn.v_proj", h, kv, first_of_input=False),
-        Matrix("self_attn.o_proj", q, h),
-        *gate,
-        Matrix("mlp.up_proj", h, f, first_of_input=not model.gated),
-        Matrix("mlp.down_proj", f, h),
-    )
 
 
 def operators(model: ModelSpec | str | Path, scenario: Scenario) -> list[Operator]:

@@ -1,8 +1,8 @@
-"""Roles of modules and tensors by name, and the number of rows of a model's weight matrices."""
+"""Roles of modules and tensors by name, and the weight matrices of a model's layers."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from .model import ModelSpec
 
@@ -26,6 +26,50 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("down_proj", "fc2", "w2", "ffn_down"), "ffn-down"),
     **dict.fromkeys(("lm_head", "embed_out"), "lm-head"),
 }  # fmt: skip
+
+
+class Matrix(NamedTuple):
+    """A stored matrix of a layer.
+
+    Attributes
+    ----------
+    path : str
+        Module path inside the layer.
+    n, p : int
+        Numbers of inputs and outputs.
+    first_of_input : bool
+        Whether it is the first matrix that takes its input.
+    """
+
+    path: str
+    n: int
+    p: int
+    first_of_input: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of its module, the last part of the path."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def role(self) -> Role:
+        """Role of its weights."""
+        return ROLES[self.name]
+
+
+def layer_matrices(model: ModelSpec) -> tuple[Matrix, ...]:
+    """Return the projections and the FFN of one layer, in the order in which they run."""
+    h, q, kv, f = model.hidden_size, model.query_width, model.key_width, model.intermediate_size
+    gate = (Matrix("mlp.gate_proj", h, f),) if model.gated else ()
+    return (
+        Matrix("self_attn.q_proj", h, q),
+        Matrix("self_attn.k_proj", h, kv, first_of_input=False),
+        Matrix("self_attn.v_proj", h, kv, first_of_input=False),
+        Matrix("self_attn.o_proj", q, h),
+        *gate,
+        Matrix("mlp.up_proj", h, f, first_of_input=not model.gated),
+        Matrix("mlp.down_proj", f, h),
+    )
 
 
 def module_role(path: str) -> Role | None:
@@ -58,16 +102,9 @@ def rows_of(tensor: str, model: ModelSpec) -> int | None:
 
     A packed tensor has a quarter of the rows, rounded up, so the number comes from the model.
     """
-    return {
-        "q_proj": model.query_width,
-        "k_proj": model.key_width,
-        "v_proj": model.key_width,
-        "qkv_proj": model.query_width + 2 * model.key_width,
-        "o_proj": model.hidden_size,
-        "gate_proj": model.intermediate_size,
-        "up_proj": model.intermediate_size,
-        "down_proj": model.hidden_size,
-    }.get(_module(tensor))
+    rows = {matrix.name: matrix.p for matrix in layer_matrices(model)}
+    rows["qkv_proj"] = rows["q_proj"] + rows["k_proj"] + rows["v_proj"]
+    return rows.get(_module(tensor))
 
 
 def _module(tensor: str) -> str:
