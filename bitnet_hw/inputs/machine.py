@@ -1,93 +1,260 @@
-"""Machines: PE array, buffers, DRAM and static power."""
+"""Machines: a device with the software or the RTL that runs on it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..files.records import Record, wrong_value
-from .load import Loader, read_record
+from ..errors import suggestion, unknown_name
+from ..files.document import Document, KeyPath
+from ..files.reading import read
+from ..files.records import Record, validate, wrong_value
+from .figures import Figure, Fraction, NotNegative
+from .load import Loader
+from .machine_parts import (
+    ANY_CODEC,
+    WITHOUT_DRAM,
+    Boundary,
+    Chips,
+    Family,
+    Overheads,
+    Power,
+    SourceWork,
+    Unpacking,
+)
+from .memory import Content, Memory
+from .unit import Pair, Unit
 
-Count = Annotated[int, Field(gt=0, le=1 << 20)]
-#: Terms that an adder tree takes at once.
-MAX_LANES = 1 << 16
-Lanes = Annotated[int, Field(gt=0, le=MAX_LANES)]
-Bytes = Annotated[int, Field(gt=0, le=1 << 50)]
-Positive = Annotated[float, Field(gt=0)]
-Watts = Annotated[float, Field(ge=0)]
+__all__ = ["DEFAULT_MACHINE", "Machine", "Memory", "Unit", "as_machine", "load_machine"]
 
 
 class Machine(Record):
-    """A PE array with its memories and static power.
+    """A device together with the software or the RTL that runs on it.
 
     Attributes
     ----------
-    name, description, source : str
-        Name, one line of description, and source of the figures.
-    rows : int
-        Outputs computed in parallel; an activation fetched once serves all of them.
-    lanes : int
-        Terms of a dot product that a PE adds per cycle; any number from 1 to 65536.
-    tokens : int
-        Tokens that share one fetch of a weight from the weight buffer.
-    clock_hz : float
-        Clock frequency, Hz.
-    activation_buffer_bytes, weight_buffer_bytes : int
-        Size of each on-chip buffer, bytes.
-    dram : str
-        Kind of DRAM, by its name in the DRAM price list, which also says which kinds there are:
-        an estimate with another one is refused when it is priced.
-    bandwidth_bytes_per_s : float
-        Peak DRAM bandwidth, bytes per second.
-    efficiency : float
-        Fraction of the peak bandwidth that is reached.
-    capacity_bytes : int, optional
-        DRAM size, which bounds the batch.
-    static_w, dram_static_w : float, optional
-        Static power of the logic and of the DRAM, W; both or neither. Without them the static
-        energy is unknown, and estimates say so.
+    name, description : str
+        Name, and one line of description.
+    hypothetical : bool
+        Whether the machine is a design that was never built.
+    family : Family
+        Kind of device, generation and software.
+    sources : mapping of str to SourceWork
+        Key -> the work, for the figures that name it.
+    units : tuple of Unit
+        Compute units; a product runs on the fastest that executes its operands.
+    unpacking : tuple of Unpacking
+        Cost of turning stored weights into operands; none where it is empty.
+    memories : tuple of Memory
+        Nearest first; the last that holds a content takes what the nearer ones leave.
+    overheads : Overheads
+        Time per step and per layer.
+    overlap : Fraction
+        How far arithmetic, unpacking and the memories work at the same time: 1 if fully, 0 if
+        their times add up.
+    power : Power
+        Idle and active power.
+    boundary : Boundary
+        What the machine's energy covers.
+    chips : Chips, optional
+        Several chips; one if absent.
     weight_zero_saving : float
         Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
     skips_inactive_weights : bool
         Whether weights that a zero activation leaves unused are neither fetched nor computed.
     """
 
+    version: Annotated[Literal[2], Field(alias="schema")] = 2
     name: Annotated[str, Field(min_length=1, max_length=80)]
     description: str = ""
-    source: str = ""
-    rows: Count
-    lanes: Lanes
-    tokens: Count
-    clock_hz: Positive
-    activation_buffer_bytes: Bytes
-    weight_buffer_bytes: Bytes
-    dram: Annotated[str, Field(min_length=1, max_length=40)]
-    bandwidth_bytes_per_s: Positive
-    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.7
-    capacity_bytes: Bytes | None = None
-    static_w: Watts | None = None
-    dram_static_w: Watts | None = None
+    hypothetical: bool = False
+    family: Family
+    sources: dict[str, SourceWork] = Field(default_factory=dict)
+    units: Annotated[tuple[Unit, ...], Field(strict=False, min_length=1)]
+    unpacking: Annotated[tuple[Unpacking, ...], Field(strict=False)] = ()
+    memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1)]
+    overheads: Overheads = Overheads()
+    overlap: Fraction
+    power: Power = Power()
+    boundary: Boundary
+    chips: Chips | None = None
     weight_zero_saving: Annotated[float, Field(ge=0, le=1)] = 0.0
     skips_inactive_weights: bool = False
 
     @model_validator(mode="after")
-    def _both_powers_or_none(self) -> Self:
-        if (self.static_w is None) != (self.dram_static_w is None):
-            absent = "static_w" if self.static_w is None else "dram_static_w"
-            present = "dram_static_w" if self.static_w is None else "static_w"
-            raise wrong_value(present, f"needs {absent} as well; 0 where there is none")
+    def _check(self) -> Self:
+        for key, parts in (("units", self.units), ("memories", self.memories)):
+            names = [part.name for part in parts]
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    raise wrong_value(f"{key}.{i}.name", f"{name!r} is used twice")
+        for content in ("weights", "kv-cache", "activations", "embedding"):
+            if not any(content in memory.holds for memory in self.memories):
+                raise wrong_value(
+                    "memories", f"none holds {content}; name it under holds of one of them"
+                )
+        for path, figure in self.figures():
+            if figure.source and figure.source not in self.sources:
+                key = ".".join(map(str, path))
+                hint = suggestion(figure.source, self.sources)
+                raise wrong_value(key, f"source {figure.source!r} is not under sources; {hint}")
         return self
 
-    def macs_per_second(self) -> float:
-        """Return the peak rate in MACs per second: rows x lanes x clock."""
-        return self.rows * self.lanes * self.clock_hz
+    def figures(self) -> Iterator[tuple[KeyPath, Figure]]:
+        """Yield every figure with the path of its key in the file."""
+        yield from _figures(self, ())
+
+    def unit_for(self, pair: Pair) -> tuple[Unit, Pair] | None:
+        """Return the fastest unit that computes a pair, and the pair in which it does so.
+
+        Units that execute the pair as it is come before those that widen it.
+        """
+        found = [
+            (ran == pair, unit.rate(ran), unit, ran)
+            for unit in self.units
+            if (ran := unit.executed(pair)) is not None
+        ]
+        if not found:
+            return None
+        best = max(found, key=lambda each: each[:2])
+        return best[2], best[3]
+
+    def near(self, content: Content) -> Memory | None:
+        """Return the nearest memory on the chip that may hold a content; None without one."""
+        return next((m for m in self.memories if m.on_chip and content in m.holds), None)
+
+    def unpacking_of(self, codec: str) -> Unpacking | None:
+        """Return the cost of unpacking a codec's weights; None if there is none."""
+        named = {name: entry for entry in self.unpacking for name in entry.codecs}
+        return named.get(codec, named.get(ANY_CODEC))
+
+    @property
+    def chip_count(self) -> int:
+        """Number of chips."""
+        return self.chips.number if self.chips else 1
+
+    @property
+    def main_memory(self) -> Memory:
+        """The farthest memory."""
+        return self.memories[-1]
+
+    @property
+    def capacity_bytes(self) -> float | None:
+        """Size of the farthest memory of all chips; None where it is not known."""
+        size = self.main_memory.capacity_bytes
+        return None if size is None else size.value * self.chip_count
+
+    @property
+    def static_w(self) -> float | None:
+        """Power of all chips that flows however fast a model runs, W; None where unknown.
+
+        Idle power counts unless the boundary subtracts it; that of DRAM and board counts where
+        they are inside the boundary.
+        """
+        parts = ["core"]
+        if self.boundary.has_dram:
+            parts.append("dram")
+        if self.boundary.covers not in (*WITHOUT_DRAM, "chip and DRAM"):
+            parts.append("board")
+        drawn: list[NotNegative | None] = [self.power.active_w]
+        if not self.boundary.idle_subtracted:
+            drawn += [self.power.idle_w.get(part) for part in parts]  # type: ignore[call-overload]
+            drawn += [m.static_w for m in self.memories if m.on_chip or self.boundary.has_dram]
+        known = [figure.value for figure in drawn if figure is not None]
+        return sum(known) * self.chip_count if known else None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether some of its figures were fitted to measurements of this very machine."""
+        return any(figure.basis == "fitted" for _, figure in self.figures())
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether some of its figures come from measurements of related machines."""
+        return any(figure.basis == "borrowed" for _, figure in self.figures())
+
+    def with_unit(self, name: str, **changes: object) -> Self:
+        """Return the machine with one unit changed; see `replace`."""
+        return self.replace(units=tuple(_changed(self.units, "unit", name, changes)))
+
+    def with_memory(self, name: str, **changes: object) -> Self:
+        """Return the machine with one memory changed; see `replace`.
+
+        Examples
+        --------
+        >>> load_machine("edge").with_memory("dram", kind="HBM2").main_memory.kind
+        'HBM2'
+        """
+        return self.replace(memories=tuple(_changed(self.memories, "memory", name, changes)))
+
+    def with_figure(self, path: KeyPath, figure: Figure) -> Self:
+        """Return the machine with one figure changed, found by the path of its key."""
+        data = self.model_dump(by_alias=True, exclude_unset=True)
+        at = data
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = figure.model_dump(exclude_unset=True)
+        return validate(type(self), Document(data, self.name))
+
+
+def _changed(
+    parts: tuple[Unit, ...] | tuple[Memory, ...], what: str, name: str, changes: dict[str, object]
+) -> Iterator[Record]:
+    names = [part.name for part in parts]
+    if name not in names:
+        raise unknown_name(what, name, names)
+    for part in parts:
+        yield part.replace(**changes) if part.name == name else part
+
+
+def _figures(of: object, path: KeyPath) -> Iterator[tuple[KeyPath, Figure]]:
+    """Yield the figures of a record, a mapping or a sequence, at every depth."""
+    if isinstance(of, Figure):
+        yield path, of
+        return
+    if isinstance(of, Record):
+        items = ((f.alias or name, getattr(of, name)) for name, f in type(of).model_fields.items())
+    elif isinstance(of, dict):
+        items = iter(of.items())
+    elif isinstance(of, tuple):
+        items = enumerate(of)
+    else:
+        return
+    for key, value in items:
+        yield from _figures(value, (*path, key))
+
+
+#: Key of a file of version 1 -> where its value goes now.
+_MOVED = {
+    "rows": "units[].rows", "lanes": "units[].lanes", "tokens": "units[].tokens",
+    "clock_hz": "units[].clock_hz", "activation_buffer_bytes": "memories[].capacity_bytes",
+    "weight_buffer_bytes": "memories[].capacity_bytes", "dram": "memories[].kind",
+    "bandwidth_bytes_per_s": "memories[].bandwidth_bytes_per_s",
+    "efficiency": "memories[].reached_share", "capacity_bytes": "memories[].capacity_bytes",
+    "static_w": "power.idle_w.core", "dram_static_w": "power.idle_w.dram",
+}  # fmt: skip
+
+
+def _read(path: Path) -> Machine:
+    document = read(path)
+    moved = [key for key in _MOVED if key in document.data]
+    if "schema" not in document.data and moved:
+        raise document.error(
+            (moved[0],),
+            f"is a key of version 1; write `schema: 2` and give it as {_MOVED[moved[0]]}, with a "
+            "source (docs/files.md; `bitnet-hw machines edge --yaml` prints an example)",
+        )
+    if "schema" not in document.data:
+        raise document.error((), "schema is missing; write `schema: 2`")
+    return validate(Machine, document)
 
 
 #: Machine of an estimate that names none.
 DEFAULT_MACHINE = "edge"
-_LOADER = Loader("machines", Machine, read_record(Machine))
+_LOADER = Loader("machines", Machine, _read)
 
 
 def load_machine(name: str | Path = DEFAULT_MACHINE) -> Machine:
@@ -105,8 +272,8 @@ def load_machine(name: str | Path = DEFAULT_MACHINE) -> Machine:
 
     Examples
     --------
-    >>> load_machine("server").dram
-    'HBM2'
+    >>> load_machine("server").main_memory.kind
+    'HBM3'
     """
     return _LOADER.load(name)
 

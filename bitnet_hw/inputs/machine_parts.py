@@ -1,0 +1,132 @@
+"""Parts of a machine besides its units and memories."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..files.records import Record
+from .figures import NotNegative, Positive
+from .unit import Count
+
+#: What an energy covers, from the arithmetic alone to everything on the mains.
+Covers = Literal[
+    "core", "chip", "package", "chip and DRAM", "module", "GPU board", "board", "boards",
+    "whole laptop", "system",
+]  # fmt: skip
+#: Boundaries that leave the DRAM out.
+WITHOUT_DRAM = ("core", "chip", "package")
+#: Parts of a machine that draw power when it is idle.
+Part = Literal["core", "dram", "board"]
+#: Codecs of an entry of `Machine.unpacking` that stands for all that no other entry names.
+ANY_CODEC = "any"
+
+
+class SourceWork(Record):
+    """A work that gives figures, and whether it was read or is quoted second-hand."""
+
+    title: Annotated[str, Field(min_length=1)]
+    where: str = ""
+    year: int | None = None
+    read: bool = True
+    note: str = ""
+
+
+class Family(Record):
+    """Relations of a machine, along which fits share what its own measurements do not determine.
+
+    Attributes
+    ----------
+    device : str
+        ``asic``, ``fpga``, ``gpu`` (with memory of its own), ``soc-gpu`` (sharing that of the
+        system) or ``cpu``.
+    generation : str
+        Architecture: ``Ada``, ``Apple M3``.
+    stack : str
+        Software and its age: ``llama.cpp 2026``; or the name of a design in RTL.
+    """
+
+    device: Literal["asic", "fpga", "gpu", "soc-gpu", "cpu"]
+    generation: str
+    stack: str
+
+
+class Unpacking(Record):
+    """The cost of turning a stored weight into an operand.
+
+    Attributes
+    ----------
+    codecs : tuple of str
+        Codecs to which it applies; ``any`` for all that no other entry names.
+    seconds_per_weight : NotNegative, optional
+        Time per weight, s.
+    energy_pj_per_weight : NotNegative, optional
+        Energy per weight, pJ.
+    """
+
+    codecs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    seconds_per_weight: NotNegative | None = None
+    energy_pj_per_weight: NotNegative | None = None
+
+
+class Overheads(Record):
+    """Time that no operator explains: launches of kernels, synchronisation, the host.
+
+    Attributes
+    ----------
+    seconds_per_step, seconds_per_layer : NotNegative, optional
+        Per pass through the model, and per layer of each pass, s.
+    """
+
+    seconds_per_step: NotNegative | None = None
+    seconds_per_layer: NotNegative | None = None
+
+
+class Power(Record):
+    """Power that does not follow from operations and traffic.
+
+    Attributes
+    ----------
+    idle_w : mapping of str to NotNegative
+        ``core``, ``dram``, ``board`` -> power when nothing runs, W.
+    active_w : NotNegative, optional
+        Power above idle while a model runs: clocks, schedulers, fabric, W.
+    """
+
+    idle_w: dict[Part, NotNegative] = Field(default_factory=dict)
+    active_w: NotNegative | None = None
+
+
+class Boundary(Record):
+    """What the energy of a machine covers, and whether idle power is subtracted from it."""
+
+    covers: Covers
+    idle_subtracted: bool = False
+
+    def __str__(self) -> str:
+        """Return the boundary in words: ``chip and DRAM, idle subtracted``."""
+        return self.covers + (", idle subtracted" if self.idle_subtracted else "")
+
+    @property
+    def has_dram(self) -> bool:
+        """Whether the energy of DRAM is inside."""
+        return self.covers not in WITHOUT_DRAM
+
+
+class Chips(Record):
+    """Several chips that share every matrix and the heads (tensor parallelism).
+
+    Attributes
+    ----------
+    number : int
+        Chips, each with the units and memories of the machine.
+    link_bandwidth_bytes_per_s : Positive
+        Bandwidth of a chip's links to the others, bytes per second.
+    link_energy_pj_per_bit : NotNegative
+        Energy per bit sent, pJ.
+    """
+
+    number: Count
+    link_bandwidth_bytes_per_s: Positive
+    link_energy_pj_per_bit: NotNegative
