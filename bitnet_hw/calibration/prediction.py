@@ -37,7 +37,7 @@ def predict(value: Value, machine: Machine | None = None) -> float:
     placed = residency(lowered)
     time = timing(lowered, placed)
     if value.kind == "speed":
-        return speed(value, time)
+        return per_second(value, relevant_seconds(value, time))
     moved, fixed = moved_joules(value, machine)
     joules = moved + fixed + (machine.static_w or 0.0) * time.seconds
     if value.quantity == "power_w":
@@ -45,16 +45,26 @@ def predict(value: Value, machine: Machine | None = None) -> float:
     return joules / value.scenario.new_tokens
 
 
-def speed(value: Value, time: Timing) -> float:
-    """Return a speed or a time from the duration of the scenario, in the unit of the value."""
-    scenario = value.scenario
-    if value.quantity == "time_to_first_token_s":
+def relevant_seconds(value: Value, time: Timing) -> float:
+    """Return the part of the duration that a value is about, s."""
+    if value.kind == "energy" or value.quantity == "tokens_per_s_of_request":
+        return time.seconds
+    if value.quantity in ("time_to_first_token_s", "prefill_tokens_per_s"):
         return time.first_token_seconds or 0.0
-    if value.quantity == "prefill_tokens_per_s":
-        return scenario.batch * scenario.tokens / (time.first_token_seconds or 0.0)
-    if value.quantity == "tokens_per_s_of_request":
-        return scenario.new_tokens / time.seconds
-    return scenario.new_tokens / scenario.batch / (time.decode_seconds or time.seconds)
+    return time.decode_seconds or time.seconds
+
+
+def per_second(value: Value, seconds: float) -> float:
+    """Return a speed or a time in the unit of a value from the seconds that it is about."""
+    scenario = value.scenario
+    tokens = {
+        "prefill_tokens_per_s": scenario.batch * scenario.tokens,
+        "tokens_per_s_of_request": scenario.new_tokens,
+        "tokens_per_s": scenario.new_tokens / scenario.batch,
+    }
+    if value.quantity == "time_to_first_token_s":
+        return seconds
+    return tokens[value.quantity] / seconds
 
 
 def moved_joules(value: Value, machine: Machine) -> tuple[float, float]:
