@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import unknown_name
+from ..inputs.machine import Machine
 from ..inputs.roles import LINEAR_ROLES
 from .band import NO_COST, Band, Cost
 from .lowered import Lowered
 from .parts import PARTS, SCALE_ROLES, arithmetic_part, memory_part, operation_kind
-from .pricing import PricedRow, PricedTraffic
+from .pricing import PricedRow, PricedTraffic, PricedUnpacking
 
 #: Fields by which the summands of an estimate can be summed.
 Field = Literal[
@@ -44,16 +45,30 @@ def operation_summands(rows: Iterable[PricedRow], lowered: Lowered) -> Iterator[
         yield Summand(names, Cost(row.energy, row.number, 0.0))
 
 
-def access_summands(rows: Iterable[PricedTraffic]) -> Iterator[Summand]:
-    """Yield the costs of memory accesses."""
+def access_summands(rows: Iterable[PricedTraffic], machine: Machine) -> Iterator[Summand]:
+    """Yield the costs of memory accesses and of links."""
+    near = {memory.name for memory in machine.memories if memory.on_chip}
     for moved in rows:
         scope, role, level, content, size = moved.row
         names: dict[Field, str] = {
             "role": role, "operator": scope, "operation": "access", "kind": "access",
             "format": "access", "level": level, "content": content, "layer": _layer(scope),
-            "part": memory_part(moved.row), "reach": _REACHED if role in LINEAR_ROLES else _REST,
+            "part": memory_part(moved.row, moved.row.level in near),
+            "reach": _REACHED if role in LINEAR_ROLES else _REST,
         }  # fmt: skip
         yield Summand(names, Cost(moved.energy, 0, size))
+
+
+def unpacking_summands(rows: Iterable[PricedUnpacking]) -> Iterator[Summand]:
+    """Yield the costs of turning stored weights into operands."""
+    for row in rows:
+        names: dict[Field, str] = {
+            "role": row.role, "operator": row.scope, "operation": "unpack", "kind": "unpacking",
+            "format": row.codec, "level": "unpacking", "content": "weights",
+            "layer": _layer(row.scope), "part": "unpacking",
+            "reach": _REACHED if row.role in LINEAR_ROLES else _REST,
+        }  # fmt: skip
+        yield Summand(names, Cost(row.energy, round(row.number), 0.0))
 
 
 def static_summand(joules: float) -> Summand:

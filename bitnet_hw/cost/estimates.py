@@ -13,27 +13,41 @@ from ..inputs.machine import Machine
 from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import Scheme, as_scheme
+from ..inputs.track_record import Entry, Quantity, load_track_record, status, work_class
 from ..prices.loading import as_table
 from ..prices.tables import EnergyTable
 from ..tally import OpTally
-from ..units import quantity
 from .band import Band, Cost
-from .breakdown import Field, Summand, access_summands, operation_summands, static_summand, sum_by
+from .breakdown import (
+    Field,
+    Summand,
+    access_summands,
+    operation_summands,
+    static_summand,
+    sum_by,
+    unpacking_summands,
+)
 from .convention import ConventionName
 from .counting import find_convention
 from .footprint import Footprint, footprint_of
+from .forms import as_dict, as_row, summary
 from .lowered import Lowered
 from .lowering import lower
-from .parts import KINDS, WHOLE_MACS
-from .pricing import PricedRow, PricedTraffic, price_operations, price_tally, price_traffic
+from .pricing import (
+    PricedRow,
+    PricedTraffic,
+    PricedUnpacking,
+    price_operations,
+    price_tally,
+    price_traffic,
+    price_unpacking,
+)
+from .residency import residency
 from .time import Timing, timing
 from .traffic import traffic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Version of the JSON form; docs/schema/estimate-2.json describes it.
-SCHEMA = 2
 
 #: An end of the range of a price, or the price itself.
 End = Literal["low", "value", "high"]
@@ -46,7 +60,7 @@ class Estimate:
     Attributes
     ----------
     model, scheme, table, convention, scenario, machine
-        What was estimated; `machine` sets lanes, buffers and DRAM.
+        What was estimated.
     lowered : Lowered
         The operators that were priced.
     tally : OpTally
@@ -55,10 +69,14 @@ class Estimate:
         Every row of the tally with its price.
     memory : list of PricedTraffic or None
         Bytes by level with their price; None under a convention without a machine.
+    unpacking : list of PricedUnpacking
+        Stored weights turned into operands, where the machine gives an energy for it.
     time : Timing or None
         None under a convention without a machine.
     footprint : Footprint
         Bytes that the model occupies.
+    excess_bytes : float
+        Bytes that fit none of the machine's memories; 0 if the model fits.
     """
 
     model: ModelSpec
@@ -71,8 +89,15 @@ class Estimate:
     tally: OpTally
     arithmetic: list[PricedRow]
     memory: list[PricedTraffic] | None
+    unpacking: list[PricedUnpacking]
     time: Timing | None
     footprint: Footprint
+    excess_bytes: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model fits the memories of its machine."""
+        return self.excess_bytes <= 0
 
     @property
     def energy(self) -> Band:
@@ -89,7 +114,8 @@ class Estimate:
         """
         arithmetic = sum(getattr(row.energy, logic) for row in self.arithmetic)
         moved = sum(getattr(row.energy, memory) for row in self.memory or [])
-        total: float = arithmetic + moved + (self.static_j or 0.0)
+        unpacked = sum(getattr(row.energy, memory) for row in self.unpacking)
+        total: float = arithmetic + moved + unpacked + (self.static_j or 0.0)
         return total
 
     @property
@@ -109,11 +135,14 @@ class Estimate:
 
     @property
     def static_j(self) -> float | None:
-        """Static power x time, J; None where the machine gives no power."""
-        powers = (self.machine.static_w, self.machine.dram_static_w)
-        if self.time is None or all(power is None for power in powers):
-            return None
-        return sum(power or 0.0 for power in powers) * self.time.seconds
+        """Idle and active power x time, J; None where the machine gives no power."""
+        power = self.machine.static_w
+        return None if self.time is None or power is None else power * self.time.seconds
+
+    @property
+    def mean_power_w(self) -> float | None:
+        """Energy over time, W; None under a convention without a machine."""
+        return None if self.time is None else self.energy.value / self.time.seconds
 
     @overload
     def by(self, field: Field, /, *, level: str | None = None) -> dict[str, Cost]: ...
@@ -137,7 +166,7 @@ class Estimate:
             - ``operation``: mul, add, mac ...; access of memory;
             - ``kind``: multiplications, additions, whole MACs, other operations; access;
             - ``format``: of the operands of operations; access of memory;
-            - ``level``: logic, weight-sram, activation-sram, dram;
+            - ``level``: logic, unpacking, each memory by its name, links;
             - ``content``: operations, weights, kv-cache, activations, embedding;
             - ``part``: the parts that reports stack, all of them;
             - ``reach``: projections and FFN, on which ternary weights act, and the rest.
@@ -161,15 +190,17 @@ class Estimate:
     def summands(self) -> Iterator[Summand]:
         """Yield every summand of the energy with its name under each field."""
         yield from operation_summands(self.arithmetic, self.lowered)
-        yield from access_summands(self.memory or [])
+        yield from access_summands(self.memory or [], self.machine)
+        yield from unpacking_summands(self.unpacking)
         if self.static_j is not None:
             yield static_summand(self.static_j)
 
     @property
     def derived_share(self) -> float:
         """Share of the energy that rests on derived prices."""
-        rows: list[PricedRow | PricedTraffic] = [*self.arithmetic, *(self.memory or [])]
-        derived = sum(row.joules for row in rows if row.price.kind == "derived")
+        rows: list[PricedRow | PricedTraffic | PricedUnpacking]
+        rows = [*self.arithmetic, *(self.memory or []), *self.unpacking]
+        derived = sum(row.joules for row in rows if row.price and row.price.kind == "derived")
         total = self.energy.value
         return min(1.0, derived / total) if total else 0.0
 
@@ -180,61 +211,36 @@ class Estimate:
             return None
         return self.scenario.new_tokens / (self.time.decode_seconds or self.time.seconds)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-2.json."""
-        time, energy = self.time, self.energy
-        has_machine = find_convention(self.convention).has_machine
-        kinds = dict.fromkeys(KINDS, 0.0) | _joules(self.by("kind", level="logic"))
-        return {
-            "schema": SCHEMA,
-            "model": self.model.name,
-            "scheme": self.scheme.name,
-            "energy_table": self.table.short_name,
-            "convention": self.convention,
-            "scenario": self.scenario.as_dict(),
-            "machine": self.machine.name if has_machine else None,
-            "lanes": self.machine.lanes if has_machine else None,
-            "macs": self.tally.macs,
-            "energy_j": energy.value,
-            "energy_low_j": energy.low,
-            "energy_high_j": energy.high,
-            "mul_j": kinds["multiplications"],
-            "add_j": kinds["additions"],
-            "mac_j": kinds[WHOLE_MACS],
-            "other_j": kinds["other operations"],
-            "memory_j": self.memory_j,
-            "static_j": self.static_j,
-            "operations_j": _joules(self.by("operation", level="logic")),
-            "roles_j": _joules(self.by("role", level="logic")),
-            "traffic": None if self.memory is None else self._traffic(),
-            "derived_share": self.derived_share,
-            "energy_per_token_j": self.energy_per_token.value,
-            "latency_s": time.seconds if time else None,
-            "time_to_first_token_s": time.first_token_seconds if time else None,
-            "tokens_per_s": self.tokens_per_second,
-            "bound_by": time.bound_by if time else None,
-            "weight_bytes": round(self.footprint.weights),
-            "lm_head_bytes": round(self.footprint.lm_head),
-            "embedding_bytes": round(self.footprint.embedding),
-            "kv_bytes": round(self.footprint.kv_cache),
-        }
+    @property
+    def tokens_per_second_of_request(self) -> float | None:
+        """New tokens over the whole duration of a request, its prefill included; else None."""
+        if self.time is None or self.scenario.phase != "request":
+            return None
+        return self.scenario.new_tokens / self.time.seconds
 
-    def _traffic(self) -> list[dict[str, Any]]:
-        return [
-            {"level": level, "content": content, "bytes": round(cost.bytes),
-             "energy_j": cost.joules}
-            for (level, content), cost in self.by("level", "content").items()
-            if level not in ("logic", "static")
-        ]  # fmt: skip
+    @property
+    def speed_record(self) -> Entry | None:
+        """How far estimates of the speed of this class have been off; None if none was checked."""
+        return self._record("speed")
+
+    @property
+    def energy_record(self) -> Entry | None:
+        """The same for the energy per token."""
+        return self._record("energy")
+
+    def _record(self, quantity: Quantity) -> Entry | None:
+        if self.time is None:
+            return None
+        work = work_class(self.scenario, self.scheme)
+        return load_track_record().find(quantity, work, status(self.machine, quantity))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form; see `bitnet_hw.cost.forms`."""
+        return as_dict(self)
 
     def as_row(self) -> dict[str, Any]:
         """Return the JSON form without nesting, for CSV; values a phase does not use are None."""
-        row = self.as_dict()
-        scenario = row.pop("scenario")
-        for nested in ("operations_j", "roles_j", "traffic"):
-            del row[nested]
-        keys = ("phase", "tokens", "context", "prompt", "generate")
-        return {**row, **dict.fromkeys(keys), **scenario}
+        return as_row(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return every summand as a row of a pandas data frame, with its name under each field.
@@ -255,22 +261,10 @@ class Estimate:
         ]  # fmt: skip
         return pd.DataFrame(rows)
 
-    def _summary(self) -> list[tuple[str, str]]:
-        energy = self.energy_per_token
-        low, high = (quantity(end, "J") for end in (energy.low, energy.high))
-        lines = [
-            ("scenario", self.scenario.describe()),
-            ("energy per token", f"{quantity(energy.value, 'J')} ({low} to {high})"),
-        ]
-        if self.time is not None:
-            rate = f"{self.tokens_per_second:.4g}, bound by {self.time.bound_by}"
-            lines += [("machine", self.machine.name), ("tokens per second", rate)]
-        return lines
-
     def __repr__(self) -> str:
         """Return a few lines: what was estimated, energy per token, tokens per second."""
         head = f"Estimate: {self.model.name} in {self.scheme.name} at {self.table.short_name}, "
-        lines = [f"  {name}: {text}" for name, text in self._summary()]
+        lines = [f"  {name}: {text}" for name, text in summary(self)]
         return "\n".join([f"{head}{self.convention} convention", *lines])
 
     def _repr_html_(self) -> str:
@@ -278,13 +272,9 @@ class Estimate:
         title = f"{self.model.name} in {self.scheme.name} at {self.table.short_name}"
         rows = "".join(
             f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
-            for name, text in self._summary()
+            for name, text in summary(self)
         )
         return f"<table><caption>{html.escape(title)}</caption>{rows}</table>"
-
-
-def _joules(costs: dict[str, Cost]) -> dict[str, float]:
-    return {name: cost.joules for name, cost in costs.items()}
 
 
 def estimate(
@@ -340,14 +330,18 @@ def estimate(
     lowered = lower(model, scenario, scheme, machine)
     tally = rules.count(lowered)
     memory: list[PricedTraffic] | None = None
+    unpacking: list[PricedUnpacking] = []
     time: Timing | None = None
+    excess = 0.0
     if rules.has_machine:
         arithmetic = price_operations(tally, table, lowered)
-        memory = price_traffic(traffic(lowered), table, lowered.machine)
-        time = timing(lowered)
+        placed = residency(lowered)
+        memory = price_traffic(traffic(lowered, placed), table, lowered.machine)
+        unpacking = price_unpacking(lowered)
+        time, excess = timing(lowered, placed), placed.excess_bytes
     else:
         arithmetic = price_tally(tally, table)
     return Estimate(
         model, scheme, table, convention, scenario, lowered.machine, lowered, tally, arithmetic,
-        memory, time, footprint_of(lowered),
+        memory, unpacking, time, footprint_of(lowered), excess,
     )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..inputs.model import ModelSpec, as_model
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme
-from .lowered import Lowered
+from .lowered import Lowered, LoweredProduct
 from .lowering import lower, lower_storage
 
 
@@ -69,6 +70,18 @@ def kv_cache_bytes(
     return 2 * positions * model.key_width * batch * bits / 8
 
 
+def widest_activations(products: Iterable[LoweredProduct]) -> int:
+    """Return the largest sum of an operator's inputs, outputs and other live activations, bits."""
+    return max(
+        (
+            product.shape.tokens * product.token_bits + product.held_bits
+            for product in products
+            if product.operand == "weights"
+        ),
+        default=0,
+    )
+
+
 def footprint(
     model: ModelSpec | str | Path, scheme: Scheme | str | Path, scenario: Scenario
 ) -> Footprint:
@@ -99,21 +112,13 @@ def footprint_of(lowered: Lowered) -> Footprint:
     """Return the bytes that a lowered model occupies."""
     model, scheme, scenario = lowered.model, lowered.scheme, lowered.scenario
     stored = lower_storage(model, scheme)
-    widest = max(
-        (
-            product.shape.tokens * product.token_bits + product.held_bits
-            for product in lowered.products
-            if product.operand == "weights"
-        ),
-        default=0,
-    )
     return Footprint(
         weights=weight_bytes(model, scheme),
         lm_head=stored.lm_head,
         embedding=stored.embedding,
         norms_and_biases=stored.norms_and_biases,
         kv_cache=kv_cache_bytes(model, scheme, scenario.last_position, scenario.batch),
-        activations=widest / 8,
+        activations=widest_activations(lowered.products) / 8,
     )
 
 

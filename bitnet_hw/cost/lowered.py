@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ..inputs.formats import Format, Kind
-from ..inputs.machine import Machine
+from ..inputs.machine import Machine, Unit
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme
+from ..inputs.unit import Pair
 from ..tally import AddOnlyWork, MacKey, Operation
 from .products import Operand, Product
 
@@ -40,6 +41,10 @@ class LoweredProduct:
     ----------
     shape : Gemm or AttentionProduct
         Shape, from which the numbers of MACs, sums and accesses follow.
+    unit : Unit
+        Unit of the machine that computes it.
+    pair : Pair
+        Formats in which the unit multiplies, after a weight has become a float where it does.
     activation, weight, accumulator : Format
         Formats in which the operands are multiplied and the sums accumulate.
     adders : tuple of Adder
@@ -70,6 +75,8 @@ class LoweredProduct:
     """
 
     shape: Product
+    unit: Unit
+    pair: Pair
     activation: Format
     weight: Format
     accumulator: Format
@@ -89,6 +96,29 @@ class LoweredProduct:
     dequantizes: bool = False
     hadamard_adds: int = 0
     adder_slots: int = 0
+
+    @property
+    def executed_macs(self) -> float:
+        """MACs that the machine executes."""
+        return self.shape.macs * self.active
+
+    @property
+    def unpacked(self) -> int:
+        """Stored weights that are turned into operands: once per fetch of a weight."""
+        return self.shape.fetches(self.unit.tokens) if self.operand == "weights" else 0
+
+    @property
+    def crossing_bits(self) -> int:
+        """Bits of inputs and results that leave a machine without memory for activations.
+
+        Scores stay on chip between the two products of attention.
+        """
+        moved = 0
+        if self.role != "attention-value":
+            moved += self.shape.inputs * self.input_bits
+        if self.role != "attention-score":
+            moved += self.shape.outputs * self.output_bits
+        return moved
 
     @property
     def scope(self) -> str:

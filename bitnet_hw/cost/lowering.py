@@ -13,11 +13,12 @@ from ..errors import AccumulatorError, InputError
 from ..inputs.codecs import Codec, find_codec
 from ..inputs.elementwise import elementwise_functions
 from ..inputs.formats import Format, Kind, parse_format
-from ..inputs.machine import Machine, as_machine, load_machine
+from ..inputs.machine import Machine, Unit, as_machine, load_machine
 from ..inputs.model import ModelSpec, as_model
 from ..inputs.roles import layer_matrices
 from ..inputs.scenario import Scenario, as_scenario
 from ..inputs.scheme import LinearFormats, Scheme, as_scheme
+from ..inputs.unit import Pair
 from ..tally import Operation
 from .adders import adder_tree, term_bits
 from .lowered import (
@@ -37,6 +38,8 @@ from .products import AttentionProduct, Gemm, Product, Step
 _KV_SCALE_BITS = 16
 #: Format in which the integer sums of groups, each with a scale of its own, are added up.
 _GROUP_SUM = "fp32"
+#: Accumulators of programmable units, for operands that they widen.
+_WIDE_SUM = {Kind.INTEGER: "int32", Kind.FLOAT: "fp32"}
 
 
 def lower(
@@ -203,8 +206,12 @@ class _Builder:
         act, weight = formats.activation_format, formats.multiplied
         terms = formats.terms_of_scale(op.n)
         accumulator = formats.accumulator_format(terms)
+        asked = Pair(act, act if formats.dequantizes else weight)
+        unit, pair = self.unit(op.role, asked)
+        if pair != asked:
+            (act, weight), accumulator = pair, parse_format(_WIDE_SUM[pair.activation.kind])
         # A tree wider than the group of one scale works as several trees.
-        lanes = min(self.machine.lanes, terms) if terms < op.n else self.machine.lanes
+        lanes = min(unit.lanes, terms) if terms < op.n else unit.lanes
         passes = op.groups(lanes, terms)
         inactive = formats.inactive if self.machine.skips_inactive_weights else 0.0
         gate = op.p if op.role == "ffn-up" and self.model.gated else 0
@@ -213,7 +220,7 @@ class _Builder:
         hadamard = op.inputs * (block.bit_length() - 1) if formats.hadamard else 0
         self.products.append(
             LoweredProduct(
-                op, act, weight, accumulator,
+                op, unit, pair, act, weight, accumulator,
                 self._adders(op, act, weight, accumulator, passes, lanes, 1 - inactive),
                 active=1 - inactive,
                 weight_zeros=formats.weight_zeros,
@@ -247,7 +254,7 @@ class _Builder:
         if formats.rescales:
             self.step(op.scope, "rescale", "rescale", op.outputs, op.vectors)
         if formats.dequantizes:
-            fetches = op.fetches(self.machine.tokens)
+            fetches = op.fetches(unit.tokens)
             self.step(op.scope, "dequantize", "dequantize", fetches, 0)
 
     def attention(self, op: AttentionProduct) -> None:
@@ -256,11 +263,14 @@ class _Builder:
         weight = act if formats.dequantizes or formats.narrows else stored
         accumulator = formats.accumulator_format(op.longest)
         after = self.scheme.formats("attention-out").activation_format.bits
-        lanes = self.machine.lanes
+        unit, pair = self.unit(op.role, Pair(act, weight))
+        if pair != (act, weight):
+            (act, weight), accumulator = pair, parse_format(_WIDE_SUM[pair.activation.kind])
+        lanes = unit.lanes
         passes = op.groups(lanes)
         self.products.append(
             LoweredProduct(
-                op, act, weight, accumulator,
+                op, unit, pair, act, weight, accumulator,
                 self._adders(op, act, weight, accumulator, passes, lanes, 1.0),
                 active=1.0,
                 weight_zeros=0.0,
@@ -280,13 +290,30 @@ class _Builder:
         if stored.kind is not Kind.INTEGER:
             return
         if formats.dequantizes:
-            fetches = op.fetches(self.machine.tokens)
+            fetches = op.fetches(unit.tokens)
             self.step(op.scope, "dequantize", "dequantize-symmetric", fetches, 0)
         else:
             # The scale of a key goes with its scores, that of a value with the sum over it.
             scaled = op.outputs if op.scores else op.queries * op.head_dim * op.heads
             self.step(op.scope, "rescale", "rescale", scaled, 0)
         self.step(op.scope, "quantize", "absmax", op.appended, op.vectors)
+
+    def unit(self, role: str, pair: Pair) -> tuple[Unit, Pair]:
+        """Return the unit that computes a pair of operands, and the pair in which it does.
+
+        Raises
+        ------
+        InputError
+            If no unit of the machine executes it.
+        """
+        found = self.machine.unit_for(pair)
+        if found is None:
+            have = "; ".join(f"{u.name}: {', '.join(u.pairs)}" for u in self.machine.units)
+            raise InputError(
+                f"machine {self.machine.name}: no unit has a rate for {pair}, which scheme "
+                f"{self.scheme.name} needs for {role}; its units execute {have}"
+            )
+        return found
 
     def _output_bits(self, role: str) -> int:
         """Return the bits of a result, which has the format of the operand that it becomes."""

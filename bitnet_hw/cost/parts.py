@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inputs.roles import LINEAR_ROLES
-from .traffic import Traffic
+from .traffic import LINKS, Traffic
 
 ATTENTION_ROLES = ("attention-score", "attention-value")
 HEAD_ROLES = ("lm-head", "embedding")
@@ -16,11 +16,13 @@ PARTS = (
     "attention",
     "LM head",
     "other arithmetic",
-    "SRAM",
+    "unpacking",
+    "on-chip memory",
     "DRAM: weights",
     "DRAM: KV cache",
     "DRAM: LM head and embedding",
     "DRAM: activations",
+    "links",
     "static",
 )
 _ARITHMETIC_PART = (
@@ -36,10 +38,12 @@ def arithmetic_part(role: str) -> str:
     return _ARITHMETIC_PART.get(role, "other arithmetic")
 
 
-def memory_part(row: Traffic) -> str:
+def memory_part(row: Traffic, on_chip: bool) -> str:
     """Return the part of `PARTS` that a row of traffic belongs to."""
-    if row.level != "dram":
-        return "SRAM"
+    if row.level == LINKS:
+        return "links"
+    if on_chip:
+        return "on-chip memory"
     if row.content == "kv-cache":
         return "DRAM: KV cache"
     if row.role in HEAD_ROLES:

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..inputs.figures import Figure
 from ..inputs.formats import parse_format
-from ..inputs.machine import Machine
+from ..inputs.machine import Machine, Memory
 from ..prices.dram import DramPrices
-from ..prices.entries import Price
+from ..prices.entries import Price, PriceKind, Source
 from ..prices.loading import as_table, load_dram_prices
 from ..prices.tables import EnergyTable
 from ..tally import Key, MacKey, OpTally
 from .band import Band
 from .lowered import Lowered
-from .traffic import Traffic
+from .traffic import LINKS, Traffic
+
+#: Energy of traffic outside the boundary.
+NOTHING = Band(0.0, 0.0, 0.0)
 
 
 class PricedRow(NamedTuple):
@@ -39,15 +43,35 @@ class PricedRow(NamedTuple):
 
 
 class PricedTraffic(NamedTuple):
-    """A row of traffic with the price per bit at its level."""
+    """A row of traffic with the price per bit at its level; None outside the boundary."""
 
     row: Traffic
+    price: Price | None
+
+    @property
+    def energy(self) -> Band:
+        """Energy with the range that its price gives it, J; 0 outside the boundary."""
+        return NOTHING if self.price is None else _energy(self.row.bytes * 8, self.price)
+
+    @property
+    def joules(self) -> float:
+        """Energy without its range, J."""
+        return self.energy.value
+
+
+class PricedUnpacking(NamedTuple):
+    """Stored weights of one product that are turned into operands, with the price per weight."""
+
+    scope: str
+    role: str
+    codec: str
+    number: float
     price: Price
 
     @property
     def energy(self) -> Band:
-        """Energy with the range that its price gives it, J."""
-        return _energy(self.row.bytes * 8, self.price)
+        """Energy, J."""
+        return _energy(self.number, self.price)
 
     @property
     def joules(self) -> float:
@@ -65,6 +89,7 @@ def price_tally(
     zero_factors: Mapping[str, float] | None = None,
     sharing: Mapping[tuple[str, str], tuple[int, int]] | None = None,
     executed: Mapping[MacKey, int] | None = None,
+    own: Mapping[MacKey, Price] | None = None,
 ) -> list[PricedRow]:
     """Price every row of a tally.
 
@@ -86,6 +111,8 @@ def price_tally(
     executed : mapping, optional
         MACs that the machine executes. The operations of a tally are those that are executed, but
         its MACs are all, which is the default.
+    own : mapping, optional
+        Prices of MACs that the machine states itself, in place of the table's.
 
     Raises
     ------
@@ -105,7 +132,9 @@ def price_tally(
     rows: list[PricedRow] = []
     whole: set[tuple[str, str]] = set()
     for mac, count in (executed or tally.mac_counts).items():
-        price = table.mac_price(mac, *(sharing or {}).get((mac.scope, mac.role), (1, 1)))
+        price = (own or {}).get(mac)
+        if price is None:
+            price = table.mac_price(mac, *(sharing or {}).get((mac.scope, mac.role), (1, 1)))
         if price is not None:
             whole.add((mac.scope, mac.role))
             same = mac.activation == mac.weight
@@ -135,11 +164,10 @@ def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]
     dict
         (scope, role) -> (tokens, rows).
     """
-    machine = lowered.machine
     shared: dict[tuple[str, str], tuple[int, int]] = {}
     for product in lowered.products:
-        tokens = min(product.shape.sharers, machine.tokens)
-        rows = min(product.shape.fewest_outputs, machine.rows)
+        tokens = min(product.shape.sharers, product.unit.tokens)
+        rows = min(product.shape.fewest_outputs, product.unit.rows)
         before = shared.get((product.scope, product.role), (tokens, rows))
         shared[product.scope, product.role] = (min(tokens, before[0]), min(rows, before[1]))
     return shared
@@ -149,9 +177,13 @@ def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> li
     """Price a tally on the machine for which the operators were lowered."""
     factors = {product.role: product.zero_factor for product in lowered.products}
     executed = Counter[MacKey]()
+    own: dict[MacKey, Price] = {}
     for product in lowered.products:
-        executed[product.mac_key] += round(product.shape.macs * product.active)
-    return price_tally(tally, table, factors, register_sharing(lowered), executed)
+        executed[product.mac_key] += round(product.executed_macs)
+        stated = product.unit.mac_energy(product.pair)
+        if stated is not None:
+            own[product.mac_key] = stated_price(stated, lowered.machine, "energy per MAC")
+    return price_tally(tally, table, factors, register_sharing(lowered), executed, own)
 
 
 def price_traffic(
@@ -160,13 +192,65 @@ def price_traffic(
     machine: Machine,
     dram_prices: DramPrices | None = None,
 ) -> list[PricedTraffic]:
-    """Price traffic: SRAM by the energy table and the buffer's size, DRAM by its kind."""
-    prices = {
-        "dram": (dram_prices or load_dram_prices()).price(machine.dram),
-        "weight-sram": table.sram_price(machine.weight_buffer_bytes),
-        "activation-sram": table.sram_price(machine.activation_buffer_bytes),
+    """Price traffic: each memory by its own figure, or by its kind and size.
+
+    Traffic of DRAM that lies outside the machine's boundary has no price.
+    """
+    drams = dram_prices or load_dram_prices()
+    prices: dict[str, Price | None] = {
+        memory.name: memory_price(memory, table, machine, drams)
+        if memory.on_chip or machine.boundary.has_dram
+        else None
+        for memory in machine.memories
     }
+    if machine.chips is not None:
+        energy = machine.chips.link_energy_pj_per_bit
+        prices[LINKS] = stated_price(energy, machine, "energy per bit sent between chips")
     return [PricedTraffic(row, prices[row.level]) for row in rows]
+
+
+def price_unpacking(lowered: Lowered) -> list[PricedUnpacking]:
+    """Price the unpacking of stored weights; nothing where the machine gives no energy for it."""
+    found = []
+    for product in lowered.products:
+        entry = lowered.machine.unpacking_of(product.codec)
+        if product.unpacked and entry is not None and entry.energy_pj_per_weight is not None:
+            price = stated_price(
+                entry.energy_pj_per_weight, lowered.machine, "energy per weight unpacked"
+            )
+            found.append(
+                PricedUnpacking(product.scope, product.role, product.codec, product.unpacked, price)
+            )
+    return found
+
+
+def memory_price(
+    memory: Memory, table: EnergyTable, machine: Machine, dram_prices: DramPrices
+) -> Price:
+    """Return the energy per bit of a memory: its own figure, or that of its kind and size."""
+    if memory.energy_pj_per_bit is not None:
+        return stated_price(memory.energy_pj_per_bit, machine, f"energy per bit of {memory.name}")
+    if memory.capacity_bytes is None or not memory.on_chip:
+        return dram_prices.price(memory.kind)
+    return table.sram_price(int(memory.capacity_bytes.value))
+
+
+def stated_price(figure: Figure, machine: Machine, what: str) -> Price:
+    """Return a price that a machine's description states itself."""
+    cites = f", which cites {machine.sources[figure.source].title}" if figure.source else ""
+    source = Source(
+        authors="bitnet-hw",
+        title=f"Machine {machine.name}",
+        venue=f"its description{cites}",
+        year=2026,
+    )
+    kind: PriceKind = "published" if figure.source else "derived"
+    low = figure.value if figure.low is None else figure.low
+    high = figure.value if figure.high is None else figure.high
+    formula = f"{what}, {figure.basis}" + (f": {figure.assumed}" if figure.assumed else "")
+    return Price(
+        figure.value, low, high, kind, "system", source, machine.name, formula, machine.name
+    )
 
 
 def _energy(number: float, price: Price) -> Band:

@@ -192,9 +192,9 @@ class Gemm(NamedTuple):
         """Return the number of on-chip reads of weights, each shared by `shared_by` vectors."""
         return -(-self.m // shared_by) * self.operands
 
-    def streamed(self, block: int) -> int:
-        """Return the number of DRAM reads of weights, each shared by a block of tokens."""
-        return -(-self.m // block) * self.operands
+    def streamed(self, blocks: float) -> float:
+        """Return the number of reads of weights from far memory, once per block of tokens."""
+        return blocks * self.operands
 
     def input_reads(self, rows: int) -> int:
         """Return the number of on-chip reads of activations, each of which feeds R outputs."""
@@ -294,7 +294,7 @@ class AttentionProduct(NamedTuple):
     @property
     def operands(self) -> int:
         """Elements of the keys (or values) that each pass sees, over all repetitions."""
-        return self.streamed(self.step.tokens)
+        return round(self.streamed(1))
 
     @property
     def appended(self) -> int:
@@ -348,17 +348,18 @@ class AttentionProduct(NamedTuple):
         reads = self.pairs * -(-self.sharers // shared_by)
         return -(-reads * self.kv_heads * self.head_dim // self.step.tokens)
 
-    def streamed(self, block: int) -> int:
-        """Return the number of DRAM reads of keys (or values), each shared by a block of tokens.
+    def streamed(self, blocks: float) -> float:
+        """Return the number of reads of keys (or values) from far memory, once per block of tokens.
 
         A decode step reads the whole cache; a prefill reads, for each block, the part that the
         block can see.
         """
         step = self.step
+        positions: float
         if step.tokens == 1:
             positions = step.contexts.pairs(self.window)
         else:
-            blocks = -(-step.tokens // block)
+            block = step.tokens / blocks
             reach = step.tokens if self.window is None else self.window + block - 1
             positions = blocks * min(step.tokens, reach) * step.passes
         return positions * self.batch * self.layers * self.kv_heads * self.head_dim

@@ -1,62 +1,74 @@
-"""Time of a scenario on a machine, and the resource that bounds it."""
+"""Time of a scenario on a machine, and the resource that takes most of it.
+
+Each operator takes the time of its arithmetic (executed MACs over the rate that its unit reaches),
+of unpacking its weights, and of its traffic in every memory and on the links (bytes over the rate
+that is reached). The longest of these counts in full, the others by what the machine does not
+overlap: longest + (1 - overlap) x (sum - longest). The times of operators add up, and each pass
+adds the seconds per step and, for every layer, per layer. Elementwise steps have no time of their
+own: on machines whose figures were fitted, it is part of the seconds per layer.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
-from .lowered import Lowered
+from ..inputs.machine import Machine
+from .lowered import Lowered, LoweredProduct, Run
 from .lowering import runs
-from .traffic import traffic
+from .residency import Residency, residency
+from .traffic import LINKS, Traffic, lookup_traffic, product_traffic
 
-Bound = Literal["compute", "dram"]
+#: Names of the resources that are not memories.
+COMPUTE, UNPACKING, OVERHEADS = "compute", "unpacking", "overheads"
+
+#: Resource -> seconds.
+Seconds = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Duration of a scenario: for each pass, the longer of arithmetic and DRAM time.
+    """Duration of a scenario.
 
     Attributes
     ----------
     seconds : float
         Duration of the whole scenario.
-    compute_seconds, dram_seconds : float
-        Time of arithmetic alone, and of DRAM alone.
+    busy : mapping of str to float
+        ``compute``, ``unpacking``, each memory by its name, ``links``, ``overheads`` -> seconds
+        for which it is busy; on a machine that overlaps them they add up to more than `seconds`.
     first_token_seconds : float or None
         Duration of the prefill; None without one.
     decode_seconds : float or None
         Duration of the decode steps; None without any.
-    bound_by : str
-        ``compute`` or ``dram``, whichever limits the speed for most of the time.
     """
 
     seconds: float
-    compute_seconds: float
-    dram_seconds: float
+    busy: Seconds
     first_token_seconds: float | None
     decode_seconds: float | None
-    bound_by: Bound
+
+    @property
+    def bound_by(self) -> str:
+        """The resource that is busy for the longest."""
+        return max(self.busy, key=lambda resource: self.busy[resource])
+
+    @property
+    def compute_seconds(self) -> float:
+        """Time of arithmetic alone."""
+        return self.busy.get(COMPUTE, 0.0)
 
 
-class _Times(NamedTuple):
-    """Seconds of passes: the longer of both, arithmetic, DRAM, and bound by arithmetic."""
-
-    longer: float
-    compute: float
-    dram: float
-    by_compute: float
-
-    def plus(self, other: _Times) -> _Times:
-        return _Times(*(a + b for a, b in zip(self, other, strict=True)))
-
-
-def timing(lowered: Lowered) -> Timing:
-    """Return t = max(MACs / (R L clock), bytes / (efficiency x bandwidth)), summed over the passes.
+def timing(lowered: Lowered, placed: Residency | None = None) -> Timing:
+    """Return the duration of a scenario.
 
     Parameters
     ----------
     lowered : Lowered
         From `bitnet_hw.cost.lowering.lower`.
+    placed : Residency, optional
+        Where the contents lie; computed if absent.
 
     Examples
     --------
@@ -65,47 +77,95 @@ def timing(lowered: Lowered) -> Timing:
     >>> timing(lower("gpt2", Scenario("decode", context=64), "fp16", "edge")).bound_by
     'dram'
     """
-    phases: dict[str, _Times] = {}
-    total = _Times(0.0, 0.0, 0.0, 0.0)
+    placed = residency(lowered) if placed is None else placed
+    busy: dict[str, float] = defaultdict(float)
+    phases: dict[str, float] = {}
     for run in runs(lowered):
-        first = _one_pass(run.first)
-        last = first if run.last is run.first else _one_pass(run.last)
-        times = _affine_sums(first, last, run.passes)
-        phases[run.phase] = phases.get(run.phase, _Times(0.0, 0.0, 0.0, 0.0)).plus(times)
-        total = total.plus(times)
-    prefill, decode = phases.get("prefill"), phases.get("decode")
-    return Timing(
-        total.longer,
-        total.compute,
-        total.dram,
-        prefill.longer if prefill else None,
-        decode.longer if decode else None,
-        "compute" if total.by_compute > total.longer / 2 else "dram",
-    )
+        seconds, of = _run_seconds(run, placed)
+        for resource, taken in of.items():
+            busy[resource] += taken
+        phases[run.phase] = phases.get(run.phase, 0.0) + seconds
+    return Timing(sum(phases.values()), dict(busy), phases.get("prefill"), phases.get("decode"))
 
 
-def _one_pass(of: Lowered) -> tuple[float, float]:
-    """Return the seconds of arithmetic and of DRAM."""
-    macs = sum(product.shape.macs * product.active for product in of.products)
-    moved = sum(row.bytes for row in traffic(of) if row.level == "dram")
-    bandwidth = of.machine.efficiency * of.machine.bandwidth_bytes_per_s
-    return macs / of.machine.macs_per_second(), moved / bandwidth
+def _run_seconds(run: Run, placed: Residency) -> tuple[float, dict[str, float]]:
+    """Return the seconds of all passes of a run, and those of each resource."""
+    machine = run.first.machine
+    overlap = machine.overlap.value
+    first = _operators(run.first, placed)
+    last = first if run.last is run.first else _operators(run.last, placed)
+    total = 0.0
+    busy: dict[str, float] = defaultdict(float)
+    for start, end in zip(first, last, strict=True):
+        names = list({**start, **end})
+        ends = [[times.get(name, 0.0) for name in names] for times in (start, end)]
+        sums = [run.passes * (a + b) / 2 for a, b in zip(*ends, strict=True)]
+        longest = _sum_of_longest(ends[0], ends[1], run.passes)
+        total += longest + (1 - overlap) * (sum(sums) - longest)
+        for name, taken in zip(names, sums, strict=True):
+            busy[name] += taken
+    overhead = run.passes * _overhead(machine, run.first.model.num_hidden_layers)
+    busy[OVERHEADS] += overhead
+    return total + overhead, busy
 
 
-def _affine_sums(first: tuple[float, float], last: tuple[float, float], number: int) -> _Times:
-    """Sum two times that change linearly from `first` to `last`, and the longer of the two."""
-    arithmetic, moving = (number * (a + b) / 2 for a, b in zip(first, last, strict=True))
-    lead = [a - m for a, m in (first, last)]  # how much longer arithmetic takes
-    if number == 1 or lead[0] * lead[1] >= 0:
-        by_compute = arithmetic if lead[0] + lead[1] > 0 else 0.0
-        return _Times(max(arithmetic, moving), arithmetic, moving, by_compute)
-    # The two cross once: split there.
+def _overhead(machine: Machine, layers: int) -> float:
+    """Return the overhead of one pass, s."""
+    per_step, per_layer = machine.overheads.seconds_per_step, machine.overheads.seconds_per_layer
+    step = 0.0 if per_step is None else per_step.value
+    return step + (0.0 if per_layer is None else layers * per_layer.value)
+
+
+def _operators(of: Lowered, placed: Residency) -> list[Seconds]:
+    """Return the seconds of every product of a pass, and of its reads of embeddings."""
+    found = [_product_seconds(product, of, placed) for product in of.products]
+    moved = _moving(lookup_traffic(of, placed), of.machine)
+    return [*found, moved]
+
+
+def _product_seconds(product: LoweredProduct, of: Lowered, placed: Residency) -> Seconds:
+    chips = of.machine.chip_count
+    seconds = _moving(product_traffic(product, of, placed), of.machine)
+    seconds[COMPUTE] += product.executed_macs / product.unit.rate(product.pair) / chips
+    unpacking = of.machine.unpacking_of(product.codec)
+    if unpacking is not None and unpacking.seconds_per_weight is not None:
+        per_weight = unpacking.seconds_per_weight.value
+        seconds[UNPACKING] += product.unpacked * per_weight / chips
+    return seconds
+
+
+def _moving(rows: Iterable[Traffic], machine: Machine) -> dict[str, float]:
+    """Return the seconds that traffic takes at each level."""
+    rates = {memory.name: memory.rate for memory in machine.memories}
+    if machine.chips is not None:
+        rates[LINKS] = machine.chips.link_bandwidth_bytes_per_s.value
+    seconds: dict[str, float] = defaultdict(float)
+    for row in rows:
+        rate = rates[row.level]
+        if rate is not None:
+            seconds[row.level] += row.bytes / rate / machine.chip_count
+    return seconds
+
+
+def _sum_of_longest(first: Sequence[float], last: Sequence[float], number: int) -> float:
+    """Sum the longest of several times that change linearly from `first` to `last`."""
+    if not first:
+        return 0.0
+    i = max(range(len(first)), key=lambda k: (first[k], last[k]))
+    j = max(range(len(last)), key=lambda k: (last[k], first[k]))
+    if number == 1:
+        return first[i]
+    # The largest of linear functions is one of them throughout if it is largest at both ends.
+    if first[i] == first[j] or last[i] == last[j]:
+        k = j if first[i] == first[j] else i
+        return number * (first[k] + last[k]) / 2
+    # Otherwise split where the two cross.
+    lead = (first[i] - first[j], last[i] - last[j])
     before = min(number - 1, int(lead[0] / (lead[0] - lead[1]) * (number - 1)) + 1)
 
-    def at(i: int) -> tuple[float, float]:
-        share = i / (number - 1)
-        a, m = (x + (y - x) * share for x, y in zip(first, last, strict=True))
-        return a, m
+    def at(step: int) -> list[float]:
+        share = step / (number - 1)
+        return [x + (y - x) * share for x, y in zip(first, last, strict=True)]
 
-    left = _affine_sums(first, at(before - 1), before)
-    return left.plus(_affine_sums(at(before), last, number - before))
+    left = _sum_of_longest(first, at(before - 1), before)
+    return left + _sum_of_longest(at(before), last, number - before)

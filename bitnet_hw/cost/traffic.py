@@ -1,18 +1,25 @@
-"""Traffic: the bytes that lowered operators move, by memory level.
+"""Traffic: the bytes that lowered operators move, by memory.
 
-For a product on R rows of L lanes, where T tokens share a fetch of the second operand (weights, or
+For a product on a unit of R rows, where T tokens share a fetch of the second operand (weights, or
 keys and values):
 
-- a block consists of the tokens whose activations fit the activation buffer, at least 1;
-- DRAM, weights: read once per block, unless all weights fit the weight buffer; if not even one
-  token fits the activation buffer, the activations of every token are moved as well;
-- DRAM, KV cache: read in full in each decode step, and once per block in a prefill (with a sliding
-  window, the part that the block can see); new keys and values are written once; scores stay on
-  chip;
-- weight SRAM: the second operand is read once per T tokens (keys and values: once per T queries of
-  the heads and tokens that share them);
-- activation SRAM: each activation is read once per R outputs, and each result is written once;
-- DRAM, embedding: one row is read per token.
+- what a memory holds of the weights is read from it once per block of tokens. The number of blocks
+  is the activations of all tokens over the capacity that the nearest on-chip memory has for them,
+  at least 1 and at most one block per token, and not rounded: a buffer that is one percent larger
+  saves one percent. A part of a token's activations that does not fit is moved to the next memory
+  that holds activations;
+- the KV cache is read in full in each decode step, and once per block in a prefill (with a sliding
+  window, the part that the block can see); new keys and values are written once, where the cache
+  lies; scores stay on chip;
+- if a memory on the chip may hold the second operand, the unit reads it from there once per T
+  tokens (keys and values: once per T queries of the heads and tokens that share them), whatever it
+  holds for good; what lies farther away passes through it;
+- if a memory on the chip may hold activations, each activation is read from there once per R
+  outputs, and each result is written once. If none may, inputs and results of every product are
+  read and written once in the memory that holds them, as kernels that run one after another do;
+- one row of the embedding table is read per token;
+- with N chips, the results of the matrices that end attention and the FFN are summed over the
+  chips (ring all-reduce): 2 (N - 1) times their size passes the links.
 
 Traffic of gains, biases and elementwise steps is not counted.
 """
@@ -20,31 +27,37 @@ Traffic of gains, biases and elementwise steps is not counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ..inputs.memory import Content
 from .lowered import Lowered, LoweredProduct
+from .residency import Residency, residency
 
-Level = Literal["dram", "weight-sram", "activation-sram"]
-Content = Literal["weights", "kv-cache", "activations", "embedding"]
+#: Level of the traffic between chips.
+LINKS = "links"
+#: Roles whose results are summed over the chips.
+_REDUCED = ("attention-out", "ffn-down")
 
 
 class Traffic(NamedTuple):
-    """Bytes that one operator moves at one memory level."""
+    """Bytes that one operator moves at one level: a memory, by its name, or the links."""
 
     scope: str
     role: str
-    level: Level
+    level: str
     content: Content
     bytes: float
 
 
-def traffic(lowered: Lowered) -> list[Traffic]:
-    """Return the bytes that lowered operators move, by memory level.
+def traffic(lowered: Lowered, placed: Residency | None = None) -> list[Traffic]:
+    """Return the bytes that lowered operators move, by memory.
 
     Parameters
     ----------
     lowered : Lowered
         From `bitnet_hw.cost.lowering.lower`.
+    placed : Residency, optional
+        Where the contents lie; that of `lowered` if absent. The passes of a scenario share one.
 
     Examples
     --------
@@ -52,44 +65,66 @@ def traffic(lowered: Lowered) -> list[Traffic]:
     >>> from bitnet_hw.inputs.scenario import Scenario
     >>> rows = traffic(lower("gpt2", Scenario("decode", context=64), "fp16"))
     >>> round(sum(row.bytes for row in rows if row.level == "dram") / 1e6)
-    249
+    248
     """
-    resident = lowered.streamed_weight_bytes <= lowered.machine.weight_buffer_bytes
+    placed = residency(lowered) if placed is None else placed
     rows: list[Traffic] = []
     for product in lowered.products:
-        rows.extend(_from_dram(product, lowered, resident))
-        rows.extend(_on_chip(product, lowered))
-    rows.extend(
-        Traffic("embedding", "embedding", "dram", "embedding", lookup.tokens * lookup.bits / 8)
-        for lookup in lowered.lookups
-    )
+        rows.extend(product_traffic(product, lowered, placed))
+    rows.extend(lookup_traffic(lowered, placed))
     return rows
 
 
-def _from_dram(product: LoweredProduct, lowered: Lowered, resident: bool) -> Iterator[Traffic]:
-    shape = product.shape
-    fitting = int(lowered.machine.activation_buffer_bytes * 8 // product.token_bits)
-    block = max(min(shape.tokens, fitting), 1)
-    weights = product.operand == "weights"
-    if not (weights and resident):
-        read = shape.streamed(block) * _fetched(product, block)
-        size = (read + shape.appended) * product.element_bits / 8
-        yield Traffic(product.scope, product.role, "dram", product.operand, size)
-    if weights and fitting == 0:
-        size = shape.tokens * product.token_bits * shape.repeat / 8
-        yield Traffic(product.scope, product.role, "dram", "activations", size)
+def lookup_traffic(lowered: Lowered, placed: Residency) -> Iterator[Traffic]:
+    """Yield the reads of the embedding tables."""
+    # A table that is also the LM head lies with the weights.
+    content: Content = "embedding" if placed.sizes["embedding"] else "weights"
+    for lookup in lowered.lookups:
+        for memory, share in placed.places[content]:
+            size = lookup.tokens * lookup.bits / 8 * share
+            yield Traffic("embedding", "embedding", memory.name, "embedding", size)
 
 
-def _on_chip(product: LoweredProduct, lowered: Lowered) -> Iterator[Traffic]:
+def product_traffic(
+    product: LoweredProduct, lowered: Lowered, placed: Residency
+) -> Iterator[Traffic]:
+    """Yield the bytes that one product moves."""
     shape, machine = product.shape, lowered.machine
-    fetched = shape.fetches(machine.tokens) * _fetched(product, machine.tokens)
-    size = fetched * product.element_bits / 8
-    yield Traffic(product.scope, product.role, "weight-sram", product.operand, size)
-    read = shape.input_reads(machine.rows) * product.input_bits
-    size = (read + shape.outputs * product.output_bits) / 8
-    yield Traffic(product.scope, product.role, "activation-sram", "activations", size)
+    scope, role = product.scope, product.role
+    feeds, near = machine.near(product.operand), machine.near("activations")
+    blocks, spilled = 1.0, 0.0
+    if near is not None:
+        room = near.room("activations") * 8
+        blocks = min(max(shape.tokens * product.token_bits / room, 1.0), float(shape.tokens))
+        spilled = max(0.0, 1 - room / product.token_bits)
+    read = shape.streamed(blocks) * _fetched(product, shape.tokens / blocks)
+    for memory, share in placed.places[product.operand]:
+        size = (read + shape.appended) * product.element_bits / 8 * share
+        if memory != feeds and size:
+            yield Traffic(scope, role, memory.name, product.operand, size)
+    if feeds is not None:
+        fetched = shape.fetches(product.unit.tokens) * _fetched(product, product.unit.tokens)
+        size = fetched * product.element_bits / 8
+        yield Traffic(scope, role, feeds.name, product.operand, size)
+    if near is not None:
+        reads = shape.input_reads(product.unit.rows) * product.input_bits
+        size = (reads + shape.outputs * product.output_bits) / 8
+        yield Traffic(scope, role, near.name, "activations", size)
+        if spilled and product.operand == "weights":
+            size = shape.tokens * product.token_bits * shape.repeat / 8 * spilled
+            far = [m for m in machine.memories if m != near and "activations" in m.holds]
+            if far:
+                yield Traffic(scope, role, far[0].name, "activations", size)
+    else:
+        size = product.crossing_bits / 8
+        for memory, share in placed.places["activations"]:
+            yield Traffic(scope, role, memory.name, "activations", size * share)
+    if machine.chip_count > 1 and role in _REDUCED:
+        size = 2 * (machine.chip_count - 1) * shape.outputs * product.output_bits / 8
+        yield Traffic(scope, role, LINKS, "activations", size)
 
 
-def _fetched(product: LoweredProduct, shared_by: int) -> float:
+def _fetched(product: LoweredProduct, shared_by: float) -> float:
     """Return the share of the weights that `shared_by` independent tokens need."""
-    return 1.0 - product.inactive ** min(shared_by, product.shape.tokens)
+    needed: float = 1.0 - product.inactive ** min(shared_by, product.shape.tokens)
+    return needed

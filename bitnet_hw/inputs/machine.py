@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -166,16 +166,6 @@ class Machine(Record):
         known = [figure.value for figure in drawn if figure is not None]
         return sum(known) * self.chip_count if known else None
 
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether some of its figures were fitted to measurements of this very machine."""
-        return any(figure.basis == "fitted" for _, figure in self.figures())
-
-    @property
-    def is_borrowed(self) -> bool:
-        """Whether some of its figures come from measurements of related machines."""
-        return any(figure.basis == "borrowed" for _, figure in self.figures())
-
     def with_unit(self, name: str, **changes: object) -> Self:
         """Return the machine with one unit changed; see `replace`."""
         return self.replace(units=tuple(_changed(self.units, "unit", name, changes)))
@@ -193,7 +183,7 @@ class Machine(Record):
     def with_figure(self, path: KeyPath, figure: Figure) -> Self:
         """Return the machine with one figure changed, found by the path of its key."""
         data = self.model_dump(by_alias=True, exclude_unset=True)
-        at = data
+        at: Any = data
         for key in path[:-1]:
             at = at[key]
         at[path[-1]] = figure.model_dump(exclude_unset=True)
@@ -215,10 +205,11 @@ def _figures(of: object, path: KeyPath) -> Iterator[tuple[KeyPath, Figure]]:
     if isinstance(of, Figure):
         yield path, of
         return
+    items: Iterable[tuple[str | int, object]]
     if isinstance(of, Record):
         items = ((f.alias or name, getattr(of, name)) for name, f in type(of).model_fields.items())
     elif isinstance(of, dict):
-        items = iter(of.items())
+        items = of.items()
     elif isinstance(of, tuple):
         items = enumerate(of)
     else:

@@ -126,6 +126,7 @@ class Unit(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        wanted: tuple[str, ...]
         if self.kind == "array":
             wanted, other = ("clock_hz", "executes"), "peak_mac_per_s"
         else:

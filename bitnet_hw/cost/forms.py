@@ -1,0 +1,135 @@
+"""Forms of an estimate: JSON, one flat row for CSV, and a summary of a few lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..inputs.track_record import Entry
+from ..units import quantity
+from .band import Cost
+from .counting import find_convention
+from .parts import KINDS, WHOLE_MACS
+
+if TYPE_CHECKING:
+    from .estimates import Estimate
+
+#: Version of the JSON form; docs/schema/estimate-3.json describes it.
+SCHEMA = 3
+
+
+def as_dict(of: Estimate) -> dict[str, Any]:
+    """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-3.json."""
+    time, energy = of.time, of.energy
+    machine = of.machine if find_convention(of.convention).has_machine else None
+    kinds = dict.fromkeys(KINDS, 0.0) | _joules(of.by("kind", level="logic"))
+    return {
+        "schema": SCHEMA,
+        "model": of.model.name,
+        "scheme": of.scheme.name,
+        "energy_table": of.table.short_name,
+        "convention": of.convention,
+        "scenario": of.scenario.as_dict(),
+        "machine": machine.name if machine else None,
+        "hypothetical": machine.hypothetical if machine else None,
+        "boundary": str(machine.boundary) if machine else None,
+        "fits": of.fits if machine else None,
+        "excess_bytes": round(of.excess_bytes) if machine else None,
+        "macs": of.tally.macs,
+        "energy_j": energy.value,
+        "energy_low_j": energy.low,
+        "energy_high_j": energy.high,
+        "mul_j": kinds["multiplications"],
+        "add_j": kinds["additions"],
+        "mac_j": kinds[WHOLE_MACS],
+        "other_j": kinds["other operations"],
+        "memory_j": of.memory_j,
+        "unpacking_j": sum(row.joules for row in of.unpacking) if machine else None,
+        "static_j": of.static_j,
+        "operations_j": _joules(of.by("operation", level="logic")),
+        "roles_j": _joules(of.by("role", level="logic")),
+        "traffic": None if of.memory is None else _traffic(of),
+        "derived_share": of.derived_share,
+        "energy_per_token_j": of.energy_per_token.value,
+        "mean_power_w": of.mean_power_w,
+        "latency_s": time.seconds if time else None,
+        "busy_s": dict(time.busy) if time else None,
+        "time_to_first_token_s": time.first_token_seconds if time else None,
+        "tokens_per_s": of.tokens_per_second,
+        "tokens_per_s_of_request": of.tokens_per_second_of_request,
+        "bound_by": time.bound_by if time else None,
+        "speed_error": _error(of.speed_record),
+        "energy_error": _error(of.energy_record),
+        "weight_bytes": round(of.footprint.weights),
+        "lm_head_bytes": round(of.footprint.lm_head),
+        "embedding_bytes": round(of.footprint.embedding),
+        "kv_bytes": round(of.footprint.kv_cache),
+    }
+
+
+def as_row(of: Estimate) -> dict[str, Any]:
+    """Return the JSON form without nesting, for CSV; values a phase does not use are None."""
+    row = as_dict(of)
+    scenario = row.pop("scenario")
+    for nested in ("operations_j", "roles_j", "traffic", "busy_s"):
+        del row[nested]
+    for name in ("speed_error", "energy_error"):
+        error = row.pop(name) or {}
+        row[f"{name}_typical_factor"] = error.get("typical_factor")
+        row[f"{name}_worst_factor"] = error.get("worst_factor")
+    keys = ("phase", "tokens", "context", "prompt", "generate")
+    return {**row, **dict.fromkeys(keys), **scenario}
+
+
+def summary(of: Estimate) -> list[tuple[str, str]]:
+    """Return a few lines: energy per token, tokens per second, and how far to trust them."""
+    energy = of.energy_per_token
+    low, high = (quantity(end, "J") for end in (energy.low, energy.high))
+    lines = [
+        ("scenario", of.scenario.describe()),
+        ("energy per token", f"{quantity(energy.value, 'J')} (prices: {low} to {high})"),
+    ]
+    if of.time is not None:
+        rate = f"{of.tokens_per_second:.4g}, bound by {of.time.bound_by}"
+        lines += [
+            ("machine", of.machine.name + (" (hypothetical)" if of.machine.hypothetical else "")),
+            ("tokens per second", rate),
+            ("error of speed", error_in_words(of.speed_record, "speed")),
+            ("error of energy", error_in_words(of.energy_record, "energy")),
+        ]
+    if not of.fits:
+        lines.append(("memory", does_not_fit(of)))
+    return lines
+
+
+def error_in_words(record: Entry | None, of: str) -> str:
+    """Return how far estimates of a class have been off, or which bound an unchecked one is."""
+    if record is None:
+        bound = "an upper bound" if of == "speed" else "a lower bound"
+        return f"not checked against any measurement of this class: {bound}"
+    if record.status == "blind":
+        bound = "an upper bound" if of == "speed" else "a lower bound"
+        return f"{bound}, from data sheets alone: {record.in_words}"
+    basis = "this machine's" if record.status == "calibrated" else "related machines'"
+    return f"{record.in_words}, predicted from {basis} other measurements"
+
+
+def does_not_fit(of: Estimate) -> str:
+    """Return the sentence for a model that does not fit its machine."""
+    return f"does not fit {of.machine.name}: {quantity(of.excess_bytes, 'B')} too large"
+
+
+def _error(record: Entry | None) -> dict[str, Any] | None:
+    return None if record is None else record.model_dump()
+
+
+def _joules(costs: dict[str, Cost]) -> dict[str, float]:
+    return {name: cost.joules for name, cost in costs.items()}
+
+
+def _traffic(of: Estimate) -> list[dict[str, Any]]:
+    levels = {priced.row.level for priced in of.memory or []}
+    return [
+        {"level": level, "content": content, "bytes": round(cost.bytes), "energy_j": cost.joules}
+        for (level, content), cost in of.by("level", "content").items()
+        if level in levels
+    ]

@@ -1,0 +1,97 @@
+"""Residency: how much of the weights, KV cache and activations each memory of a machine holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..inputs.machine import Machine
+from ..inputs.memory import Content, Memory
+from .footprint import kv_cache_bytes, widest_activations
+from .lowered import Lowered
+from .lowering import lower_storage
+
+
+class Resident(NamedTuple):
+    """Share of a content that one memory holds."""
+
+    memory: Memory
+    share: float
+
+
+class Residency(NamedTuple):
+    """Where the contents of a model lie.
+
+    Attributes
+    ----------
+    sizes : mapping of str to float
+        Content -> bytes.
+    places : mapping of str to tuple of Resident
+        Content -> the memories that hold it, nearest first, with shares that add up to 1; what
+        fits nowhere is given to the farthest memory that may hold it.
+    excess_bytes : float
+        Bytes that fit nowhere; 0 if the model fits.
+    """
+
+    sizes: Mapping[Content, float]
+    places: Mapping[Content, tuple[Resident, ...]]
+    excess_bytes: float
+
+
+def residency(lowered: Lowered) -> Residency:
+    """Return where a model lies on its machine at the end of its scenario.
+
+    The contents are what the scenario uses: every matrix that a token passes with the norms, the
+    embedding table unless the LM head is the same matrix, the KV cache of the whole batch at the
+    last position, and the largest activations of an operator.
+    """
+    stored = lower_storage(lowered.model, lowered.scheme)
+    scenario = lowered.scenario
+    has_head = any(product.role == "lm-head" for product in lowered.products)
+    shared = stored.lm_head == 0 and has_head
+    sizes: dict[Content, float] = {
+        "weights": lowered.streamed_weight_bytes + stored.norms_and_biases,
+        "kv-cache": kv_cache_bytes(
+            lowered.model, lowered.scheme, scenario.last_position, scenario.batch
+        ),
+        "activations": widest_activations(lowered.products) / 8,
+        "embedding": 0.0 if shared else stored.embedding,
+    }
+    return place(sizes, lowered.machine)
+
+
+def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
+    """Place contents in memories, nearest first, each as far as it fits.
+
+    A memory takes its contents in the order in which its description names them, each up to its
+    share of the capacity.
+
+    Parameters
+    ----------
+    sizes : mapping of str to float
+        Content -> bytes.
+    machine : Machine
+        Memories of one chip; several chips hold equal parts.
+    """
+    left = dict(sizes)
+    shares: dict[Content, dict[str, float]] = {content: {} for content in sizes}
+    for memory in machine.memories:
+        room = float("inf")
+        if memory.capacity_bytes is not None:
+            room = memory.capacity_bytes.value * machine.chip_count
+        for content in memory.holds:
+            if content not in left:
+                continue
+            takes = min(left[content], memory.room(content) * machine.chip_count, room)
+            room -= takes
+            left[content] -= takes
+            if sizes[content]:
+                shares[content][memory.name] = takes / sizes[content]
+    places: dict[Content, tuple[Resident, ...]] = {}
+    for content, of in shares.items():
+        able = [memory for memory in machine.memories if content in memory.holds]
+        of[able[-1].name] = 1 - sum(of.get(memory.name, 0.0) for memory in able[:-1])
+        places[content] = tuple(
+            Resident(memory, of[memory.name]) for memory in able if of.get(memory.name, 0.0) > 0
+        )
+    return Residency(dict(sizes), places, sum(left.values()))
