@@ -53,6 +53,7 @@ def machine_schema() -> dict[str, Any]:
 def _without_null(key: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a key without its default of None, which no file has to write."""
     if key.get("default", "") is None:
+        kept: dict[str, Any]
         (kept,) = [option for option in key["anyOf"] if option != {"type": "null"}]
         described = {"description": key["description"]} if "description" in key else {}
         return kept | described
