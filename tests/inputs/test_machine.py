@@ -164,7 +164,8 @@ def test_a_programmed_device_runs_every_scheme_and_prices_every_codec_once(name:
     listed = [codec for entry in machine.unpacking for codec in entry.codecs]
     assert sorted(listed) == sorted([*CODECS, "any"])
     floats = machine.unpacking_of("bf16")
-    assert floats is not None and floats.seconds_per_weight is not None
+    assert floats is not None
+    assert floats.seconds_per_weight is not None
     assert floats.seconds_per_weight.value == 0
 
 
@@ -300,9 +301,7 @@ def test_an_array_needs_a_clock_and_its_pairs(tmp_path: Path, extra: str, messag
         ("static_w: 1.0", r"power\.idle_w\.core"),
     ],
 )
-def test_a_file_of_version_1_is_told_what_to_write(
-    tmp_path: Path, key: str, instead: str
-) -> None:
+def test_a_file_of_version_1_is_told_what_to_write(tmp_path: Path, key: str, instead: str) -> None:
     path = tmp_path / "old.yaml"
     path.write_text(f"name: old\n{key}\n", "utf-8")
     name = key.partition(":")[0]
