@@ -103,7 +103,7 @@ class Macros:
         """Yield every macro with its energy per access."""
         for macro in self.macros:
             what = f"{self.memory} {macro.bytes / 1024:g} KiB"
-            price = self._price(macro, macro.pj, macro.formula)
+            price = self._price(macro, macro.pj, "")._replace(formula=macro.formula)
             yield ListedPrice(what, f"pJ per {ACCESS_BITS}-bit access", price)
 
     def _between(self, small: Macro, large: Macro, capacity_bytes: int) -> Price:
@@ -137,6 +137,8 @@ class Macros:
         return self._price(macro, macro.pj.times(1 / ACCESS_BITS), formula)
 
     def _price(self, macro: Macro, pj: Spread, formula: str) -> Price:
+        if macro.formula:
+            formula = f"{formula} [{macro.formula}]"
         return Price(*pj, macro.kind, "op", macro.source, macro.locator, formula, self.table)
 
 

@@ -199,7 +199,11 @@ def test_another_node_takes_the_nearest_wires_and_says_so() -> None:
 def test_a_scaled_table_takes_the_wires_of_its_node() -> None:
     scaled = scale_table(load_table("45nm"), "HP45@0.9:HP7@0.7")
     wires = load_on_chip_prices().between_banks(16 * MIB, MIB, 7).pj.value
-    assert scaled.sram_price(16 * MIB).pj == pytest.approx(100 / 64 / 14.62 + wires, rel=1e-3)
+    price = scaled.sram_price(16 * MIB)
+    assert price.pj == pytest.approx(100 / 64 / 14.62 + wires, rel=1e-3)
+    assert "simulated as one array" not in price.formula  # CACTI's figures are for 45 nm
+    for size in (KIB, 8 * KIB, 64 * KIB, 16 * MIB):
+        assert "HP45@0.9:HP7@0.7" in scaled.sram_price(size).formula
 
 
 def test_a_table_of_whole_macs_takes_the_buffers_of_its_base() -> None:
