@@ -26,7 +26,7 @@ from ..inputs.unit import Pair
 from .response import Parameter
 
 #: Groups of machines: each is the machines with the same values of these.
-Group = Literal["all", "device", "stack", "generation", "stack and device", "machine"]
+Group = Literal["all", "device", "memory", "stack", "generation", "stack and device", "machine"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -36,7 +36,9 @@ class Share(Record):
     Attributes
     ----------
     group : str
-        The group.
+        The group: ``all`` machines; those of one kind of ``device``; with one family of DRAM
+        (``memory``: HBM, GDDR, LPDDR, DDR); of one ``stack`` of software; of one ``generation``;
+        ``stack and device``; one ``machine`` alone.
     each_entry : bool
         Whether every pair of formats, or every entry of codecs, has a contribution of its own.
     spread : float
@@ -149,6 +151,7 @@ def _keys(machine: Machine) -> Mapping[Group, str]:
     return {
         "all": "",
         "device": family.device,
+        "memory": machine.main_memory.kind.rstrip("0123456789EX/"),
         "stack": family.stack,
         "generation": family.generation,
         "stack and device": f"{family.stack}, {family.device}",
