@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, ToolMissingError
 from .pools import PoolFile, pooled, saturated
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating[Any]]
 
 #: Step of a logarithm for slopes.
 _STEP = 1e-5
@@ -260,16 +260,16 @@ def _residual(
 
 def _check_determined(jacobian: Floats, names: Sequence[str]) -> None:
     """Refuse a fit whose unknowns trade against each other without any effect on the values."""
-    import numpy
+    import numpy as np
 
-    lengths = numpy.linalg.norm(jacobian, axis=0)
-    if not numpy.all(lengths > 0):
+    lengths = np.linalg.norm(jacobian, axis=0)
+    if not np.all(lengths > 0):
         flat = [name for name, length in zip(names, lengths, strict=True) if not length > 0]
         raise InputError(f"the rows do not determine {flat[0]}, which changes no prediction")
-    _, singular, directions = numpy.linalg.svd(jacobian / lengths)
+    _, singular, directions = np.linalg.svd(jacobian / lengths)
     if len(singular) < len(names) or singular[-1] < 1e-7 * singular[0]:
-        weights = numpy.abs(directions[-1])
-        pair = [names[i] for i in numpy.argsort(-weights)[:2]]
+        weights = np.abs(directions[-1])
+        pair = [names[i] for i in np.argsort(-weights)[:2]]
         raise InputError(
             f"the rows do not determine {' and '.join(pair)}, which trade against each other; add "
             "rows that tell them apart, or mark fewer figures as free"

@@ -1,25 +1,27 @@
 """Responses: how a predicted value depends on the free figures of a machine.
 
-Where nothing overlaps, the seconds of a scenario are linear in seconds per layer, in seconds per
-weight and in the reciprocals of shares, so that a few evaluations of the cost model give them for
-all values of the figures. On a machine that overlaps, the cost model is asked each time.
+The cost model is asked once for the times of every operator; a free figure then stretches those of
+its resource. Energies are linear in energies and powers, so that one more evaluation for each of
+these gives its slope.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..cost.lowered import Lowered
+import numpy as np
+from numpy.typing import NDArray
+
 from ..cost.lowering import lower
 from ..cost.residency import residency
-from ..cost.time import timing
+from ..cost.time import COMPUTE, UNPACKING, OperatorTimes, run_times, together
 from ..files.document import KeyPath
 from ..inputs.figures import Figure
 from ..inputs.machine import Machine
-from .prediction import moved_joules, per_second, predict, relevant_seconds
+from .prediction import moved_joules, per_second
 from .rows import Value
 
 
@@ -105,42 +107,127 @@ class Response:
 
 def respond(value: Value, machine: Machine) -> Response:
     """Return the response of a value on a machine, which has the free figures."""
-    parameters = [p for p in free_parameters(machine) if _matters(p, value, machine)]
-    if machine.overlap.value:
+    free = {parameter.label: parameter for parameter in free_parameters(machine)}
+    seconds = _SecondsResponse(value, machine, free)
+    if value.kind == "speed":
         return Response(
-            value, tuple(parameters),
-            lambda values: predict(value, with_values(machine, parameters, values)),
+            value, tuple(free[label] for label in seconds.labels),
+            lambda values: per_second(value, seconds.at(values)),
         )  # fmt: skip
-    return _linear_response(value, machine, parameters)
+    energies = [p for p in free.values() if _is_energy(p)]
+    joules = _line(_joules, value, machine, energies)
+    watts = _line(_watts, value, machine, energies)
+
+    def of(values: Mapping[str, float]) -> float:
+        now = {p.label: values.get(p.label, p.figure.value) for p in energies}
+        time = seconds.at(values)
+        total = joules.at(now) + watts.at(now) * time
+        share: float = time if value.quantity == "power_w" else value.scenario.new_tokens
+        return total / share
+
+    affecting = {*seconds.labels, *joules.slopes, *watts.slopes}
+    return Response(value, tuple(p for label, p in free.items() if label in affecting), of)
+
+
+class _SecondsResponse:
+    """The seconds that a value is about, as a function of free figures."""
+
+    def __init__(self, value: Value, machine: Machine, free: Mapping[str, Parameter]) -> None:
+        lowered = lower(value.model, value.scenario, value.scheme, machine)
+        self._free = free
+        self._overlap = machine.overlap.value
+        found = run_times(lowered, residency(lowered))
+        about = [run for run in found if _is_about(value, run.phase)]
+        self._columns: dict[str, int] = {}
+        for run in about:
+            for op in (*run.first, *run.last):
+                for label in _labels_of(op, machine).values():
+                    self._columns.setdefault(label, len(self._columns))
+        self._runs = [
+            (run.passes, self._table(run.first, machine), self._table(run.last, machine))
+            for run in about
+        ]
+        layers = lowered.model.num_hidden_layers
+        passes = sum(run.passes for run in about)
+        self._overheads = [
+            (f"overheads.{key}", number * passes, figure.value)
+            for key, number in (("seconds_per_step", 1), ("seconds_per_layer", layers))
+            if (figure := getattr(machine.overheads, key)) is not None
+        ]
+        used = {label for label, _, _ in self._overheads}
+        for _, first, last in self._runs:
+            busy = np.any(first + last, axis=0)
+            used |= {label for label, column in self._columns.items() if busy[column]}
+        self.labels = [label for label in free if label in used]
+
+    def _table(self, ops: Sequence[OperatorTimes], machine: Machine) -> NDArray[np.float64]:
+        table = np.zeros((len(ops), len(self._columns)))
+        for row, op in enumerate(ops):
+            labels = _labels_of(op, machine)
+            for resource, seconds in op.seconds.items():
+                table[row, self._columns[labels[resource]]] += seconds
+        return table
+
+    def at(self, values: Mapping[str, float]) -> float:
+        """Return the seconds at some values of the free figures."""
+        factors = np.ones(len(self._columns))
+        for label, column in self._columns.items():
+            if label in self._free:
+                parameter = self._free[label]
+                factors[column] = _factor(parameter, values.get(label, parameter.figure.value))
+        total = sum(number * values.get(label, value) for label, number, value in self._overheads)
+        for passes, first, last in self._runs:
+            starts, ends = first * factors, last * factors
+            if self._overlap == 0 or passes == 1:
+                both = passes * (starts.sum() + ends.sum()) / 2
+                longest = passes * starts.max(axis=1).sum() if self._overlap else 0.0
+                total += both - self._overlap * (both - longest)
+                continue
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                total += together(
+                    dict(enumerate(start)), dict(enumerate(end)), passes, self._overlap
+                )
+        return float(total)
+
+
+def _is_about(value: Value, phase: str) -> bool:
+    """Return whether a value is about a phase of its scenario."""
+    if value.kind == "energy" or value.quantity == "tokens_per_s_of_request":
+        return True
+    return (phase == "prefill") == (value.work == "prefill")
+
+
+def _factor(parameter: Parameter, value: float) -> float:
+    """Return by how much a figure stretches the times that it decides."""
+    now = parameter.figure.value
+    if now == 0:
+        return 1.0
+    return now / value if parameter.is_share else value / now
+
+
+def _labels_of(op: OperatorTimes, machine: Machine) -> dict[str, str]:
+    """Return the label of the figure that decides each resource's time of an operator."""
+    product = op.product
+    labels = {resource: resource for resource in op.seconds}
+    for memory in machine.memories:
+        labels[memory.name] = f"memories.{memory.name}.reached_share"
+    if product is not None:
+        written = product.unit.share_key(product.pair)
+        labels[COMPUTE] = f"units.{product.unit.name}.reached_share.{written}"
+        entry = machine.unpacking_of(product.codec)
+        if entry is not None:
+            labels[UNPACKING] = f"unpacking.{entry.codecs[0]}.seconds_per_weight"
+    return labels
 
 
 class _Line(NamedTuple):
-    """A number that is linear in transformed parameters: constant, and slope by label."""
+    """A number that is linear in parameters: constant, and slope by label."""
 
     constant: float
     slopes: Mapping[str, float]
 
-    def at(self, transformed: Mapping[str, float]) -> float:
-        return self.constant + sum(
-            slope * transformed[label] for label, slope in self.slopes.items()
-        )
-
-
-def _linear_response(value: Value, machine: Machine, found: list[Parameter]) -> Response:
-    probed = {"seconds": _seconds, "joules": _joules, "watts": _watts}
-    wanted = ("seconds",) if value.kind == "speed" else tuple(probed)
-    lines = {name: _line(probed[name], value, machine, found) for name in wanted}
-
-    def of(values: Mapping[str, float]) -> float:
-        at = {p.label: _transformed(p, values.get(p.label, p.figure.value)) for p in found}
-        seconds = lines["seconds"].at(at)
-        if value.kind == "speed":
-            return per_second(value, seconds)
-        joules = lines["joules"].at(at) + lines["watts"].at(at) * seconds
-        return joules / (seconds if value.quantity == "power_w" else value.scenario.new_tokens)
-
-    affecting = {label for line in lines.values() for label in line.slopes}
-    return Response(value, tuple(p for p in found if p.label in affecting), of)
+    def at(self, values: Mapping[str, float]) -> float:
+        return self.constant + sum(slope * values[label] for label, slope in self.slopes.items())
 
 
 def _line(
@@ -153,41 +240,19 @@ def _line(
     base = probe(value, machine)
     slopes: dict[str, float] = {}
     for p in parameters:
-        before = _transformed(p, p.figure.value)
-        other = p.figure.value / 2 if p.figure.value else 1.0
+        before = p.figure.value
+        other = before / 2 if before else 1.0
         changed = probe(value, with_values(machine, [p], {p.label: other}))
-        slope = (changed - base) / (_transformed(p, other) - before)
-        if abs(slope * before) > 1e-12 * abs(base):
-            slopes[p.label] = slope
-    constant = base - sum(
-        slopes[p.label] * _transformed(p, p.figure.value) for p in parameters if p.label in slopes
-    )
+        if changed != base:
+            slopes[p.label] = (changed - base) / (other - before)
+    values = {p.label: p.figure.value for p in parameters}
+    constant = base - sum(slope * values[label] for label, slope in slopes.items())
     return _Line(constant, slopes)
 
 
-def _transformed(parameter: Parameter, value: float) -> float:
-    return 1 / value if parameter.is_share else value
-
-
-def _matters(parameter: Parameter, value: Value, machine: Machine) -> bool:
-    """Return whether a figure can matter to a value; cheap, and never wrong when it says no."""
-    is_energy = any("energy_pj" in str(key) or str(key).endswith("_w") for key in parameter.path)
-    if is_energy and value.kind == "speed":
-        return False
-    if parameter.path[0] == "unpacking":
-        entry = machine.unpacking[int(parameter.path[1])]
-        codecs = {product.codec for product in _lowered(value, machine).products}
-        return any(machine.unpacking_of(codec) is entry for codec in codecs)
-    return True
-
-
-def _lowered(value: Value, machine: Machine) -> Lowered:
-    return lower(value.model, value.scenario, value.scheme, machine)
-
-
-def _seconds(value: Value, machine: Machine) -> float:
-    lowered = _lowered(value, machine)
-    return relevant_seconds(value, timing(lowered, residency(lowered)))
+def _is_energy(parameter: Parameter) -> bool:
+    """Return whether a figure is an energy or a power."""
+    return any("energy_pj" in str(key) or str(key).endswith("_w") for key in parameter.path)
 
 
 def _joules(value: Value, machine: Machine) -> float:

@@ -11,11 +11,12 @@ own: on machines whose figures were fitted, it is part of the seconds per layer.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ..inputs.machine import Machine
-from .lowered import Lowered, LoweredProduct, Run
+from .lowered import Lowered, LoweredProduct
 from .lowering import runs
 from .residency import Residency, residency
 from .traffic import LINKS, Traffic, lookup_traffic, product_traffic
@@ -78,35 +79,75 @@ def timing(lowered: Lowered, placed: Residency | None = None) -> Timing:
     'dram'
     """
     placed = residency(lowered) if placed is None else placed
+    machine = lowered.machine
     busy: dict[str, float] = defaultdict(float)
     phases: dict[str, float] = {}
-    for run in runs(lowered):
-        seconds, of = _run_seconds(run, placed)
-        for resource, taken in of.items():
-            busy[resource] += taken
-        phases[run.phase] = phases.get(run.phase, 0.0) + seconds
+    for run in run_times(lowered, placed):
+        total = 0.0
+        for start, end in zip(run.first, run.last, strict=True):
+            total += together(start.seconds, end.seconds, run.passes, machine.overlap.value)
+            for resource in {**start.seconds, **end.seconds}:
+                ends = start.seconds.get(resource, 0.0) + end.seconds.get(resource, 0.0)
+                busy[resource] += run.passes * ends / 2
+        overhead = run.passes * _overhead(machine, lowered.model.num_hidden_layers)
+        busy[OVERHEADS] += overhead
+        phases[run.phase] = phases.get(run.phase, 0.0) + total + overhead
     return Timing(sum(phases.values()), dict(busy), phases.get("prefill"), phases.get("decode"))
 
 
-def _run_seconds(run: Run, placed: Residency) -> tuple[float, dict[str, float]]:
-    """Return the seconds of all passes of a run, and those of each resource."""
-    machine = run.first.machine
-    overlap = machine.overlap.value
-    first = _operators(run.first, placed)
-    last = first if run.last is run.first else _operators(run.last, placed)
-    total = 0.0
-    busy: dict[str, float] = defaultdict(float)
-    for start, end in zip(first, last, strict=True):
-        names = list({**start, **end})
-        ends = [[times.get(name, 0.0) for name in names] for times in (start, end)]
-        sums = [run.passes * (a + b) / 2 for a, b in zip(*ends, strict=True)]
-        longest = _sum_of_longest(ends[0], ends[1], run.passes)
-        total += longest + (1 - overlap) * (sum(sums) - longest)
-        for name, taken in zip(names, sums, strict=True):
-            busy[name] += taken
-    overhead = run.passes * _overhead(machine, run.first.model.num_hidden_layers)
-    busy[OVERHEADS] += overhead
-    return total + overhead, busy
+class OperatorTimes(NamedTuple):
+    """Seconds for which an operator keeps each resource busy.
+
+    Attributes
+    ----------
+    product : LoweredProduct or None
+        The operator; None for the reads of the embedding tables.
+    seconds : mapping of str to float
+        Resource -> seconds.
+    """
+
+    product: LoweredProduct | None
+    seconds: Seconds
+
+
+class RunTimes(NamedTuple):
+    """Times of the operators in consecutive passes, which change linearly from first to last."""
+
+    phase: str
+    passes: int
+    first: list[OperatorTimes]
+    last: list[OperatorTimes]
+
+
+def run_times(lowered: Lowered, placed: Residency) -> Iterator[RunTimes]:
+    """Yield the times of every operator, run by run, without overheads."""
+    for run in runs(lowered):
+        first = _operators(run.first, placed)
+        last = first if run.last is run.first else _operators(run.last, placed)
+        yield RunTimes(run.phase, run.passes, first, last)
+
+
+def together(
+    first: Mapping[Any, float], last: Mapping[Any, float], passes: int, overlap: float
+) -> float:
+    """Return the seconds of one operator in all passes of a run.
+
+    Parameters
+    ----------
+    first, last : mapping to float
+        Seconds of each resource in the first and in the last pass.
+    passes : int
+        Number of passes.
+    overlap : float
+        How far the resources work at the same time, from 0 to 1.
+    """
+    names = list({**first, **last})
+    starts, ends = ([times.get(name, 0.0) for name in names] for times in (first, last))
+    total = passes * (sum(starts) + sum(ends)) / 2
+    if overlap == 0:
+        return total
+    longest = _sum_of_longest(starts, ends, passes)
+    return longest + (1 - overlap) * (total - longest)
 
 
 def _overhead(machine: Machine, layers: int) -> float:
@@ -116,11 +157,12 @@ def _overhead(machine: Machine, layers: int) -> float:
     return step + (0.0 if per_layer is None else layers * per_layer.value)
 
 
-def _operators(of: Lowered, placed: Residency) -> list[Seconds]:
+def _operators(of: Lowered, placed: Residency) -> list[OperatorTimes]:
     """Return the seconds of every product of a pass, and of its reads of embeddings."""
-    found = [_product_seconds(product, of, placed) for product in of.products]
-    moved = _moving(lookup_traffic(of, placed), of.machine)
-    return [*found, moved]
+    found = [
+        OperatorTimes(product, _product_seconds(product, of, placed)) for product in of.products
+    ]
+    return [*found, OperatorTimes(None, _moving(lookup_traffic(of, placed), of.machine))]
 
 
 def _product_seconds(product: LoweredProduct, of: Lowered, placed: Residency) -> Seconds:

@@ -183,6 +183,10 @@ class Unit(Record):
         share = _of_pair(self.reached_share, pair)
         return peak * (1.0 if share is None else share.value)
 
+    def share_key(self, pair: Pair) -> str:
+        """Return the key of `reached_share` that holds for a pair; empty if none does."""
+        return _of_pair({key: key for key in self.reached_share}, pair) or ""
+
     def mac_energy(self, pair: Pair) -> NotNegative | None:
         """Return the unit's own energy of a MAC, pJ; None where the energy table's applies."""
         return _of_pair(self.energy_pj_per_mac, pair)
