@@ -20,6 +20,7 @@ from .usage import explain, explain_unknown
 #: Command name -> its line in the list of commands. The module of that name holds a click command
 #: called ``command``.
 COMMANDS = {
+    "calibrate": "Fit a machine to published measurements of it.",
     "census": "Count the weights of a checkpoint that are -1, 0 and +1.",
     "count": "Count additions and multiplications by number format and role.",
     "estimate": "Estimate energy, memory and time.",
@@ -32,6 +33,7 @@ COMMANDS = {
     "schemes": "List the shipped schemes, or show one scheme.",
     "simulate": "Simulate a processing element and compare it with the reference.",
     "tables": "List, show and check energy tables.",
+    "validate": "Hold the cost model against published measurements.",
     "verilog": "Export a processing element as Verilog.",
 }
 

@@ -18,6 +18,7 @@ from .machine_parts import (
     ANY_CODEC,
     WITHOUT_DRAM,
     Boundary,
+    Calibration,
     Chips,
     Family,
     Overheads,
@@ -61,6 +62,8 @@ class Machine(Record):
         What the machine's energy covers.
     chips : Chips, optional
         Several chips; one if absent.
+    calibration : Calibration, optional
+        Rows, date and residuals of a fit.
     weight_zero_saving : float
         Relative saving of an add-only MAC whose weight is zero: e(z) = e(0) (1 - saving z).
     skips_inactive_weights : bool
@@ -81,6 +84,7 @@ class Machine(Record):
     power: Power = Power()
     boundary: Boundary
     chips: Chips | None = None
+    calibration: Calibration | None = None
     weight_zero_saving: Annotated[float, Field(ge=0, le=1)] = 0.0
     skips_inactive_weights: bool = False
 

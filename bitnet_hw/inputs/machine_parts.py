@@ -136,3 +136,26 @@ class Chips(Record):
     number: Count
     link_bandwidth_bytes_per_s: Positive
     link_energy_pj_per_bit: NotNegative
+
+
+class Calibration(Record):
+    """Where the fitted figures of a machine come from.
+
+    Attributes
+    ----------
+    rows_file, date : str
+        File of the published measurements, and the day of the fit (ISO 8601).
+    rows : tuple of str
+        Names of the rows that were fitted.
+    residuals : mapping of str to float
+        Row and quantity -> predicted over published value after the fit.
+    left_out : mapping of str to float
+        Row and quantity -> the same, with the row left out of the fit; empty where too few rows
+        remain without it.
+    """
+
+    rows_file: str
+    date: str
+    rows: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    residuals: dict[str, float]
+    left_out: dict[str, float] = Field(default_factory=dict)
