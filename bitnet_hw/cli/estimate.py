@@ -14,7 +14,8 @@ from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
 from ..cost.forms import (
     boundary_in_words,
-    error_in_words,
+    error_in_short,
+    errors_in_words,
     machine_in_words,
     range_in_words,
     speeds,
@@ -25,7 +26,6 @@ from ..cost.savings import saving
 from ..errors import InputError
 from ..inputs.lanes import add_only_arrays, with_lanes
 from ..inputs.roles import LINEAR_ROLES
-from ..inputs.track_record import Entry, Quantity
 from ..units import parse_size, percent, quantity, times
 from .options import (
     build_machine,
@@ -206,7 +206,7 @@ def _print(group: list[Estimate], size: float | None, oversized: bool) -> None:
     if first.convention == "system":
         rows += [
             row("mean power", *(quantity(e.mean_power_w, "W") for e in group)),
-            row("off by, energy", *(_error(e.energy_record, "energy") for e in group)),
+            row("off by, energy", *(error_in_short(e.energy_record, "energy") for e in group)),
         ]
     rows += _kind_rows(group)
     rows += _memory_rows(group)
@@ -225,12 +225,6 @@ def _print(group: list[Estimate], size: float | None, oversized: bool) -> None:
 def _range(of: Estimate) -> str:
     words = range_in_words(of.energy.low, of.energy.high, lambda end: quantity(end, "J", 4))
     return words or "-"
-
-
-def _error(record: Entry | None, of: Quantity) -> str:
-    if record is None:
-        return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
-    return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
 
 
 def _kind_rows(group: list[Estimate]) -> list[list[str]]:
@@ -270,7 +264,7 @@ def _time_rows(group: list[Estimate], size: float | None) -> list[list[str]]:
         ["time", *(quantity(t.seconds, "s") for _, t in timings)],
         ["bound by", *(t.bound_by for _, t in timings)],
         *([title, *(f"{of[i][1]:.4g}" for of in rates)] for i, (title, _) in enumerate(rates[0])),
-        ["off by, speed", *(_error(e.speed_record, "speed") for e in group)],
+        ["off by, speed", *(error_in_short(e.speed_record, "speed") for e in group)],
     ]
     if any(t.first_token_seconds is not None for _, t in timings):
         rows.append(
@@ -289,30 +283,19 @@ def _time_rows(group: list[Estimate], size: float | None) -> list[list[str]]:
 
 
 def _notes(group: list[Estimate]) -> None:
-    for words, names in _same([(unit_in_words(each), each.scheme.name) for each in group]):
-        print_text(f"projections and FFN of {names} on {words}")
+    units: dict[str, list[str]] = {}
+    for each in group:
+        units.setdefault(unit_in_words(each), []).append(each.scheme.name)
+    for unit, names in units.items():
+        print_text(f"projections and FFN of {', '.join(names)} on {unit}")
     if group[0].static_j is None:
         print_text("static energy excluded: the machine's description gives no power")
     elif group[0].machine.boundary.idle_subtracted:
         print_text("idle power is subtracted")
     for each in group:
         _say_lanes(each)
-    for of in ("speed", "energy"):
-        errors = [(error_in_words(_record(e, of), of), e.scheme.name) for e in group]
-        for words, names in _same(errors):
-            print_text(f"{of} of {names}: {words}")
-
-
-def _record(of: Estimate, quantity: str) -> Entry | None:
-    return of.speed_record if quantity == "speed" else of.energy_record
-
-
-def _same(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return each sentence once, with the names for which it holds."""
-    found: dict[str, list[str]] = {}
-    for words, name in sentences:
-        found.setdefault(words, []).append(name)
-    return [(words, ", ".join(names)) for words, names in found.items()]
+    for words in errors_in_words(group):
+        print_text(words)
 
 
 def _say_lanes(of: Estimate) -> None:

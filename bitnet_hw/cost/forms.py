@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..inputs.machine import Machine
@@ -168,6 +168,24 @@ def error_in_words(record: Entry | None, of: str) -> str:
         return f"{bound}, from data sheets alone: {record.in_words}"
     basis = "this machine's" if record.status == "calibrated" else "related machines'"
     return f"{record.in_words}, predicted from {basis} other measurements"
+
+
+def errors_in_words(group: Sequence[Estimate]) -> list[str]:
+    """Return sentences on the errors of speed and energy, each with the schemes it holds for."""
+    found: dict[str, list[str]] = {}
+    for what in ("speed", "energy"):
+        for of in group:
+            record = of.speed_record if what == "speed" else of.energy_record
+            sentence = f"{what} of {{}}: {error_in_words(record, what)}"
+            found.setdefault(sentence, []).append(of.scheme.name)
+    return [sentence.replace("{}", ", ".join(names)) for sentence, names in found.items()]
+
+
+def error_in_short(record: Entry | None, of: str) -> str:
+    """Return the same for a cell of a table."""
+    if record is None:
+        return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
+    return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
 
 
 def does_not_fit(of: Estimate) -> str:
