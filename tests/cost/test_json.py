@@ -28,10 +28,10 @@ def _schema(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("found", ALL, ids=lambda e: f"{e.scheme.name}-{e.scenario.phase}")
 def test_json_follows_its_schema(found: Estimate) -> None:
     data = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    jsonschema.validate(data, _schema("estimate-2.json"), jsonschema.Draft202012Validator)
+    jsonschema.validate(data, _schema("estimate-3.json"), jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("name", ["estimate-2.json", "count-2.json"])
+@pytest.mark.parametrize("name", ["estimate-3.json", "count-2.json"])
 def test_schemas_describe_every_field_and_allow_no_other(name: str) -> None:
     def visit(schema: dict[str, Any]) -> None:
         assert not schema.get("properties") or schema["additionalProperties"] is False
@@ -101,5 +101,5 @@ def test_the_estimate_command_follows_its_schema(run: Callable[..., Any]) -> Non
     data = json.loads(run("estimate", "bitnet-125m", *names, *request, "--json").out)
     assert len(data) == 2 * len(NAMES)
     for one in data:
-        jsonschema.validate(one, _schema("estimate-2.json"), jsonschema.Draft202012Validator)
+        jsonschema.validate(one, _schema("estimate-3.json"), jsonschema.Draft202012Validator)
         assert one["largest_batch"] > 0
