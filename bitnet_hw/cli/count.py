@@ -146,7 +146,9 @@ def command(
     else:
         on = ""
         if used_lanes:
-            on = f" on {machine_in_words(described)}, L = {used_lanes} lanes for projections and FFN"
+            on = (
+                f" on {machine_in_words(described)}, L = {used_lanes} lanes for projections and FFN"
+            )
         print_text(f"{model.name}, {chosen.name}: {scenario.describe()}")
         print_text(f"{convention} convention{on}; counted in closed form")
         _print(tally, chosen)

@@ -36,9 +36,9 @@ from .options import (
     convention_option,
     machine_options,
     measure_zeros,
-    oversized_option,
     output_form,
     output_options,
+    oversized_option,
     scenario_options,
 )
 from .output import numbers, print_csv, print_json, print_table, print_text
@@ -304,9 +304,7 @@ def _say_lanes(of: Estimate) -> None:
     arrays = add_only_arrays(of.machine)
     if not of.scheme.add_only or of.table.macs or unit not in arrays or unit.lanes == 1:
         return
-    alone = estimate(
-        of.model, of.scheme, of.table, of.scenario, machine=with_lanes(of.machine, 1)
-    )
+    alone = estimate(of.model, of.scheme, of.table, of.scenario, machine=with_lanes(of.machine, 1))
     print_text(
         f"{of.scheme.name}: arithmetic of projections and FFN with adder trees of "
         f"{unit.lanes} lanes: {quantity(_products(of), 'J', 4)}; "

@@ -10,7 +10,8 @@ import click
 from ..cost.estimates import estimate
 from ..errors import InputError
 from ..inputs.model import load_model
-from ..zigzag.export import README, write_zigzag
+from ..zigzag.export import write_zigzag
+from ..zigzag.readme import README
 from .options import (
     build_machine,
     build_scenario,

@@ -99,7 +99,7 @@ def _basis(machine: Machine) -> str:
 
 def _show(machine: Machine) -> None:
     print_table(["key", Column("value", long="wrap")], _facts(machine))
-    columns = ["figure", *numbers("value"), "basis", *numbers("interval")]
+    columns: list[str | Column] = ["figure", *numbers("value"), "basis", *numbers("interval")]
     print_table([*columns, Column("source", long="wrap")], _figures(machine))
 
 

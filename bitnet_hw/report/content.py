@@ -23,8 +23,8 @@ from .sensitivity import Assumption, SharingPoint
 EXCLUDED = (
     "Idle and leakage power that the machine's description does not give, or that lies outside its "
     "boundary.",
-    "Instruction fetch and decode, control, network on chip, clock tree, I/O other than DRAM, as far "
-    "as the machine's description gives no power for them.",
+    "Instruction fetch and decode, control, network on chip, clock tree, I/O other than DRAM, "
+    "unless the machine's description gives a power for them.",
     "Address generation, activation writes of elementwise steps, traffic of norm gains and biases.",
     "Refresh, row misses and temperature of DRAM: every access has the same price per bit.",
     "Loading the weights into DRAM, tokenising, sampling, and everything outside the model.",
@@ -264,9 +264,7 @@ class Report:
             less = found.reason
             if found.value is not None:
                 less = f"{times(found.value)} less than in {self.baseline.name}"
-            lines.append(
-                f"  {table.short_name}: {energy} per token in {self.subject.name}, {less}"
-            )
+            lines.append(f"  {table.short_name}: {energy} per token in {self.subject.name}, {less}")
         return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ _PART_STYLES = dict(
 
 
 def _label(of: Estimate) -> str:
-    """Return the scheme's name, with a star if the model does not fit; captions explain the star."""
+    """Return the scheme's name, with a star, which captions explain, if the model does not fit."""
     return of.scheme.name + ("" if of.fits else " *")
 
 

@@ -148,8 +148,7 @@ def _lanes(of: Estimate) -> str:
     serial = with_lanes(of.machine, 1)
     alone = estimate(of.model, of.scheme, of.table, of.scenario, "system", serial)
     lanes, one_lane = (
-        quantity(_projections(one) / of.scenario.new_tokens, "J")
-        for one in (of, alone)
+        quantity(_projections(one) / of.scenario.new_tokens, "J") for one in (of, alone)
     )
     return (
         f" (adder trees of L = {unit.lanes} lanes: {lanes} per token; one accumulation per term, "
@@ -189,4 +188,6 @@ def _far_price(of: Estimate) -> str:
     prices = [priced.price for priced in of.memory or [] if priced.row.level == far]
     if not prices:
         return "no traffic"
-    return "no price, outside the boundary" if prices[0] is None else f"{prices[0].pj:.3g} pJ per bit"
+    return (
+        "no price, outside the boundary" if prices[0] is None else f"{prices[0].pj:.3g} pJ per bit"
+    )

@@ -20,6 +20,10 @@ def _parameters(value: float, _position: object = None) -> str:
     return quantity(value, "", 2).replace(" ", "")
 
 
+def _coordinates(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
 def _size_lines(
     axes: Axes,
     points: list[SizePoint],
@@ -27,21 +31,20 @@ def _size_lines(
     style: str = "-",
 ) -> None:
     for i, scheme in enumerate(dict.fromkeys(point.scheme for point in points)):
-        mine = [point for point in points if point.scheme == scheme and value(point) is not None]
-        single = [point for point in mine if not point.on_curve]
+        found = [(point, value(point)) for point in points if point.scheme == scheme]
+        shown = [(point, ratio) for point, ratio in found if ratio is not None]
+        single = [(point.parameters, ratio) for point, ratio in shown if not point.on_curve]
         axes.plot(
-            [point.parameters for point in single],
-            [value(point) for point in single],
+            *_coordinates(single),
             linestyle="",
             marker=MARKERS[i],
             markersize=6,
             markerfacecolor="none",
             color=COLOURS[i],
         )
-        curve = [point for point in mine if point.on_curve]
+        curve = [(point.parameters, ratio) for point, ratio in shown if point.on_curve]
         axes.plot(
-            [point.parameters for point in curve],
-            [value(point) for point in curve],
+            *_coordinates(curve),
             style,
             color=COLOURS[i],
             marker=MARKERS[i] if style == "-" else "",

@@ -179,7 +179,9 @@ def _vary_machine(
         vary(saving_now, *zeros)
     if any(memory.on_chip for memory in machine.memories):
         factors = ((f"1/{_BUFFERS}", 1 / _BUFFERS), (f"{_BUFFERS}x", _BUFFERS))
-        vary("on-chip memories (as described)", *((t, on(_resized(machine, f))) for t, f in factors))
+        vary(
+            "on-chip memories (as described)", *((t, on(_resized(machine, f))) for t, f in factors)
+        )
 
 
 def _resized(machine: Machine, factor: float) -> Machine:
@@ -195,9 +197,7 @@ def _resized(machine: Machine, factor: float) -> Machine:
     return machine
 
 
-def _vary_scenario(
-    vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]
-) -> None:
+def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]) -> None:
     scenario, model = base.scenario, base.model
     limit = model.max_position_embeddings if model.positions == "learned" else None
     lengths = [512, 8192] if limit is None else [min(512, limit), limit]
@@ -245,9 +245,10 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
                     again.by("part")["projections and FFN"].joules,
                     sum(cost.joules for level, cost in levels.items() if level in far),
                 )
-                each = (energy / tokens for energy in energies)
+                total, linear, dram = (energy / tokens for energy in energies)
+                name = of.scheme.name
                 points.append(
-                    SharingPoint(scenario.phase, tokens, of.scheme.name, *each, again.fits)
+                    SharingPoint(scenario.phase, tokens, name, total, linear, dram, again.fits)
                 )
     return points
 

@@ -11,28 +11,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from ..cost.estimates import Estimate
-from ..cost.forms import machine_in_words
-from ..errors import InputError
 from ..files.writing import whole_folder
 from ..inputs.machine import Machine
-from ..inputs.memory import Content, Memory
 from .loopnest import Layer, layers
+from .memories import Memories
+from .readme import EXPECTED, README, readme
 
 #: Version of ``expected.json``.
 SCHEMA = 2
-README = "README.md"
-EXPECTED = "expected.json"
 #: Names, without suffix, of the files in the folder of each kind of MAC.
 FILES = ("workload", "accelerator", "mapping")
 #: Size of the DRAM, which ZigZag requires; larger than any layer.
 _DRAM_BITS = 10**15
-#: Contents of the buffers: the first two share one.
-_NEAR: tuple[Content, ...] = ("weights", "kv-cache", "activations")
 
 
 class _Plain(yaml.SafeDumper):
@@ -73,54 +68,6 @@ def _memory(
         "ports": ports,
         "served_dimensions": dims,
     }
-
-
-class Memories(NamedTuple):
-    """The three memories of an accelerator."""
-
-    activation_buffer: Memory
-    weight_buffer: Memory
-    dram: Memory
-
-    @classmethod
-    def of(cls, machine: Machine) -> Memories:
-        """Return the memories of a machine.
-
-        Raises
-        ------
-        InputError
-            If it has other memories than one on the chip for weights and KV cache, one for
-            activations, and a DRAM, or several chips.
-        """
-        weights, cache, activations = map(machine.near, _NEAR)
-        far = machine.main_memory
-        fits = len(machine.memories) == len(cls._fields) and machine.chip_count == 1
-        if (
-            not fits
-            or weights is None
-            or activations is None
-            or weights != cache
-            or weights == activations
-            or far.on_chip
-        ):
-            have = "; ".join(f"{m.name} ({', '.join(m.holds)})" for m in machine.memories)
-            chips = f", on {machine.chip_count} chips" if machine.chip_count > 1 else ""
-            raise InputError(
-                f"machine {machine.name}: the export needs one chip with a memory for weights and "
-                f"KV cache, one for activations, and a DRAM; it has {have}{chips}"
-            )
-        return cls(activations, weights, far)
-
-    def prices(self, of: Estimate) -> dict[str, float]:
-        """Return the price per bit in each that an estimate uses, pJ; 0 outside the boundary."""
-        listed = {priced.row.level: priced.price for priced in of.memory or []}
-        prices = {key: listed.get(memory.name) for key, memory in self._asdict().items()}
-        return {key: 0.0 if price is None else price.pj for key, price in prices.items()}
-
-    @property
-    def block_bits(self) -> int:
-        """Bits of activations that the activation buffer holds."""
-        return int(self.activation_buffer.room("activations") * 8)
 
 
 def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
@@ -338,7 +285,7 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
         }
         text = json.dumps(everything, indent=1, allow_nan=False)
         (temporary / EXPECTED).write_text(text + "\n", encoding="utf-8")
-        (temporary / README).write_text(_readme(of, groups), encoding="utf-8")
+        (temporary / README).write_text(readme(of, groups), encoding="utf-8")
     for name in earlier - groups.keys():
         for file in FILES:
             (folder / name / f"{file}.yaml").unlink(missing_ok=True)
@@ -356,57 +303,3 @@ def _groups_of(folder: Path) -> set[str]:
         return set()
     # Only direct subfolders count: a name from the file must not lead elsewhere.
     return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
-
-
-def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:
-    lines = []
-    for name, group in groups.items():
-        members = ", ".join(f"{x.name} x {x.repeat}" for x in group)
-        unit = group[0].unit
-        sizes = f"{unit.name}: R = {unit.rows}, L = {unit.lanes}, T = {unit.tokens}"
-        lines.append(f"| {name} | {sizes} | {group[0].pj_per_mac:.6g} | {members} |")
-    table = "\n".join(lines)
-    near = Memories.of(of.machine)
-    prices = near.prices(of)
-    outside = "" if of.machine.boundary.has_dram else " (outside the machine's boundary)"
-    return f"""# {of.model.name} in {of.scheme.name}, for ZigZag
-
-{of.scenario.describe()}; arithmetic and SRAM at {of.table.short_name}, machine
-{machine_in_words(of.machine)} with {near.dram.kind}. Written by bitnet-hw, in the input format of zigzag-dse 3.9.
-
-| folder | array | unit_energy, pJ per MAC | layers x number in the model |
-|-|-|-|-|
-{table}
-
-Each folder holds one array with one kind of MAC, because an accelerator has a single `unit_energy`. Run ZigZag on
-each folder:
-
-    pip install zigzag-dse six
-
-    from zigzag.api import get_hardware_performance_zigzag
-    folder = "{next(iter(groups))}"
-    energy_pj, cycles, cmes = get_hardware_performance_zigzag(
-        f"{{folder}}/workload.yaml", f"{{folder}}/accelerator.yaml", f"{{folder}}/mapping.yaml",
-        opt="energy", dump_folder="outputs",
-    )
-
-ZigZag computes each layer once: multiply its results by the number in the table. `{EXPECTED}`
-holds bitnet-hw's figures for the same layers: MACs, their energy, and the bytes of each stream.
-
-The two differ as follows:
-
-- Both charge {prices["activation_buffer"]:.6g} pJ per bit in the activation buffer, \
-{prices["weight_buffer"]:.6g} in the weight buffer and {prices["dram"]:.6g} in DRAM{outside}, for reading
-  and for writing. Registers cost nothing, because their energy is part of the MAC's.
-- bitnet-hw keeps as much of the weights and the KV cache in the weight buffer as fits it, and
-  reads the rest from DRAM; ZigZag reads all of a layer's weights from DRAM.
-- ZigZag also charges for writing the weight buffer as it is filled from DRAM; bitnet-hw charges
-  only for reading it.
-- The stored scales of integer weights and of an integer KV cache, norms, softmax and other
-  elementwise steps, and the embedding are not exported.
-- Where a layer's activations exceed the activation buffer, ZigZag reads and writes them in DRAM;
-  bitnet-hw loads the weights more often instead, in as many blocks of tokens as the activations
-  have buffers, not rounded to a whole number, and always keeps attention scores on chip.
-- The mapping prescribes bitnet-hw's loop order where every dimension divides evenly; delete
-  `temporal_ordering` to let ZigZag search for one.
-"""

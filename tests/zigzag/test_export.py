@@ -219,7 +219,10 @@ def _without_buffers() -> Machine:
     ("machine", "part"),
     [
         (_gpu(), "unit gpu, which executes fp16xfp16, is programmable"),
-        (_without_buffers(), "machine streams: the export needs one chip with a memory for weights"),
+        (
+            _without_buffers(),
+            "machine streams: the export needs one chip with a memory for weights",
+        ),
     ],
 )
 def test_machines_that_zigzag_cannot_describe_are_refused(
@@ -234,7 +237,7 @@ def test_machines_that_zigzag_cannot_describe_are_refused(
 def test_there_is_an_order_only_for_whole_blocks() -> None:
     machine = load_machine()
     key = MacKey("x", "qkv", "int8", "ternary", "int20")
-    # A token takes 2048 bytes of inputs and 4096 of results: 170 of them fit 1 MiB, 8 share a fetch.
+    # A token takes 2048 bytes of inputs and 4096 of results: 170 fit 1 MiB, and 8 share a fetch.
     for tokens, whole in ((160, True), (168, True), (336, True), (350, False), (672, True)):
         x = Layer(
             "x", "x", "qkv", key, machine.units[0], 1, 1, tokens, 2048, 2048, 1, 2, 8, 16, 20, 1.0
