@@ -43,7 +43,10 @@ RECORDS: dict[str, tuple[Record, dict[str, Any]]] = {
     "AttentionFormats": (load_scheme("w8a8").attention, {"kv_cache": "int8"}),
     "LinearOverride": (load_scheme("bitnet-a4.8").overrides["ffn-down"], {"activation": "int4"}),
     "ModelSpec": (load_model("bitnet-b1.58-2b4t"), {"hidden_size": 5120, "head_dim": 256}),
-    "Machine": (load_machine("edge"), {"lanes": 64, "rows": 8}),
+    "Machine": (load_machine("edge"), {"name": "mine", "weight_zero_saving": 0.1}),
+    "Unit": (load_machine("edge").units[0], {"lanes": 64, "rows": 8}),
+    "Memory": (load_machine("edge").main_memory, {"kind": "HBM2", "capacity_bytes": None}),
+    "Figure": (load_machine("edge").overlap, {"value": 0.5, "low": 0.4}),
     "EnergyTable": (load_table("7nm"), {"name": "mine", "title": "Mine"}),
     "OperationEntry": (load_table("7nm").operations[0], {"pj": 5.0, "low_pj": None}),
     "Expansions": (load_expansions(), {"title": "mine"}),
@@ -89,15 +92,16 @@ def test_a_variant_of_a_scheme_does_not_change_its_estimate() -> None:
     def energy(scheme: Scheme) -> float:
         return bitnet_hw.estimate(model, scheme, table).energy.value
 
-    assert energy(w8a8) == pytest.approx(0.2611, abs=5e-5)
+    before = energy(w8a8)
     w8a8.formats("qkv")
     variant = w8a8.replace(linear=fp16.linear)
     assert variant.formats("qkv").weight_format.name == "fp16"
     assert variant.formats("qkv").stored.name == "fp16"
-    assert energy(variant) == pytest.approx(0.4494, abs=5e-5)
+    # FP16 weights are twice as wide as INT8 ones, and DRAM is the larger part of a decode step.
+    assert 1.5 * before < energy(variant) < 2.5 * before
     assert w8a8.replace(linear=fp16.linear) == variant
     assert load_scheme("w8a8") is w8a8
-    assert energy(load_scheme("w8a8")) == pytest.approx(0.2611, abs=5e-5)
+    assert energy(load_scheme("w8a8")) == before
 
 
 def test_roles_follow_the_changed_formats() -> None:
@@ -122,10 +126,16 @@ def test_derived_dimensions_are_derived_anew() -> None:
 @pytest.mark.parametrize(
     ("record", "changes", "message"),
     [
-        (load_machine(), {"lanes": 0}, "Machine edge: lanes: must be greater than 0, found 0"),
-        (load_machine(), {"lane": 8}, "Machine edge: unknown key 'lane'; did you mean 'lanes'?"),
-        (load_machine(), {"rows": "8"}, "Machine edge: rows: must be an integer, found '8'"),
-        (load_machine(), {"static_w": 1.0}, "Machine edge: static_w: needs dram_static_w as well"),
+        (load_machine().units[0], {"lanes": 0},
+         "Unit ternary-array: lanes: must be greater than 0, found 0"),
+        (load_machine().units[0], {"lane": 8},
+         "Unit ternary-array: unknown key 'lane'; did you mean 'lanes'?"),
+        (load_machine().units[0], {"rows": "8"},
+         "Unit ternary-array: rows: must be an integer, found '8'"),
+        (load_machine(), {"memories": load_machine().memories[:1]},
+         "Machine edge: memories: none holds activations"),
+        (load_machine().main_memory, {"bandwidth_bytes_per_s": {"value": 1e9}},
+         "Memory dram: bandwidth_bytes_per_s.value: 1e+09 needs its basis beside it"),
         (load_scheme("w8a8"), {"linear": {"weight": "int8"}},
          "Scheme w8a8: linear: key 'activation' is missing"),
         (load_scheme("w8a8"), {"overrides": {"qkv": {"weight": "fp16"}}},
@@ -155,8 +165,8 @@ def test_a_wrong_change_names_record_and_key(
 def test_nothing_is_changed_in_place() -> None:
     machine: Machine = load_machine()
     with pytest.raises(AttributeError, match="Machine cannot be changed"):
-        machine.rows = 3  # type: ignore[misc]  # what is asserted
-    assert machine.rows == 32
+        machine.name = "mine"  # type: ignore[misc]  # what is asserted
+    assert machine.name == "edge"
 
 
 def test_the_containers_of_a_record_cannot_be_changed() -> None:
