@@ -77,9 +77,9 @@ PLOTS = (
         "From the papers' ratio to the system's",
         "Each bar multiplies the ratio reached so far by the factor next to it. The first bars "
         "lead to the matrix products of projections and FFN as the machine executes them; each "
-        "further one adds a group of costs, arithmetic and memory together. The order is fixed, and "
-        "each factor depends on it; the product of all factors is checked against the ratio of the two "
-        "system estimates.",
+        "further one adds a group of costs, arithmetic and memory together. The order is fixed, "
+        "and each factor depends on it; the product of all factors is checked against the ratio of "
+        "the two system estimates.",
         ratios.say_chain,
         ratios.draw_chain,
     ),
