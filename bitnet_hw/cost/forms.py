@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inputs.machine import Machine
 from ..inputs.roles import LINEAR_ROLES
@@ -12,15 +12,13 @@ from ..units import quantity
 from .band import Cost
 from .counting import find_convention
 from .parts import KINDS, WHOLE_MACS
-
-if TYPE_CHECKING:
-    from .estimates import Estimate
+from .result import Result
 
 #: Version of the JSON form; docs/schema/estimate-3.json describes it.
 SCHEMA = 3
 
 
-def as_dict(of: Estimate) -> dict[str, Any]:
+def as_dict(of: Result) -> dict[str, Any]:
     """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-3.json."""
     time, energy = of.time, of.energy
     machine = of.machine if find_convention(of.convention).has_machine else None
@@ -69,7 +67,7 @@ def as_dict(of: Estimate) -> dict[str, Any]:
     }
 
 
-def as_row(of: Estimate) -> dict[str, Any]:
+def as_row(of: Result) -> dict[str, Any]:
     """Return the JSON form without nesting, for CSV; values a phase does not use are None."""
     row = as_dict(of)
     scenario = row.pop("scenario")
@@ -83,7 +81,7 @@ def as_row(of: Estimate) -> dict[str, Any]:
     return {**row, **dict.fromkeys(keys), **scenario}
 
 
-def summary(of: Estimate) -> list[tuple[str, str]]:
+def summary(of: Result) -> list[tuple[str, str]]:
     """Return a few lines: energy per token, tokens per second, and how far to trust them."""
     energy = of.energy_per_token
     band = range_in_words(energy.low, energy.high, lambda end: quantity(end, "J"))
@@ -121,7 +119,7 @@ def range_in_words(low: float, high: float, write: Callable[[float], str]) -> st
     return "" if ends[0] == ends[1] else " to ".join(ends)
 
 
-def speeds(of: Estimate) -> list[tuple[str, float]]:
+def speeds(of: Result) -> list[tuple[str, float]]:
     """Return the tokens per second of the whole batch, each with what it is the rate of."""
     rate = of.tokens_per_second
     if rate is None:
@@ -147,7 +145,7 @@ def boundary_in_words(machine: Machine) -> str:
     return f"{boundary}; DRAM is outside it" if outside else str(boundary)
 
 
-def unit_in_words(of: Estimate) -> str:
+def unit_in_words(of: Result) -> str:
     """Return the unit that executes the projections and FFN, with the sizes of an array."""
     unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
     if unit.kind != "array":
@@ -170,7 +168,7 @@ def error_in_words(record: Entry | None, of: str) -> str:
     return f"{record.in_words}, predicted from {basis} other measurements"
 
 
-def errors_in_words(group: Sequence[Estimate]) -> list[str]:
+def errors_in_words(group: Sequence[Result]) -> list[str]:
     """Return sentences on the errors of speed and energy, each with the schemes it holds for."""
     found: dict[str, list[str]] = {}
     for what in ("speed", "energy"):
@@ -188,7 +186,7 @@ def error_in_short(record: Entry | None, of: str) -> str:
     return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
 
 
-def does_not_fit(of: Estimate) -> str:
+def does_not_fit(of: Result) -> str:
     """Return the sentence for a model that does not fit its machine."""
     return f"does not fit {of.machine.name}: {quantity(of.excess_bytes, 'B')} too large"
 
@@ -201,7 +199,7 @@ def _joules(costs: dict[str, Cost]) -> dict[str, float]:
     return {name: cost.joules for name, cost in costs.items()}
 
 
-def _traffic(of: Estimate) -> list[dict[str, Any]]:
+def _traffic(of: Result) -> list[dict[str, Any]]:
     levels = {priced.row.level for priced in of.memory or []}
     return [
         {"level": level, "content": content, "bytes": round(cost.bytes), "energy_j": cost.joules}

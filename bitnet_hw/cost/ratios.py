@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..errors import InputError, named
 from ..inputs.roles import LINEAR_ROLES
 from .band import Band
-from .estimates import End, Estimate
+from .estimates import Estimate
 from .parts import ATTENTION_ROLES
+from .result import End
 
 _GROUPS = {
     "projections and FFN": LINEAR_ROLES,

@@ -209,7 +209,7 @@ def test_the_error_of_checked_estimates_is_printed(
         median=1.3, low=0.9, high=1.9, typical_factor=1.31, worst_factor=2.04,
     )  # fmt: skip
     record = TrackRecord.model_validate({"schema": 1, "entries": (entry,)})
-    monkeypatch.setattr("bitnet_hw.cost.estimates.load_track_record", lambda: record)
+    monkeypatch.setattr("bitnet_hw.cost.result.load_track_record", lambda: record)
     text = run("estimate", MODEL).out
     row = next(line for line in text.splitlines() if line.startswith("off by, speed"))
     # The baseline's weights are wide, and of that class nothing was checked.

@@ -135,7 +135,10 @@ def test_memory_prices_are_those_of_a_bit_times_the_word(tmp_path: Path) -> None
 
 
 def test_a_buffer_of_many_macros_pays_for_its_wires(tmp_path: Path) -> None:
-    machine = load_machine().replace(weight_buffer_bytes=16 << 20, activation_buffer_bytes=16 << 10)
+    machine = load_machine()
+    for name, size in (("weight-sram", 16 << 20), ("activation-sram", 16 << 10)):
+        figure = {"value": size, "assumed": "for this test"}
+        machine = machine.with_memory(name, capacity_bytes=figure)
     (group, *_) = write_zigzag(_estimate(machine=machine), tmp_path / "out")
     text = (tmp_path / "out" / group / "accelerator.yaml").read_text(encoding="utf-8")
     memories = yaml.safe_load(text)["memories"]
