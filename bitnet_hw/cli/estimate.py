@@ -300,9 +300,10 @@ def _notes(group: list[Estimate]) -> None:
 
 def _say_lanes(of: Estimate) -> None:
     """Print what adder trees save, where bare operations price them."""
-    unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
-    arrays = add_only_arrays(of.machine)
-    if not of.scheme.add_only or of.table.macs or unit not in arrays or unit.lanes == 1:
+    product = next(p for p in of.lowered.products if p.role in LINEAR_ROLES)
+    unit, arrays = product.unit, add_only_arrays(of.machine)
+    own = of.table.macs or unit.mac_energy(product.pair) is not None
+    if not of.scheme.add_only or own or unit not in arrays or unit.lanes == 1:
         return
     alone = estimate(of.model, of.scheme, of.table, of.scenario, machine=with_lanes(of.machine, 1))
     print_text(

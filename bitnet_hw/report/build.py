@@ -8,7 +8,7 @@ from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import footprint
 from ..cost.parts import UNSAVED_PARTS, unsaved_part
 from ..cost.ratios import ratio
-from ..cost.savings import Saving, saving
+from ..cost.savings import saving
 from ..errors import InputError
 from ..inputs.load import refuse_same_name
 from ..inputs.machine import Machine
@@ -85,14 +85,12 @@ def build_report(
     say("chain of factors")
     first, subject = models[0].name, subject_of(schemes).name
     base = schemes[0].name
-    chains = {
-        table.name: factor_chain(
-            (papers[first, base, table.name], papers[first, subject, table.name]),
-            (ours[first, base, table.name], ours[first, subject, table.name]),
-        )
-        for table in tables
-        if _pair_saving(ours, (first, base, subject), table, oversized).band is not None
-    }
+    chains = {}
+    for table in tables:
+        pair = (ours[first, base, table.name], ours[first, subject, table.name])
+        named = (papers[first, base, table.name], papers[first, subject, table.name])
+        if saving(*pair, oversized=oversized).band is not None:
+            chains[table.name] = factor_chain(named, pair)
     pair = (ours[first, base, tables[0].name], ours[first, subject, tables[0].name])
     say("assumptions")
     tornado, left_out = assumptions(*pair, oversized=oversized)
@@ -105,7 +103,7 @@ def build_report(
         system_estimates=ours,
         paper_estimates=papers,
         sizes=sizes,
-        chains=chains,
+        chains={name: links for name, links in chains.items() if links},
         sharing=sharing_curve(*pair),
         tornado=tornado,
         left_out=left_out,
@@ -118,17 +116,6 @@ def build_report(
 
 def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable) -> Estimate:
     return estimate(model, scheme, table.base or table, convention="paper")
-
-
-def _pair_saving(
-    of: dict[tuple[str, str, str], Estimate],
-    names: tuple[str, str, str],
-    table: EnergyTable,
-    oversized: bool,
-) -> Saving:
-    model, base, subject = names
-    pair = (of[model, base, table.name], of[model, subject, table.name])
-    return saving(*pair, oversized=oversized)
 
 
 def _sizes(

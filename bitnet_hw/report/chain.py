@@ -62,22 +62,24 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
     -------
     list of Link
         The first is the price of one baseline MAC divided by that of one addition; the product of
-        all factors is the ratio of the system estimates.
+        all factors is the ratio of the system estimates. Empty where the machine gives the MACs of
+        projections and FFN no energy of their own.
 
     Raises
     ------
     MismatchError
         If the product of the factors differs from that ratio.
     """
+    sums = [_energies(of) for of in system]
+    products = [of[_GROUPS[0]] for of in sums]
+    if not all(products):
+        return []
     links = [_headline(paper)]
 
     def link(title: str, baseline: float, other: float) -> None:
-        if other > 0:  # a group may have no energy inside the boundary
-            now = baseline / other
-            links.append(Link(title, now / links[-1].ratio, now))
+        now = baseline / other
+        links.append(Link(title, now / links[-1].ratio, now))
 
-    sums = [_energies(of) for of in system]
-    products = [of[_GROUPS[0]] for of in sums]
     elements = _elements(system)
     if elements is not None:
         baseline, other = elements

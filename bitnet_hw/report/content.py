@@ -131,7 +131,7 @@ class Report:
     sizes : list of SizePoint
         Savings against model size, smallest first.
     chains : mapping of str to list of Link
-        Table name -> chain of factors; without the tables at which there is no saving to show.
+        Table name -> chain of factors; without the tables at which there is none to show.
     sharing : list of SharingPoint
         Energy per token against the tokens that share a weight fetch.
     tornado : list of Assumption

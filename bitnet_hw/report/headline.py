@@ -62,7 +62,7 @@ def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
             f"{times(projections[0] / projections[1])}{_lanes(of)}"
             f"{_bare_projections(report, model, table)}."
         )
-    if of.arithmetic_j:
+    if projections[1]:
         found.append(
             f"All arithmetic saves {times(base.arithmetic_j / of.arithmetic_j)}: "
             "attention and the LM head keep their formats."
@@ -127,23 +127,38 @@ def _savings(report: Report, saving: Saving) -> str:
 
 def _prices(report: Report, model: ModelSpec, table: EnergyTable) -> str:
     """Return the clause that names the prices; bare operations stand beside measured gates."""
-    if not table.macs:
-        return f"with bare operations and SRAM at {table.short_name} prices"
-    text = f"with MACs as measured gates of {table.short_name}"
+    of = report.system_of(report.subject, table, model)
+    product = next(p for p in of.lowered.products if p.role in LINEAR_ROLES)
+    if product.unit.mac_energy(product.pair) is not None:
+        text = "with the machine's own energy per MAC"
+    elif table.macs:
+        text = f"with MACs as measured gates of {table.short_name}"
+        text += _beside(report, model, table)
+    else:
+        text = f"with bare operations at {table.short_name} prices"
+    if any(memory.on_chip and not memory.energy_pj_per_bit for memory in of.machine.memories):
+        text += f", SRAM at {table.base or table.short_name} prices"
+    return text
+
+
+def _beside(report: Report, model: ModelSpec, table: EnergyTable) -> str:
+    """Return the clause with the figures of bare operations; empty if the report has none."""
     bare = report.operations_of(table)
-    if bare is not None:
-        of = report.system_of(report.subject, bare, model)
-        saving = report.saving(report.subject, bare, model).value
-        beside = quantity(of.energy_per_token.value, "J")
-        beside += "" if saving is None else f" and {times(saving)}"
-        text += f" (as bare operations of {bare.short_name}: {beside})"
-    return f"{text}, SRAM at {table.base} prices"
+    if bare is None:
+        return ""
+    of = report.system_of(report.subject, bare, model)
+    saving = report.saving(report.subject, bare, model).value
+    text = quantity(of.energy_per_token.value, "J")
+    text += "" if saving is None else f" and {times(saving)}"
+    return f" (as bare operations of {bare.short_name}: {text})"
 
 
 def _lanes(of: Estimate) -> str:
     """Return the clause that says what adder trees save, where bare operations price them."""
-    unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
-    if not of.scheme.add_only or of.table.macs or unit not in add_only_arrays(of.machine):
+    product = next(p for p in of.lowered.products if p.role in LINEAR_ROLES)
+    unit, arrays = product.unit, add_only_arrays(of.machine)
+    own = of.table.macs or unit.mac_energy(product.pair) is not None
+    if not of.scheme.add_only or own or unit not in arrays:
         return ""
     serial = with_lanes(of.machine, 1)
     alone = estimate(of.model, of.scheme, of.table, of.scenario, "system", serial)

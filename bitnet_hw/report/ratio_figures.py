@@ -172,8 +172,9 @@ def say_chain(report: Report) -> str:
 
 
 def _reason(report: Report) -> str:
-    """Return why there is no saving to show."""
-    return report.saving(report.subject, report.tables[0]).reason
+    """Return why there is no saving, or no chain of factors, to show."""
+    reason = report.saving(report.subject, report.tables[0]).reason
+    return reason or f"{report.machine.name} gives MACs no energy of their own"
 
 
 def draw_conventions(report: Report) -> Figure:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..cost.estimates import Estimate, estimate
-from ..cost.savings import saving
+from ..cost.savings import Saving, saving
+from ..errors import InputError
 from ..inputs.formats import Kind
 from ..inputs.lanes import add_only_arrays, with_lanes
 from ..inputs.machine import Machine, load_machine
@@ -14,7 +15,8 @@ from ..inputs.scenario import LmHead, Phase
 from ..inputs.scheme import Scheme
 from ..prices.loading import load_table
 
-Pair = tuple[Estimate, Estimate]
+#: Makes the two estimates of a comparison.
+Pair = Callable[[], tuple[Estimate, Estimate]]
 
 
 class Assumption(NamedTuple):
@@ -104,7 +106,7 @@ def assumptions(
         return [], [band.reason]
 
     def vary(title: str, low: tuple[str, Pair], high: tuple[str, Pair]) -> None:
-        ends = [saving(*pair, oversized=oversized) for _, pair in (low, high)]
+        ends = [_saving(pair, oversized) for _, pair in (low, high)]
         values = [end.band.value for end in ends if end.band is not None]
         if len(values) == len(ends):
             found.append(Assumption(title, low[0], high[0], *values))
@@ -114,18 +116,24 @@ def assumptions(
     machine, scenario = base.machine, base.scenario
 
     def on(changed: Machine | str) -> Pair:
-        return _again(base, machine=changed), _again(other, machine=changed)
+        return lambda: (_again(base, machine=changed), _again(other, machine=changed))
 
     def asked(**changes: Any) -> Pair:  # noqa: ANN401  any field of Scenario
         changed = scenario.replace(**changes)
-        return _again(base, scenario=changed), _again(other, scenario=changed)
+        return lambda: (_again(base, scenario=changed), _again(other, scenario=changed))
 
     def schemes(change: Callable[[Scheme], Scheme]) -> Pair:
-        return _again(base, scheme=change(base.scheme)), _again(other, scheme=change(other.scheme))
+        return lambda: (
+            _again(base, scheme=change(base.scheme)),
+            _again(other, scheme=change(other.scheme)),
+        )
 
     def at(name: str) -> Pair:
         table = load_table(name)
-        return _again(base, table=table), _again(other, table=table)
+        return lambda: (_again(base, table=table), _again(other, table=table))
+
+    def alone(change: Callable[[Scheme], Scheme]) -> Pair:
+        return lambda: (base, _again(other, scheme=change(other.scheme)))
 
     names = ("edge", "server")
     vary(f"machine ({machine.name})", *((name, on(load_machine(name))) for name in names))
@@ -147,18 +155,26 @@ def assumptions(
     if other.scheme.linear.weight_format.kind is Kind.TERNARY:
         vary(
             f"weight codec ({other.scheme.linear.codec})",
-            ("2bit", (base, _again(other, scheme=other.scheme.with_codec("2bit")))),
-            ("base3", (base, _again(other, scheme=other.scheme.with_codec("base3")))),
+            ("2bit", alone(lambda scheme: scheme.with_codec("2bit"))),
+            ("base3", alone(lambda scheme: scheme.with_codec("base3"))),
         )
     vary(
         f"LM head weights ({other.scheme.lm_head.weight}; baseline unchanged)",
-        (other.scheme.lm_head.weight, (base, other)),
-        ("int8", (base, _again(other, scheme=_with_int8_head(other.scheme)))),
+        (other.scheme.lm_head.weight, alone(lambda scheme: scheme)),
+        ("int8", alone(_with_int8_head)),
     )
     prices = "prices within their published ranges (nominal)"
     found.append(Assumption(prices, "one end", "other end", band.band.low, band.band.high))
     found.sort(key=lambda one: one.span, reverse=True)
     return found, left_out
+
+
+def _saving(pair: Pair, oversized: bool) -> Saving:
+    """Return a saving, or the reason why the machine or the table refuses the estimates."""
+    try:
+        return saving(*pair(), oversized=oversized)
+    except InputError as error:
+        return Saving(None, str(error))
 
 
 def _vary_machine(

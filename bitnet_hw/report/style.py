@@ -71,6 +71,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
 def without_ratio(reason: str) -> Figure:
     """Return a figure that says why there is no ratio to draw."""
     figure = Figure(figsize=(COLUMN_WIDTH, 0.9))
+    figure.set_layout_engine("none")
     lines = textwrap.wrap(f"No ratio: {reason}", 60)
     figure.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=7)
     return figure

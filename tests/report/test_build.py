@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bitnet_hw.cost.estimates import estimate
+from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.report.content import Report
+from bitnet_hw.report.sensitivity import assumptions
 
 
 def test_no_scheme_saves_more_than_the_limit_of_the_baseline(
@@ -74,3 +77,31 @@ def test_paper_estimates_are_of_bare_operations(report: Report) -> None:
         at_gates, bare = (report.paper_of(scheme, table) for table in report.tables[::-1])
         assert at_gates.energy == bare.energy
         assert at_gates.table.short_name == "7nm"
+
+
+def test_assumptions_that_a_machine_cannot_execute_are_left_out(report: Report) -> None:
+    machine = load_machine()
+    arrays = [unit for unit in machine.units if unit.name != "integer-array"]
+    narrow = machine.replace(name="narrow", units=arrays)
+    pair = [estimate(report.model, s, "7nm", machine=narrow) for s in ("fp16", "bitnet-b1.58")]
+    found, left_out = assumptions(pair[0], pair[1])
+    # Nothing executes an INT8 LM head.
+    (reason,) = left_out
+    assert reason.startswith("LM head weights (fp16; baseline unchanged): machine narrow: no unit")
+    assert len(found) == len(report.tornado) - 1
+
+
+def test_the_assumption_about_the_batch_fits(report: Report) -> None:
+    # 4.83 GB of FP16 weights and 157 MB of KV cache per sequence: 16 fit 8 GB, 32 do not.
+    batch = next(one for one in report.tornado if one.title.startswith("batch"))
+    assert (batch.low_text, batch.high_text) == ("1", "16")
+
+
+def test_the_fp16_baseline_runs_on_the_float_array(report: Report) -> None:
+    at = {one.title.split(" (")[0]: one for one in report.tornado}
+    # At bare prices of operations, adder trees of 1 lane cost the ternary array more, not FP16.
+    assert at["adder lanes"].low < at["adder lanes"].high
+    for name, unit in (("fp16", "float-array"), ("bitnet-b1.58", "ternary-array")):
+        scheme = next(one for one in report.schemes if one.name == name)
+        products = report.system_of(scheme, report.tables[0]).lowered.products
+        assert {p.unit.name for p in products if p.role == "ffn-up"} == {unit}
