@@ -42,20 +42,20 @@ def residency(lowered: Lowered) -> Residency:
     """Return where a model lies on its machine at the end of its scenario.
 
     The contents are what the scenario uses: every matrix that a token passes with the norms, the
-    embedding table unless the LM head is the same matrix, the KV cache of the whole batch at the
+    embedding tables except one that is also the LM head, the KV cache of the whole batch at the
     last position, and the largest activations of an operator.
     """
     stored = lower_storage(lowered.model, lowered.scheme)
     scenario = lowered.scenario
-    has_head = any(product.role == "lm-head" for product in lowered.products)
-    shared = stored.lm_head == 0 and has_head
+    # The first pass looks up each table once; later passes repeat it.
+    tables = zip(stored.tables, lowered.lookups, strict=False)
     sizes: dict[Content, float] = {
         "weights": lowered.streamed_weight_bytes + stored.norms_and_biases,
         "kv-cache": kv_cache_bytes(
             lowered.model, lowered.scheme, scenario.last_position, scenario.batch
         ),
         "activations": widest_activations(lowered.products) / 8,
-        "embedding": 0.0 if shared else stored.embedding,
+        "embedding": sum((size for size, of in tables if of.lies_with == "embedding"), 0.0),
     }
     return place(sizes, lowered.machine)
 
