@@ -194,7 +194,7 @@ def _memories(draw: random.Random) -> list[dict[str, Any]]:
         "reached_share": figure(draw.uniform(0.3, 1)),
     }
     if draw.random() < 0.7:
-        far["capacity_bytes"] = figure(10 ** draw.uniform(4, 8))
+        far["capacity_bytes"] = figure(10 ** draw.uniform(3, 7))
     memories.append(_priced(draw, far, [far["kind"], "a DRAM without a price"]))
     return memories
 

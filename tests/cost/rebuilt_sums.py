@@ -235,8 +235,7 @@ class Sums:
                 figures.append(machine.power.idle_w.get("dram"))
             if covers not in WITHOUT_BOARD:
                 figures.append(machine.power.idle_w.get("board"))
-            for memory in machine.memories:
-                if memory.kind in ON_CHIP or not self.outside:
-                    figures.append(memory.static_w)
+            inside = [m for m in machine.memories if m.kind in ON_CHIP or not self.outside]
+            figures += [memory.static_w for memory in inside]
         given = [figure.value for figure in figures if figure is not None]
         return sum(given) * self.of.chips if given else None

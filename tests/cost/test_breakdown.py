@@ -16,11 +16,12 @@ from bitnet_hw.cost.band import Band
 from bitnet_hw.cost.breakdown import Field
 from bitnet_hw.cost.estimates import Estimate, estimate
 from bitnet_hw.errors import InputError
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
+
+from .machines import lpddr4
 
 FIELDS = get_args(Field)
 CONVENTIONS = Path(__file__).parents[2] / "docs" / "conventions.md"
@@ -29,7 +30,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
 
 @pytest.fixture(scope="module", params=["7nm", "asap7-prelayout"])
 def found(request: pytest.FixtureRequest) -> Estimate:
-    machine = load_machine().replace(static_w=0.5, dram_static_w=0.1)
+    machine = lpddr4(power=(0.5, 0.1))
     model, scheme = load_model("gemma-3-1b"), load_scheme("bitnet-b1.58")
     scenario = Scenario("request", tokens=9, generate=5)
     return estimate(model, scheme, load_table(request.param), scenario, machine=machine)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bitnet_hw.cost.estimates import Estimate, estimate
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
+
+from .machines import lpddr4
 
 GOLDEN = Scenario("decode", context=2048)
 PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
@@ -18,7 +19,7 @@ PROJECTIONS_AND_FFN = ("qkv", "attention-out", "ffn-gate", "ffn-up", "ffn-down")
 @pytest.fixture(scope="module")
 def golden() -> tuple[Estimate, Estimate]:
     """Return estimates of 2B4T in fp16 and b1.58: 7 nm, L = 1, FP16 accumulation, HBM2."""
-    machine = load_machine("edge").replace(lanes=1, dram="HBM2")
+    machine = lpddr4(lanes=1, dram={"kind": "HBM2"})
     model, table = load_model("bitnet-b1.58-2b4t"), load_table("7nm")
     dense, ternary = (
         estimate(model, load_scheme(name), table, GOLDEN, "system", machine, "fp16")
