@@ -114,9 +114,7 @@ def footprint(m: ModelSpec, scheme: Scheme, longest: int, batch: int) -> dict[st
 
 def contents(m: ModelSpec, scheme: Scheme, used: dict[str, float], logits: bool) -> list[float]:
     """Return the bytes of each of `CONTENTS` that a scenario uses, from the footprint."""
-    passed = sum(
-        each.bytes for each in matrices(m, scheme) if logits or not each.only_for_logits
-    )
+    passed = sum(each.bytes for each in matrices(m, scheme) if logits or not each.only_for_logits)
     tables = 0.0
     codec = find_codec(scheme.embedding)
     if not (logits and shares_table(m, scheme)):

@@ -32,9 +32,7 @@ class Own(NamedTuple):
 
 def own(figure: Any) -> Own:
     """Return the price that a figure of a machine states, with its interval where it has one."""
-    low, high = (
-        figure.value if end is None else end for end in (figure.low, figure.high)
-    )
+    low, high = (figure.value if end is None else end for end in (figure.low, figure.high))
     return Own(figure.value, low, high)
 
 
@@ -134,9 +132,7 @@ class Sums:
         times["compute"] += op.compute
         entry = self.unpacking_of(op.codec)
         if entry is not None:
-            times["unpacking"] += (
-                op.unpacked * value(entry.seconds_per_weight) / self.of.chips
-            )
+            times["unpacking"] += op.unpacked * value(entry.seconds_per_weight) / self.of.chips
         for (level, _), bits in op.bits.items():
             if level == "links":
                 assert self.machine.chips is not None

@@ -122,9 +122,7 @@ def test_the_documentation_is_enough_to_rebuild_every_figure(
     assert +counts == +(rebuilt.counts + sums.executed)
     assert found.tally.macs == sums.macs
 
-    moved = {
-        key: cost.bytes for key, cost in found.by("level", "content").items() if cost.bytes
-    }
+    moved = {key: cost.bytes for key, cost in found.by("level", "content").items() if cost.bytes}
     for level_content in moved.keys() | sums.bits.keys():
         size = moved.get(level_content, 0.0)
         _close(str(level_content), size, sums.bits.get(level_content, 0.0) / 8, sum(moved.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,8 +85,6 @@ def test_a_crossing_from_dram_to_compute_lies_inside_a_request() -> None:
     machine = lpddr4(rows=1, lanes=256, clock_hz=60e6, bandwidth=41.73e9, weights=1)
     scenario = Scenario("request", tokens=100, generate=900)
     whole = lower("bitnet-b1.58-2b4t", scenario, "fp16", machine)
-    (score,) = (p for p in whole.products if p.role == "attention-score" and p.shape.tokens == 1)
-    del score  # the product exists; its times follow from the passes
     steps = _passes(machine, scenario, load_model("bitnet-b1.58-2b4t"), "fp16")
     assert timing(whole).seconds == pytest.approx(sum(step.seconds for step in steps), rel=1e-9)
 
@@ -129,7 +126,7 @@ def test_one_decode_step_of_2b4t_by_hand() -> None:
 @pytest.mark.parametrize(("bandwidth", "bound"), [(1e15, "compute"), (1e3, "dram")])
 def test_the_slower_resource_bounds_the_time(bandwidth: float, bound: str) -> None:
     for scenario in (Scenario("prefill", tokens=9), Scenario("request", tokens=9, generate=9)):
-        machine = lpddr4(bandwidth=bandwidth)
+        machine = lpddr4(bandwidth=bandwidth, weights=1)
         assert timing(lower(MIXED, scenario, load_scheme("fp16"), machine)).bound_by == bound
 
 
@@ -137,7 +134,7 @@ def test_a_batch_shares_the_weights_of_a_decode_step() -> None:
     model, scheme = load_model("bitnet-b1.58-2b4t"), load_scheme("fp16")
     one, four = (
         timing(
-            lower(model, Scenario("decode", context=64, batch=b), scheme, loadlpddr4("server"))
+            lower(model, Scenario("decode", context=64, batch=b), scheme, load_machine("server"))
         )
         for b in (1, 4)
     )
@@ -147,12 +144,12 @@ def test_a_batch_shares_the_weights_of_a_decode_step() -> None:
 
 def test_a_window_bounds_the_time_of_a_step() -> None:
     slides = MIXED.replace(sliding_window=16, sliding_window_layers=3)
-    scheme, machine = load_scheme("fp16"), lpddr4()
+    scheme, machine = load_scheme("fp16"), lpddr4(weights=1)
     times = [
         timing(lower(slides, Scenario("decode", context=c), scheme, machine)).busy["dram"]
         for c in (8, 16, 17, 4096)
     ]
-    assert times[0] < times[1] == times[2] == times[3]
+    assert times[0] < times[1] == pytest.approx(times[2]) == pytest.approx(times[3])
 
 
 def test_skipped_weights_take_no_time() -> None:
