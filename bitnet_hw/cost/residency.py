@@ -29,12 +29,15 @@ class Residency(NamedTuple):
     places : mapping of str to tuple of Resident
         Content -> the memories that hold it, nearest first, with shares that add up to 1; what
         fits nowhere is given to the farthest memory that may hold it.
+    rooms : mapping of str to float
+        Memory -> bytes that it has for activations, which may be more than there are.
     excess_bytes : float
         Bytes that fit nowhere; 0 if the model fits.
     """
 
     sizes: Mapping[Content, float]
     places: Mapping[Content, tuple[Resident, ...]]
+    rooms: Mapping[str, float]
     excess_bytes: float
 
 
@@ -75,6 +78,7 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
     """
     left = dict(sizes)
     shares: dict[Content, dict[str, float]] = {content: {} for content in sizes}
+    rooms: dict[str, float] = {}
     for memory in machine.memories:
         room = float("inf")
         if memory.capacity_bytes is not None:
@@ -82,7 +86,10 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
         for content in memory.holds:
             if content not in left:
                 continue
-            takes = min(left[content], memory.room(content) * machine.chip_count, room)
+            has = min(memory.room(content) * machine.chip_count, room)
+            if content == "activations":
+                rooms[memory.name] = has
+            takes = min(left[content], has)
             room -= takes
             left[content] -= takes
             if sizes[content]:
@@ -94,4 +101,4 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
         places[content] = tuple(
             Resident(memory, of[memory.name]) for memory in able if of.get(memory.name, 0.0) > 0
         )
-    return Residency(dict(sizes), places, sum(left.values()))
+    return Residency(dict(sizes), places, rooms, sum(left.values()))

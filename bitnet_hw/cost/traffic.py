@@ -4,10 +4,10 @@ For a product on a unit of R rows, where T tokens share a fetch of the second op
 keys and values):
 
 - what a memory holds of the weights is read from it once per block of tokens. The number of blocks
-  is the activations of all tokens over the bytes of them that lie in the nearest on-chip memory, at
-  least 1 and at most one block per token, and not rounded: a buffer that is one percent larger
-  saves one percent. A part of a token's activations that does not fit is moved to the nearest other
-  memory that holds activations;
+  is the activations of all tokens over the bytes that the nearest on-chip memory has for them
+  beside what it holds already, at least 1 and at most one block per token, and not rounded: a
+  buffer that is one percent larger saves one percent. A part of a token's activations that does
+  not fit is moved to the nearest other memory that may hold activations;
 - the KV cache is read in full in each decode step, and once per block in a prefill (with a sliding
   window, the part that the block can see); new keys and values are written once, where the cache
   lies; scores stay on chip;
@@ -92,8 +92,7 @@ def product_traffic(
     feeds, near = machine.near(product.operand), machine.near("activations")
     blocks, spilled = 1.0, 0.0
     if near is not None:
-        held = sum(share for memory, share in placed.places["activations"] if memory == near)
-        tokens_held = held * placed.sizes["activations"] * 8 / product.token_bits
+        tokens_held = placed.rooms[near.name] * 8 / product.token_bits
         blocks = min(shape.tokens / max(tokens_held, 1.0), float(shape.tokens))
         blocks, spilled = max(blocks, 1.0), max(0.0, 1 - tokens_held)
     read = shape.streamed(blocks) * _fetched(product, shape.tokens / blocks)

@@ -23,7 +23,7 @@ def lpddr4(
     bandwidth: float | None = None,
     dram: dict[str, Any] | None = None,
     clock_hz: float | None = None,
-    power: tuple[float, float] | None = None,
+    idle: tuple[float, float] | None = None,
     rows: int | None = None,
     lanes: int | None = None,
     tokens: int | None = None,
@@ -39,7 +39,7 @@ def lpddr4(
         Bandwidth of the DRAM, bytes per second, and other changes to it.
     clock_hz : float
         Clock, Hz.
-    power : tuple of float
+    idle : tuple of float
         Idle power of core and DRAM, W.
     rows, lanes, tokens : int
         Size of the array.
@@ -60,8 +60,8 @@ def lpddr4(
         machine = machine.with_memory("dram", bandwidth_bytes_per_s=figure(bandwidth))
     if dram is not None:
         machine = machine.with_memory("dram", **dram)
-    if power is not None:
-        changes["power"] = {"idle_w": {"core": figure(power[0]), "dram": figure(power[1])}}
+    if idle is not None:
+        changes["power"] = {"idle_w": {"core": figure(idle[0]), "dram": figure(idle[1])}}
     return machine.replace(**changes) if changes else machine
 
 

@@ -324,9 +324,8 @@ class Rebuilt:
         return found.name if found else ""
 
     def tokens_held(self, token_bits: float) -> float:
-        """Return how many tokens' activations lie in the nearest memory on the chip."""
-        share = self.places.shares["activations"].get(self.near("activations"), 0.0)
-        return share * self.places.sizes["activations"] * 8 / token_bits
+        """Return how many tokens' activations fit the nearest memory on the chip."""
+        return self.places.rooms.get(self.near("activations"), 0.0) * 8 / token_bits
 
     def blocks(self, tokens: int, held: float) -> float:
         if not self.near("activations"):

@@ -132,11 +132,15 @@ class Places:
         self.sizes = dict(zip(CONTENTS, sizes, strict=True))
         self.shares: dict[str, dict[str, float]] = {content: {} for content in CONTENTS}
         left = dict(self.sizes)
+        #: Bytes that a memory has for activations.
+        self.rooms: dict[str, float] = {}
         for memory in machine.memories:
             size = memory.capacity_bytes
             capacity = float("inf") if size is None else size.value * chips
             free = capacity
             for content, share in memory.holds.items():
+                if content == "activations":
+                    self.rooms[memory.name] = min(share * capacity, free)
                 taken = min(left[content], share * capacity, free)
                 free -= taken
                 left[content] -= taken

@@ -39,7 +39,7 @@ def estimate_small(
 
 
 def _all() -> list[Estimate]:
-    powered = lpddr4(power=(0.5, 0.1))
+    powered = lpddr4(idle=(0.5, 0.1))
     found = [
         estimate_small(name, scenario, node, machine)
         for name in NAMES

@@ -30,7 +30,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
 
 @pytest.fixture(scope="module", params=["7nm", "asap7-prelayout"])
 def found(request: pytest.FixtureRequest) -> Estimate:
-    machine = lpddr4(power=(0.5, 0.1))
+    machine = lpddr4(idle=(0.5, 0.1))
     model, scheme = load_model("gemma-3-1b"), load_scheme("bitnet-b1.58")
     scenario = Scenario("request", tokens=9, generate=5)
     return estimate(model, scheme, load_table(request.param), scenario, machine=machine)

@@ -39,7 +39,7 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
 
 
 def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
-    powered = lpddr4(power=(9.0, 0.0))
+    powered = lpddr4(idle=(9.0, 0.0))
     found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper", powered)
     data = found.as_dict()
     for key in (
@@ -59,7 +59,7 @@ def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
 
 
 def test_static_energy_is_power_times_time() -> None:
-    powered = lpddr4(power=(2.0, 0.5))
+    powered = lpddr4(idle=(2.0, 0.5))
     found = estimate_small(machine=powered)
     assert found.time is not None
     assert found.static_j == pytest.approx(2.5 * found.time.seconds)
