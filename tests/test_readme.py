@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bitnet_hw.inputs.machine import Machine
+from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 
@@ -80,14 +80,17 @@ def test_files_printed_as_files_md_shows_can_be_changed_and_used(
 
 
 def test_the_examples_of_files_md_are_valid(tmp_path: Path) -> None:
-    (scheme,) = re.findall(r"```yaml\n(.*?)```", FILES, flags=re.DOTALL)
+    scheme, own = re.findall(r"```yaml\n(.*?)```", FILES, flags=re.DOTALL)
     path = tmp_path / "w4a8.yaml"
     path.write_text(scheme, encoding="utf-8")
     assert load_scheme(path).formats("ffn-down").quantizer == "absmax-topk"
+    path = tmp_path / "machine.yaml"
+    path.write_text(own, encoding="utf-8")
+    assert load_machine(path).chip_count == 2
     (example,) = re.findall(r"```python\n(.*?)```", FILES, flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, "files.md", "exec"), names)  # noqa: S102  our own example
-    assert (names["machine"].lanes, names["scheme"].linear.codec) == (64, "base3")
+    assert (names["machine"].units[0].lanes, names["scheme"].linear.codec) == (64, "base3")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,12 @@ class Machine(Record):
             for i, name in enumerate(names):
                 if name in names[:i]:
                     raise wrong_value(f"{key}.{i}.name", f"{name!r} is used twice")
+        seen: set[str] = set()
+        for i, entry in enumerate(self.unpacking):
+            for name in entry.codecs:
+                if name in seen:
+                    raise wrong_value(f"unpacking.{i}.codecs", f"{name!r} is listed twice")
+                seen.add(name)
         for content in ("weights", "kv-cache", "activations", "embedding"):
             if not any(content in memory.holds for memory in self.memories):
                 raise wrong_value(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..files.records import Record
+from .codecs import find_codec
 from .figures import NotNegative, Positive
 from .unit import Count
 
@@ -68,6 +69,11 @@ class Unpacking(Record):
     codecs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     seconds_per_weight: NotNegative | None = None
     energy_pj_per_weight: NotNegative | None = None
+
+    @field_validator("codecs")
+    @classmethod
+    def _check_codecs(cls, codecs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name if name == ANY_CODEC else find_codec(name).name for name in codecs)
 
 
 class Overheads(Record):

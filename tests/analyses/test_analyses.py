@@ -75,8 +75,8 @@ def _published(tmp_path: Path, figure: str, **changes: Any) -> Path:
 def test_every_analysis_is_tested() -> None:
     modules = {"analysis", "comparison", "peer_rules", "reproduce"}
     scripts = {path.stem for path in FOLDER.glob("*.py")} - modules
-    # The last two have tests of their own.
-    assert scripts == {*FIGURES, "zigzag_gemm", "measured_speed"}
+    # The last has a test of its own.
+    assert scripts == {*FIGURES, "zigzag_gemm"}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -223,7 +223,6 @@ def test_reproduce_writes_one_page(tmp_path: Path) -> None:
     verdicts = {result["analysis"]: result["verdict"] for result in results}
     assert verdicts == dict.fromkeys(FIGURES, "ok") | {
         "zigzag_gemm": "ok" if HAS_ZIGZAG else "not run",
-        "measured_speed": "ok",
     }
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)

@@ -214,7 +214,7 @@ class Sums:
                     add(joules, own(entry.energy_pj_per_weight), op.unpacked * 1e-12)
 
     def unpacking_of(self, codec: str) -> Any:
-        """Return the last entry that names a codec, or else the last for any; None without."""
+        """Return the entry that names a codec, or else that for any; None without."""
         named = [entry for entry in self.machine.unpacking if codec in entry.codecs]
         for_any = [entry for entry in self.machine.unpacking if "any" in entry.codecs]
         if not codec or not named + for_any:

@@ -1,0 +1,1 @@
+"""Calibration: machines fitted to published measurements, and estimates held against them."""

@@ -1,0 +1,295 @@
+"""Rows: published measurements, in the form in which users add their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import InputError
+from ..files.document import Document
+from ..files.reading import read
+from ..files.records import Record, choices, validate, wrong_value
+from ..inputs.machine import Machine, load_machine
+from ..inputs.machine_parts import Boundary
+from ..inputs.model import ModelSpec, load_model
+from ..inputs.scenario import LmHead, Scenario
+from ..inputs.scheme import Scheme, load_scheme
+from ..inputs.track_record import Quantity, WorkClass, work_class
+
+#: What a row may publish, by the key that it has.
+Measurement = Literal[
+    "tokens_per_s",
+    "tokens_per_s_of_request",
+    "prefill_tokens_per_s",
+    "time_to_first_token_s",
+    "energy_per_token_j",
+    "power_w",
+]
+MEASUREMENTS: tuple[Measurement, ...] = choices(Measurement)  # type: ignore[assignment]
+_OF_ENERGY = ("energy_per_token_j", "power_w")
+
+Positive = Annotated[float, Field(gt=0)]
+Tokens = Annotated[int, Field(gt=0)]
+
+
+class PublishedIn(Record):
+    """A publication.
+
+    Attributes
+    ----------
+    title, where : str
+        What it is, and where it is found.
+    read : bool
+        Whether it was read, rather than quoted second-hand or from memory.
+    note : str
+        Conditions that hold for all of its figures.
+    """
+
+    title: Annotated[str, Field(min_length=1)]
+    where: Annotated[str, Field(min_length=1)]
+    read: bool = True
+    note: str = ""
+
+
+class Workload(Record):
+    """What was run: ``decode``, ``prefill``, or ``prompt`` with ``generate``.
+
+    Attributes
+    ----------
+    decode, prefill : int, optional
+        Context of one new token; tokens of a prompt.
+    prompt, generate : int, optional
+        Tokens of a request.
+    batch : int
+        Sequences.
+    lm_head : str
+        ``last``, ``all`` or ``none``.
+    """
+
+    decode: Tokens | None = None
+    prefill: Tokens | None = None
+    prompt: Tokens | None = None
+    generate: Tokens | None = None
+    batch: Tokens = 1
+    lm_head: LmHead = "last"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        kinds = [self.decode is not None, self.prefill is not None, self.prompt is not None]
+        if sum(kinds) != 1 or (self.generate is None) == kinds[2]:
+            raise ValueError("needs decode, or prefill, or prompt together with generate")
+        return self
+
+    def scenario(self) -> Scenario:
+        """Return the scenario."""
+        rest: dict[str, Any] = {"batch": self.batch, "lm_head": self.lm_head}
+        if self.decode is not None:
+            return Scenario("decode", context=self.decode, **rest)
+        if self.prefill is not None:
+            return Scenario("prefill", tokens=self.prefill, **rest)
+        return Scenario("request", tokens=self.prompt or 0, generate=self.generate or 0, **rest)
+
+
+class Row(Record):
+    """One published run, with everything that was measured in it.
+
+    Attributes
+    ----------
+    id, source : str
+        Name, unique in its file; key of the file's `sources`.
+    machine, model, weights : str
+        Names in the catalogue, or files: device with its software; model; scheme.
+    scenario : Workload
+        What was run.
+    tokens_per_s : float, optional
+        New tokens per second and sequence, decode alone.
+    tokens_per_s_of_request : float, optional
+        New tokens of the whole batch over the whole time, prefill included.
+    prefill_tokens_per_s, time_to_first_token_s : float, optional
+        Of the prompt.
+    energy_per_token_j, power_w : float, optional
+        Within `boundary`.
+    boundary : str
+        What the instrument saw, such as ``chip and DRAM, idle subtracted``.
+    note : str
+        A remark.
+    """
+
+    id: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    machine: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
+    weights: Annotated[str, Field(min_length=1)]
+    scenario: Workload
+    tokens_per_s: Positive | None = None
+    tokens_per_s_of_request: Positive | None = None
+    prefill_tokens_per_s: Positive | None = None
+    time_to_first_token_s: Positive | None = None
+    energy_per_token_j: Positive | None = None
+    power_w: Positive | None = None
+    boundary: str = ""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [key for key in MEASUREMENTS if getattr(self, key) is not None]
+        if not given:
+            raise wrong_value("id", f"{self.id} gives nothing: needs one of {_listed()}")
+        if not self.boundary and any(key in _OF_ENERGY for key in given):
+            raise wrong_value("boundary", f"is missing; {self.id} gives an energy or a power")
+        phase = "decode" if self.scenario.decode else "prefill"
+        phase = "request" if self.scenario.prompt else phase
+        wanted = {
+            "tokens_per_s": ("decode", "request"),
+            "tokens_per_s_of_request": ("request",),
+            "prefill_tokens_per_s": ("prefill", "request"),
+            "time_to_first_token_s": ("prefill", "request"),
+        }
+        for key in given:
+            if phase not in wanted.get(key, (phase,)):
+                raise wrong_value(key, f"does not apply to a {phase}")
+        return self
+
+
+def _listed() -> str:
+    return ", ".join(MEASUREMENTS[:-1]) + f" or {MEASUREMENTS[-1]}"
+
+
+class RowFile(Record):
+    """A file of published measurements.
+
+    Attributes
+    ----------
+    sources : mapping of str to PublishedIn
+        Key -> the publication.
+    rows : tuple of Row
+        The runs.
+    """
+
+    sources: dict[str, PublishedIn]
+    rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        seen: set[str] = set()
+        for i, row in enumerate(self.rows):
+            if row.source not in self.sources:
+                raise wrong_value(
+                    f"rows.{i}.source", f"{row.source!r} ({row.id}) is not under sources"
+                )
+            if row.id in seen:
+                raise wrong_value(f"rows.{i}.id", f"{row.id!r} is used twice")
+            seen.add(row.id)
+        return self
+
+
+class Value(NamedTuple):
+    """One published value, with the records that its row names.
+
+    Attributes
+    ----------
+    row : Row
+        The row.
+    quantity : str
+        Its key in the row.
+    published : float
+        Value, in the unit of its key.
+    machine, model, scheme, scenario
+        What the row names.
+    """
+
+    row: Row
+    quantity: Measurement
+    published: float
+    machine: Machine
+    model: ModelSpec
+    scheme: Scheme
+    scenario: Scenario
+
+    @property
+    def kind(self) -> Quantity:
+        """Whether it is a speed or an energy."""
+        return "energy" if self.quantity in _OF_ENERGY else "speed"
+
+    @property
+    def work(self) -> WorkClass:
+        """Class of the work."""
+        if self.quantity in ("prefill_tokens_per_s", "time_to_first_token_s"):
+            return "prefill"
+        return work_class(self.scenario, self.scheme)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether the machine's estimates have the boundary of the value."""
+        return self.kind == "speed" or same_boundary(self.row.boundary, self.machine.boundary)
+
+
+def same_boundary(stated: str, boundary: Boundary) -> bool:
+    """Return whether a row's boundary is that of a machine.
+
+    The part before the first comma says what is covered; ``idle subtracted`` may follow.
+
+    Examples
+    --------
+    >>> same_boundary("GPU board, sustained run", Boundary(covers="GPU board"))
+    True
+    """
+    covers, *rest = (part.strip() for part in stated.split(","))
+    return covers == boundary.covers and ("idle subtracted" in rest) == boundary.idle_subtracted
+
+
+def load_rows(path: str | Path) -> RowFile:
+    """Return a file of published measurements.
+
+    Raises
+    ------
+    InputError
+        If the file is not valid, naming file, line and key.
+    """
+    return validate(RowFile, read(Path(path)))
+
+
+def load_values(path: str | Path) -> list[Value]:
+    """Return every published value of a file.
+
+    Raises
+    ------
+    InputError
+        If the file is not valid, or a row names an unknown machine, model, scheme or boundary,
+        naming file, line and row.
+    """
+    document = read(Path(path))
+    file = validate(RowFile, document)
+    return [value for i, row in enumerate(file.rows) for value in _values(row, i, document)]
+
+
+def _values(row: Row, i: int, document: Document) -> Iterator[Value]:
+    key = "machine"
+    try:
+        machine = load_machine(row.machine)
+        key = "model"
+        model = load_model(row.model)
+        key = "weights"
+        scheme = load_scheme(row.weights)
+        key = "scenario"
+        scenario = row.scenario.scenario().checked(model)
+        key = "boundary"
+        _check_boundary(row.boundary)
+    except InputError as error:
+        raise document.error(("rows", i, key), f"{row.id}: {error}") from None
+    for quantity in MEASUREMENTS:
+        published = getattr(row, quantity)
+        if published is not None:
+            yield Value(row, quantity, published, machine, model, scheme, scenario)
+
+
+def _check_boundary(stated: str) -> None:
+    from ..inputs.machine_parts import Covers
+
+    covers = stated.partition(",")[0].strip()
+    if covers and covers not in choices(Covers):
+        known = ", ".join(choices(Covers))
+        raise InputError(f"unknown boundary {covers!r}; known: {known}")
