@@ -124,9 +124,9 @@ def estimate(
     --------
     >>> of = estimate("bitnet-b1.58-2b4t", "bitnet-b1.58", "7nm")
     >>> round(of.energy_per_token.value, 4)
-    0.1205
+    0.0557
     >>> round(of.by("level")["dram"].joules / of.energy.value, 3)
-    0.975
+    0.836
     """
     model, table = as_model(model), as_table(table)
     rules = find_convention(convention)

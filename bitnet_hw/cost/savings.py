@@ -47,6 +47,6 @@ def saving(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> S
     if other.energy.value <= 0:
         return Saving(None, f"{other.scheme.name} takes no energy inside the boundary")
     try:
-        return Saving(ratio(baseline, other))
+        return Saving(ratio(baseline, other, oversized=oversized))
     except InputError as error:  # prices with different boundaries
         return Saving(None, str(error))

@@ -56,7 +56,8 @@ def test_json_has_the_promised_keys() -> None:
         "schema", "model", "scheme", "energy_table", "convention", "scenario", "macs", "energy_j",
         "energy_low_j", "energy_high_j", "mul_j", "add_j", "other_j", "memory_j", "static_j",
         "derived_share", "latency_s", "bound_by", "weight_bytes", "lm_head_bytes",
-        "embedding_bytes", "kv_bytes",
+        "embedding_bytes", "kv_bytes", "boundary", "fits", "excess_bytes", "mean_power_w",
+        "busy_s", "unpacking_j", "speed_error", "energy_error", "hypothetical",
     }  # fmt: skip
     assert promised <= ALL[0].as_dict().keys()
 
@@ -68,9 +69,10 @@ def test_json_of_2b4t_has_the_known_values() -> None:
     assert data["scenario"] == {
         "phase": "decode", "context": 2048, "batch": 1, "attention": "causal", "lm_head": "last",
     }  # fmt: skip
-    assert (data["schema"], data["energy_table"], data["convention"]) == (2, "7nm", "system")
+    assert (data["schema"], data["energy_table"], data["convention"]) == (3, "7nm", "system")
     assert data["macs"] == 2_726_952_960  # torch's FlopCounterMode
-    assert (data["lanes"], data["machine"], data["static_j"]) == (32, "edge", None)
+    assert (data["machine"], data["static_j"], data["fits"]) == ("lpddr4", None, True)
+    assert data["boundary"] == "chip and DRAM"
     assert data["lm_head_bytes"] == 0
     assert data["embedding_bytes"] == 656_670_720
     assert data["kv_bytes"] == 157_286_400
