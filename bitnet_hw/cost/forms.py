@@ -91,12 +91,17 @@ def summary(of: Result) -> list[tuple[str, str]]:
         ("energy per token", f"{quantity(energy.value, 'J')}{in_range}"),
     ]
     if of.time is not None:
+        power = quantity(of.mean_power_w, "W")
+        boundary = boundary_in_words(of.machine)
+        rates = [(title, f"{rate:.4g}") for title, rate in speeds(of)]
+        (first, rate), *more = rates
         lines += [
-            ("machine", machine_in_words(of.machine)),
-            ("boundary", boundary_in_words(of.machine)),
-            ("mean power", quantity(of.mean_power_w, "W")),
-            *((title, f"{rate:.4g}") for title, rate in speeds(of)),
-            ("bound by", of.time.bound_by),
+            (
+                "machine",
+                f"{machine_in_words(of.machine)}; energy of {boundary}",
+            ),
+            (first, f"{rate}, bound by {of.time.bound_by}, mean power {power}"),
+            *more,
             ("error of speed", error_in_words(of.speed_record, "speed")),
             ("error of energy", error_in_words(of.energy_record, "energy")),
         ]

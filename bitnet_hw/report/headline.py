@@ -52,8 +52,7 @@ def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
     base, of = (report.system_of(s, table, model) for s in (report.baseline, report.subject))
     saving = report.saving(report.subject, table, model)
     if saving.band is None:
-        more = "; --oversized prints savings all the same" if not (base.fits and of.fits) else ""
-        return [f"No saving is printed: {saving.reason}{more}."]
+        return [f"No saving is printed: {saving.reason}."]
     found = []
     projections = [_projections(one) for one in (base, of)]
     if projections[1]:

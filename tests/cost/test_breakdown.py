@@ -103,6 +103,10 @@ def test_an_estimate_is_displayed_in_a_few_lines(found: Estimate) -> None:
     assert len(text.splitlines()) <= 8
     assert len(text) < 700
     assert "gemma-3-1b in bitnet-b1.58" in text
+    for part in ("range of prices", "hypothetical", "energy of chip and DRAM", "mean power"):
+        assert part in text
+    assert "upper bound" in text
+    assert "lower bound" in text
     assert "energy per token" in found._repr_html_()
 
 
