@@ -35,7 +35,7 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
     static = "static energy excluded" if of.static_j is None else "static energy included"
     return (
         f"{model.name} in {subject.name} takes {quantity(band.value, 'J')} per token "
-        f"({in_range}energy of this class is off by {error_in_short(of.energy_record, 'energy')})"
+        f"({in_range}energy of this class is {_off_by(of)})"
         f"{_savings(report, report.saving(subject, table, model))}, "
         f"for {report.scenario.describe()}, "
         f"{_prices(report, model, table)} and {machine.main_memory.kind} at {_far_price(of)}, "
@@ -44,7 +44,7 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
         f"{_room(of)}, {subject.attention.kv_cache} KV cache, "
         f"{subject.lm_head.weight} LM head, "
         f"{_zeros(subject)}{static}."
-    ).replace("off by not checked", "not checked")
+    )
 
 
 def behind(report: Report, model: ModelSpec, table: EnergyTable) -> list[str]:
@@ -113,6 +113,11 @@ def conditions(report: Report, model: ModelSpec) -> list[str]:
     found.append(f"The energy is that of {boundary_in_words(machine)}.")
     found += [f"{of.scheme.name} {does_not_fit(of)}." for of in group if not of.fits]
     return found
+
+
+def _off_by(of: Estimate) -> str:
+    short = error_in_short(of.energy_record, "energy")
+    return short if of.energy_record is None else f"off by {short}"
 
 
 def _savings(report: Report, saving: Saving) -> str:
