@@ -10,7 +10,7 @@ Examples
 ...     bh.estimate("bitnet-b1.58-2b4t", scheme, "7nm") for scheme in ("fp16", "bitnet-b1.58")
 ... )
 >>> round(bh.ratio(fp16, ternary).value, 2)
-3.73
+3.72
 """
 
 import lazy_loader

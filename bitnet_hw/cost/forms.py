@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from ..inputs.machine import Machine
+from ..inputs.roles import LINEAR_ROLES
 from ..inputs.track_record import Entry
 from ..units import quantity
 from .band import Cost
 from .counting import find_convention
 from .parts import KINDS, WHOLE_MACS
-
-if TYPE_CHECKING:
-    from .estimates import Estimate
+from .result import Result
 
 #: Version of the JSON form; docs/schema/estimate-3.json describes it.
 SCHEMA = 3
 
 
-def as_dict(of: Estimate) -> dict[str, Any]:
+def as_dict(of: Result) -> dict[str, Any]:
     """Return the JSON form, version `SCHEMA`; see docs/schema/estimate-3.json."""
     time, energy = of.time, of.energy
     machine = of.machine if find_convention(of.convention).has_machine else None
@@ -66,7 +67,7 @@ def as_dict(of: Estimate) -> dict[str, Any]:
     }
 
 
-def as_row(of: Estimate) -> dict[str, Any]:
+def as_row(of: Result) -> dict[str, Any]:
     """Return the JSON form without nesting, for CSV; values a phase does not use are None."""
     row = as_dict(of)
     scenario = row.pop("scenario")
@@ -80,25 +81,84 @@ def as_row(of: Estimate) -> dict[str, Any]:
     return {**row, **dict.fromkeys(keys), **scenario}
 
 
-def summary(of: Estimate) -> list[tuple[str, str]]:
+def summary(of: Result) -> list[tuple[str, str]]:
     """Return a few lines: energy per token, tokens per second, and how far to trust them."""
     energy = of.energy_per_token
-    low, high = (quantity(end, "J") for end in (energy.low, energy.high))
+    band = range_in_words(energy.low, energy.high, lambda end: quantity(end, "J"))
+    in_range = f" (range of prices: {band})" if band else ""
     lines = [
         ("scenario", of.scenario.describe()),
-        ("energy per token", f"{quantity(energy.value, 'J')} (prices: {low} to {high})"),
+        ("energy per token", f"{quantity(energy.value, 'J')}{in_range}"),
     ]
     if of.time is not None:
-        rate = f"{of.tokens_per_second:.4g}, bound by {of.time.bound_by}"
+        power = quantity(of.mean_power_w, "W")
+        boundary = boundary_in_words(of.machine)
+        rates = [(title, f"{rate:.4g}") for title, rate in speeds(of)]
+        (first, rate), *more = rates
         lines += [
-            ("machine", of.machine.name + (" (hypothetical)" if of.machine.hypothetical else "")),
-            ("tokens per second", rate),
+            (
+                "machine",
+                f"{machine_in_words(of.machine)}; energy of {boundary}",
+            ),
+            (first, f"{rate}, bound by {of.time.bound_by}, mean power {power}"),
+            *more,
             ("error of speed", error_in_words(of.speed_record, "speed")),
             ("error of energy", error_in_words(of.energy_record, "energy")),
         ]
     if not of.fits:
         lines.append(("memory", does_not_fit(of)))
     return lines
+
+
+def range_in_words(low: float, high: float, write: Callable[[float], str]) -> str:
+    """Return both ends of a range; nothing if they agree to the digits that are written.
+
+    Examples
+    --------
+    >>> range_in_words(3.7292, 3.7304, "{:.3f}".format)
+    '3.729 to 3.730'
+    >>> range_in_words(3.7292, 3.7304, "{:.2f}".format)
+    ''
+    """
+    ends = write(low), write(high)
+    return "" if ends[0] == ends[1] else " to ".join(ends)
+
+
+def speeds(of: Result) -> list[tuple[str, float]]:
+    """Return the tokens per second of the whole batch, each with what it is the rate of."""
+    rate = of.tokens_per_second
+    if rate is None:
+        return []
+    phase = "prefill" if of.scenario.phase == "prefill" else "decode"
+    found = [(f"tokens per second of {phase}", rate)]
+    whole = of.tokens_per_second_of_request
+    if whole is not None:
+        found.append(("tokens per second, prefill included", whole))
+    return found
+
+
+def machine_in_words(machine: Machine) -> str:
+    """Return the name of a machine, marked if it is hypothetical."""
+    return machine.name + (" (hypothetical)" if machine.hypothetical else "")
+
+
+def boundary_in_words(machine: Machine) -> str:
+    """Return what the energy of a machine covers, and whether it leaves DRAM out."""
+    boundary = machine.boundary
+    has_dram = any(not memory.on_chip for memory in machine.memories)
+    outside = has_dram and not boundary.has_dram
+    return f"{boundary}; DRAM is outside it" if outside else str(boundary)
+
+
+def unit_in_words(of: Result) -> str:
+    """Return the unit that executes the projections and FFN, with the sizes of an array."""
+    unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
+    if unit.kind != "array":
+        return unit.name
+    return (
+        f"{unit.name}, R = {unit.rows} rows, L = {unit.lanes} lanes, "
+        f"T = {unit.tokens} tokens per weight fetch"
+    )
 
 
 def error_in_words(record: Entry | None, of: str) -> str:
@@ -113,7 +173,25 @@ def error_in_words(record: Entry | None, of: str) -> str:
     return f"{record.in_words}, predicted from {basis} other measurements"
 
 
-def does_not_fit(of: Estimate) -> str:
+def errors_in_words(group: Sequence[Result]) -> list[str]:
+    """Return sentences on the errors of speed and energy, each with the schemes it holds for."""
+    found: dict[str, list[str]] = {}
+    for what in ("speed", "energy"):
+        for of in group:
+            record = of.speed_record if what == "speed" else of.energy_record
+            sentence = f"{what} of {{}}: {error_in_words(record, what)}"
+            found.setdefault(sentence, []).append(of.scheme.name)
+    return [sentence.replace("{}", ", ".join(names)) for sentence, names in found.items()]
+
+
+def error_in_short(record: Entry | None, of: str) -> str:
+    """Return the same for a cell of a table."""
+    if record is None:
+        return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
+    return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
+
+
+def does_not_fit(of: Result) -> str:
     """Return the sentence for a model that does not fit its machine."""
     return f"does not fit {of.machine.name}: {quantity(of.excess_bytes, 'B')} too large"
 
@@ -126,7 +204,7 @@ def _joules(costs: dict[str, Cost]) -> dict[str, float]:
     return {name: cost.joules for name, cost in costs.items()}
 
 
-def _traffic(of: Estimate) -> list[dict[str, Any]]:
+def _traffic(of: Result) -> list[dict[str, Any]]:
     levels = {priced.row.level for priced in of.memory or []}
     return [
         {"level": level, "content": content, "bytes": round(cost.bytes), "energy_j": cost.joules}

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from ..inputs.formats import Format, Kind
 from ..inputs.machine import Machine, Unit
+from ..inputs.memory import Content
 from ..inputs.model import ModelSpec
 from ..inputs.scenario import Scenario
 from ..inputs.scheme import Scheme
@@ -177,10 +178,14 @@ class LoweredStep(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """Reads of the embedding tables: number of tokens, and bits read per token."""
+    """Reads of an embedding table: number of tokens, bits read per token, and where it lies.
+
+    A token table that is also the LM head lies with the weights.
+    """
 
     tokens: int
     bits: float
+    lies_with: Content
 
 
 class StoredMatrix(NamedTuple):
@@ -202,6 +207,8 @@ class Storage(NamedTuple):
         LM head; 0 if it shares the embedding table.
     embedding : float
         Token and learned position embeddings, including a tied LM head.
+    tables : tuple of float
+        The embedding tables: of tokens and, where they are learned, of positions.
     norms_and_biases : float
         Gains and biases, in the elementwise format.
     kv_element_bits : float
@@ -211,6 +218,7 @@ class Storage(NamedTuple):
     matrices: tuple[StoredMatrix, ...]
     lm_head: float
     embedding: float
+    tables: tuple[float, ...]
     norms_and_biases: float
     kv_element_bits: float
 

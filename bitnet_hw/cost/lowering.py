@@ -109,8 +109,8 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
     """Return what a model stores in a scheme."""
     model, scheme = as_model(model), as_scheme(scheme)
     head = scheme.lm_head.stored.matrix_bytes(model.embedding_size, model.vocab_size)
-    # A tied head whose codec differs from the embedding's is stored as a separate copy.
-    shared = model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
+    embedding = find_codec(scheme.embedding)
+    tables = tuple(embedding.matrix_bytes(width, n) for width, n in model.embedding_tables)
     return Storage(
         matrices=tuple(
             StoredMatrix(
@@ -120,19 +120,22 @@ def lower_storage(model: ModelSpec | str | Path, scheme: Scheme | str | Path) ->
             )
             for matrix in layer_matrices(model)
         ),
-        lm_head=0.0 if shared else head,
+        lm_head=0.0 if _head_is_embedding(model, scheme) else head,
         # The projections around the embedding have the formats of the LM head.
-        embedding=sum(
-            codec.matrix_bytes(inputs, outputs)
-            for codec, matrices in (
-                (find_codec(scheme.embedding), model.embedding_tables),
-                (scheme.lm_head.stored, model.embedding_projections),
-            )
-            for inputs, outputs in matrices
-        ),
+        embedding=sum(tables)
+        + sum(scheme.lm_head.stored.matrix_bytes(n, p) for n, p in model.embedding_projections),
+        tables=tables,
         norms_and_biases=model.norm_and_bias_parameters * parse_format(scheme.elementwise).bits / 8,
         kv_element_bits=_kv_element_bits(scheme.attention.kv_format, model.head_dim),
     )
+
+
+def _head_is_embedding(model: ModelSpec, scheme: Scheme) -> bool:
+    """Return whether the LM head and the embedding share one table.
+
+    A tied head whose codec differs from the embedding's is stored as a separate copy.
+    """
+    return model.tie_word_embeddings and scheme.lm_head.codec == scheme.embedding
 
 
 def _kv_element_bits(stored: Format, head_dim: int) -> float:
@@ -150,12 +153,16 @@ def _lowered(
     builder = _Builder(model, scheme, machine)
     lookups = []
     embedding = find_codec(scheme.embedding)
-    widths = [model.embedding_size, *([model.hidden_size] if model.positions == "learned" else [])]
+    widths = [width for width, _ in model.embedding_tables]
+    tied = scenario.lm_head != "none" and _head_is_embedding(model, scheme)
     for step in passes:
         for op in step_operators(model, scenario, step):
             builder.take(op)
         tokens = scenario.batch * step.tokens * step.passes
-        lookups.append(Lookup(tokens, sum(embedding.row_bits(width) for width in widths)))
+        lookups += [
+            Lookup(tokens, embedding.row_bits(width), "embedding" if i or not tied else "weights")
+            for i, width in enumerate(widths)
+        ]
         builder.look_up(embedding, tokens * sum(widths))
     return Lowered(
         model, scenario, scheme, machine,

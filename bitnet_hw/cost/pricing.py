@@ -13,6 +13,7 @@ from ..inputs.machine import Machine, Memory
 from ..prices.dram import DramPrices
 from ..prices.entries import Price, PriceKind, Source
 from ..prices.loading import as_table, load_dram_prices
+from ..prices.memories import memory_price as memory_price_of_kind
 from ..prices.tables import EnergyTable
 from ..tally import Key, MacKey, OpTally
 from .band import Band
@@ -232,7 +233,7 @@ def memory_price(
         return stated_price(memory.energy_pj_per_bit, machine, f"energy per bit of {memory.name}")
     if memory.capacity_bytes is None or not memory.on_chip:
         return dram_prices.price(memory.kind)
-    return table.sram_price(int(memory.capacity_bytes.value))
+    return memory_price_of_kind(memory.kind, int(memory.capacity_bytes.value), table, dram_prices)
 
 
 def stated_price(figure: Figure, machine: Machine, what: str) -> Price:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..errors import InputError, named
 from ..inputs.roles import LINEAR_ROLES
 from .band import Band
-from .estimates import End, Estimate
+from .estimates import Estimate
+from .forms import does_not_fit
 from .parts import ATTENTION_ROLES
+from .result import End
 
 _GROUPS = {
     "projections and FFN": LINEAR_ROLES,
@@ -15,24 +17,32 @@ _GROUPS = {
 }
 
 
-def ratio(baseline: Estimate, other: Estimate) -> Band:
+def ratio(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> Band:
     """Return the energy of `baseline` divided by that of `other`.
 
     The band spans four corners: each of the two price lists, arithmetic and memory, at its low or
     its high end, the same for both estimates because both run on the same machine.
 
+    Parameters
+    ----------
+    baseline, other : Estimate
+        Estimates that differ in their scheme alone.
+    oversized : bool
+        Whether to compare models that do not fit their machine too, as if its farthest memory were
+        large enough.
+
     Raises
     ------
     InputError
-        If either is not an estimate, or the two differ in more than their scheme, or use prices
-        with different boundaries, which cannot be compared.
+        If either is not an estimate or does not fit its machine, or the two differ in more than
+        their scheme, or use prices with different boundaries, which cannot be compared.
 
     Examples
     --------
     >>> from bitnet_hw.cost.estimates import estimate
     >>> of = [estimate("bitnet-b1.58-2b4t", name, "7nm") for name in ("fp16", "bitnet-b1.58")]
     >>> round(ratio(*of).value, 2)
-    3.73
+    3.72
     """
     for what, of in (("baseline", baseline), ("other", other)):
         if not isinstance(of, Estimate):
@@ -52,6 +62,12 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
             f"a ratio needs one machine, found {baseline.machine.name} and {other.machine.name} "
             "with other sizes"
         )
+    for of in (baseline, other):
+        if not (of.fits or oversized):
+            raise InputError(
+                f"no ratio of models that do not fit their machine: {of.model.name} in "
+                f"{of.scheme.name} {does_not_fit(of)}; pass oversized=True to compare them anyway"
+            )
     for part, roles in _GROUPS.items():
         ours, theirs = (_boundaries(of, roles) for of in (baseline, other))
         if ours != theirs:

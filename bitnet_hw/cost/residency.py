@@ -29,12 +29,15 @@ class Residency(NamedTuple):
     places : mapping of str to tuple of Resident
         Content -> the memories that hold it, nearest first, with shares that add up to 1; what
         fits nowhere is given to the farthest memory that may hold it.
+    rooms : mapping of str to float
+        Memory -> bytes that it has for activations, which may be more than there are.
     excess_bytes : float
         Bytes that fit nowhere; 0 if the model fits.
     """
 
     sizes: Mapping[Content, float]
     places: Mapping[Content, tuple[Resident, ...]]
+    rooms: Mapping[str, float]
     excess_bytes: float
 
 
@@ -42,20 +45,20 @@ def residency(lowered: Lowered) -> Residency:
     """Return where a model lies on its machine at the end of its scenario.
 
     The contents are what the scenario uses: every matrix that a token passes with the norms, the
-    embedding table unless the LM head is the same matrix, the KV cache of the whole batch at the
+    embedding tables except one that is also the LM head, the KV cache of the whole batch at the
     last position, and the largest activations of an operator.
     """
     stored = lower_storage(lowered.model, lowered.scheme)
     scenario = lowered.scenario
-    has_head = any(product.role == "lm-head" for product in lowered.products)
-    shared = stored.lm_head == 0 and has_head
+    # The first pass looks up each table once; later passes repeat it.
+    tables = zip(stored.tables, lowered.lookups, strict=False)
     sizes: dict[Content, float] = {
         "weights": lowered.streamed_weight_bytes + stored.norms_and_biases,
         "kv-cache": kv_cache_bytes(
             lowered.model, lowered.scheme, scenario.last_position, scenario.batch
         ),
         "activations": widest_activations(lowered.products) / 8,
-        "embedding": 0.0 if shared else stored.embedding,
+        "embedding": sum((size for size, of in tables if of.lies_with == "embedding"), 0.0),
     }
     return place(sizes, lowered.machine)
 
@@ -75,6 +78,7 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
     """
     left = dict(sizes)
     shares: dict[Content, dict[str, float]] = {content: {} for content in sizes}
+    rooms: dict[str, float] = {}
     for memory in machine.memories:
         room = float("inf")
         if memory.capacity_bytes is not None:
@@ -82,7 +86,10 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
         for content in memory.holds:
             if content not in left:
                 continue
-            takes = min(left[content], memory.room(content) * machine.chip_count, room)
+            has = min(memory.room(content) * machine.chip_count, room)
+            if content == "activations":
+                rooms[memory.name] = has
+            takes = min(left[content], has)
             room -= takes
             left[content] -= takes
             if sizes[content]:
@@ -94,4 +101,4 @@ def place(sizes: Mapping[Content, float], machine: Machine) -> Residency:
         places[content] = tuple(
             Resident(memory, of[memory.name]) for memory in able if of.get(memory.name, 0.0) > 0
         )
-    return Residency(dict(sizes), places, sum(left.values()))
+    return Residency(dict(sizes), places, rooms, sum(left.values()))

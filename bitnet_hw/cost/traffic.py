@@ -4,10 +4,10 @@ For a product on a unit of R rows, where T tokens share a fetch of the second op
 keys and values):
 
 - what a memory holds of the weights is read from it once per block of tokens. The number of blocks
-  is the activations of all tokens over the capacity that the nearest on-chip memory has for them,
-  at least 1 and at most one block per token, and not rounded: a buffer that is one percent larger
-  saves one percent. A part of a token's activations that does not fit is moved to the next memory
-  that holds activations;
+  is the activations of all tokens over the bytes that the nearest on-chip memory has for them
+  beside what it holds already, at least 1 and at most one block per token, and not rounded: a
+  buffer that is one percent larger saves one percent. A part of a token's activations that does
+  not fit is moved to the nearest other memory that may hold activations;
 - the KV cache is read in full in each decode step, and once per block in a prefill (with a sliding
   window, the part that the block can see); new keys and values are written once, where the cache
   lies; scores stay on chip;
@@ -77,10 +77,8 @@ def traffic(lowered: Lowered, placed: Residency | None = None) -> list[Traffic]:
 
 def lookup_traffic(lowered: Lowered, placed: Residency) -> Iterator[Traffic]:
     """Yield the reads of the embedding tables."""
-    # A table that is also the LM head lies with the weights.
-    content: Content = "embedding" if placed.sizes["embedding"] else "weights"
     for lookup in lowered.lookups:
-        for memory, share in placed.places[content]:
+        for memory, share in placed.places[lookup.lies_with]:
             size = lookup.tokens * lookup.bits / 8 * share
             yield Traffic("embedding", "embedding", memory.name, "embedding", size)
 
@@ -94,13 +92,14 @@ def product_traffic(
     feeds, near = machine.near(product.operand), machine.near("activations")
     blocks, spilled = 1.0, 0.0
     if near is not None:
-        room = near.room("activations") * 8
-        blocks = min(max(shape.tokens * product.token_bits / room, 1.0), float(shape.tokens))
-        spilled = max(0.0, 1 - room / product.token_bits)
+        tokens_held = placed.rooms[near.name] * 8 / product.token_bits
+        blocks = min(shape.tokens / max(tokens_held, 1.0), float(shape.tokens))
+        blocks, spilled = max(blocks, 1.0), max(0.0, 1 - tokens_held)
     read = shape.streamed(blocks) * _fetched(product, shape.tokens / blocks)
     for memory, share in placed.places[product.operand]:
-        size = (read + shape.appended) * product.element_bits / 8 * share
-        if memory != feeds and size:
+        moved = shape.appended + (read if memory != feeds else 0.0)
+        size = moved * product.element_bits / 8 * share
+        if size:
             yield Traffic(scope, role, memory.name, product.operand, size)
     if feeds is not None:
         fetched = shape.fetches(product.unit.tokens) * _fetched(product, product.unit.tokens)

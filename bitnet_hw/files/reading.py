@@ -66,8 +66,8 @@ def read(path: str | Path) -> Document:
     --------
     >>> from bitnet_hw.inputs import catalogue
     >>> document = read(catalogue.path_of("machines", "edge"))
-    >>> document.data["dram"], document.lines["dram",] > 1
-    ('LPDDR4', True)
+    >>> document.data["name"], document.lines["name",]
+    ('edge', 2)
     """
     path = Path(path)
     text = _text(path)

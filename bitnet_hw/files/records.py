@@ -92,10 +92,10 @@ class Record(BaseModel):
         Examples
         --------
         >>> from bitnet_hw.inputs.machine import load_machine
-        >>> load_machine("edge").replace(lanes=64).lanes
-        64
-        >>> load_machine("edge").lanes
-        32
+        >>> load_machine("edge").replace(name="mine").name
+        'mine'
+        >>> load_machine("edge").name
+        'edge'
         """
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name in self.model_fields_set}

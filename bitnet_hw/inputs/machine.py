@@ -246,7 +246,7 @@ def _read(path: Path) -> Machine:
         raise document.error(
             (moved[0],),
             f"is a key of version 1; write `schema: 2` and give it as {_MOVED[moved[0]]}, with a "
-            "source (docs/files.md; `bitnet-hw machines edge --yaml` prints an example)",
+            "source (docs/files.md; the shipped machine edge is an example)",
         )
     if "schema" not in document.data:
         raise document.error((), "schema is missing; write `schema: 2`")

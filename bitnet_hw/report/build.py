@@ -8,6 +8,7 @@ from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import footprint
 from ..cost.parts import UNSAVED_PARTS, unsaved_part
 from ..cost.ratios import ratio
+from ..cost.savings import saving
 from ..errors import InputError
 from ..inputs.load import refuse_same_name
 from ..inputs.machine import Machine
@@ -38,6 +39,8 @@ def build_report(
     tables: Iterable[EnergyTable],
     scenario: Scenario,
     machine: Machine,
+    *,
+    oversized: bool = False,
     command: str = "",
     progress: Callable[[str], None] | None = None,
 ) -> Report:
@@ -48,7 +51,10 @@ def build_report(
     models, schemes, tables : iterable
         At least one model and one table, and two schemes; the first scheme is the baseline.
     scenario, machine
-        Inputs of the estimates under the system convention; the paper convention fixes its own.
+        Inputs of the estimates under the system convention; the paper convention fixes its own, and
+        uses the bare operations that a table of measured gates extends.
+    oversized : bool
+        Whether savings of models that do not fit the machine are shown.
     command : str
         Command line that repeats the report.
     progress : callable, optional
@@ -73,21 +79,21 @@ def build_report(
             for table in tables:
                 key = (model.name, scheme.name, table.name)
                 ours[key] = estimate(model, scheme, table, scenario, "system", machine)
-                papers[key] = _paper(model, scheme, table, machine)
+                papers[key] = _paper(model, scheme, table)
     say("model sizes")
-    sizes = _sizes(models, schemes, tables, scenario, machine)
+    sizes = _sizes(models, schemes, tables, scenario, machine, oversized)
     say("chain of factors")
     first, subject = models[0].name, subject_of(schemes).name
     base = schemes[0].name
-    chains = {
-        table.name: factor_chain(
-            (papers[first, base, table.name], papers[first, subject, table.name]),
-            (ours[first, base, table.name], ours[first, subject, table.name]),
-        )
-        for table in tables
-    }
+    chains = {}
+    for table in tables:
+        pair = (ours[first, base, table.name], ours[first, subject, table.name])
+        named = (papers[first, base, table.name], papers[first, subject, table.name])
+        if saving(*pair, oversized=oversized).band is not None:
+            chains[table.name] = factor_chain(named, pair)
     pair = (ours[first, base, tables[0].name], ours[first, subject, tables[0].name])
     say("assumptions")
+    tornado, left_out = assumptions(*pair, oversized=oversized)
     return Report(
         models=models,
         schemes=schemes,
@@ -97,17 +103,19 @@ def build_report(
         system_estimates=ours,
         paper_estimates=papers,
         sizes=sizes,
-        chains=chains,
+        chains={name: links for name, links in chains.items() if links},
         sharing=sharing_curve(*pair),
-        tornado=assumptions(*pair),
-        unsaved=[_unsaved(ours[first, s.name, t.name]) for t in tables for s in schemes],
+        tornado=tornado,
+        left_out=left_out,
+        unsaved=[_unsaved(ours[first, s.name, t.name], oversized) for t in tables for s in schemes],
         prices=used_prices([e for e in ours.values() if e.model.name == first]),
         command=command,
+        oversized=oversized,
     )
 
 
-def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable, machine: Machine) -> Estimate:
-    return estimate(model, scheme, table, convention="paper", machine=machine)
+def _paper(model: ModelSpec, scheme: Scheme, table: EnergyTable) -> Estimate:
+    return estimate(model, scheme, table.base or table, convention="paper")
 
 
 def _sizes(
@@ -116,6 +124,7 @@ def _sizes(
     tables: tuple[EnergyTable, ...],
     scenario: Scenario,
     machine: Machine,
+    oversized: bool,
 ) -> list[SizePoint]:
     points = []
     catalogued = [load_model(name) for name in SIZES]
@@ -125,7 +134,7 @@ def _sizes(
         stored = footprint(model, base, scenario)
         for table in tables:
             ours = estimate(model, base, table, scenario, "system", machine)
-            papers = _paper(model, base, table, machine)
+            papers = _paper(model, base, table)
             for scheme in schemes[1:]:
                 there = footprint(model, scheme, scenario)
                 other = estimate(model, scheme, table, scenario, "system", machine)
@@ -136,8 +145,9 @@ def _sizes(
                         scheme.name,
                         table.short_name,
                         model.name in known,
-                        ratio(ours, other).value,
-                        ratio(papers, _paper(model, scheme, table, machine)).value,
+                        ours.fits and other.fits,
+                        saving(ours, other, oversized=oversized).value,
+                        ratio(papers, _paper(model, scheme, table)).value,
                         stored.total / there.total,
                         stored.weights / there.weights,
                     )
@@ -145,12 +155,14 @@ def _sizes(
     return sorted(points, key=lambda point: point.parameters)
 
 
-def _unsaved(of: Estimate) -> Unsaved:
+def _unsaved(of: Estimate, oversized: bool) -> Unsaved:
     total = of.energy.value
     sums = dict.fromkeys(UNSAVED_PARTS, 0.0)
     for (reach, role, content), cost in of.by("reach", "role", "content").items():
         sums[unsaved_part(reach, role, content)] += cost.joules / total
     if of.static_j is None:
         del sums["static"]
-    share = of.by("reach")["rest"].joules / total
-    return Unsaved(of.table.short_name, of.scheme.name, share, sums, 1 / share if share else 0.0)
+    rest = of.by("reach").get("rest")
+    share = 0.0 if rest is None else rest.joules / total
+    limit = 1 / share if share and (of.fits or oversized) else None
+    return Unsaved(of.table.short_name, of.scheme.name, share, sums, limit)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from ..cost.adders import adder_tree, term_bits
 from ..cost.estimates import Estimate
 from ..cost.lowered import LoweredProduct
 from ..cost.paper import adder as paper_adder
-from ..cost.parts import ATTENTION_ROLES, HEAD_ROLES, SCALE_ROLES
-from ..cost.ratios import ratio
+from ..cost.parts import unsaved_part
 from ..errors import MismatchError
 from ..inputs.formats import Kind, parse_format
 from ..inputs.roles import LINEAR_ROLES
 from ..prices.macs import MacEntry, find_mac
-from ..tally import Key
 
 
 class Link(NamedTuple):
@@ -36,15 +33,25 @@ class Link(NamedTuple):
     ratio: float
 
 
-_MATRIX_ROLES = frozenset((*LINEAR_ROLES, *ATTENTION_ROLES))
-_WITH_HEAD = _MATRIX_ROLES | {*HEAD_ROLES}
+#: Groups of an estimate's costs, in the order in which the chain adds them.
+_GROUPS = (
+    "matrix products of projections and FFN",
+    "scales and quantizers of projections and FFN",
+    "memory traffic of projections and FFN",
+    "attention with its KV cache",
+    "LM head and embedding",
+    "norms, residuals and other steps",
+    "static energy",
+)
 
 
 def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estimate]) -> list[Link]:
     """Factor the change from the papers' headline ratio to the ratio of the whole system.
 
-    The headline ratio is that of one MAC and one addition. The order of the steps is fixed, and
-    each factor is relative to the ratio that the earlier steps have reached.
+    The headline ratio is that of one MAC and one addition. The first steps lead to the matrix
+    products of projections and FFN as the machine executes them; each further one adds a group of
+    costs, those that ternary weights act on first. The order is fixed, and each factor is relative
+    to the ratio that the earlier steps have reached.
 
     Parameters
     ----------
@@ -55,86 +62,93 @@ def factor_chain(paper: tuple[Estimate, Estimate], system: tuple[Estimate, Estim
     -------
     list of Link
         The first is the price of one baseline MAC divided by that of one addition; the product of
-        all factors is the ratio of the system estimates.
+        all factors is the ratio of the system estimates. Empty where the machine gives the MACs of
+        projections and FFN no energy of their own.
 
     Raises
     ------
     MismatchError
         If the product of the factors differs from that ratio.
     """
-    table = paper[0].table
-    operand, other_operand = (_linear_product(of).activation for of in paper)
-    addend = paper_adder(other_operand)
-    mac = table.price("mul", operand.name).pj + table.price("add", paper_adder(operand)).pj
-    one = mac / table.price("ternary-add", addend).pj
-    links = [Link(f"one {operand.name} MAC against one {addend} addition", one, one)]
+    sums = [_energies(of) for of in system]
+    products = [of[_GROUPS[0]] for of in sums]
+    if not all(products):
+        return []
+    links = [_headline(paper)]
 
     def link(title: str, baseline: float, other: float) -> None:
         now = baseline / other
         links.append(Link(title, now / links[-1].ratio, now))
-
-    def scaled(of: Estimate) -> float:
-        """Return the energy of the projections and FFN with their scales, J."""
-        roles = {*LINEAR_ROLES, *SCALE_ROLES}
-        return sum(row.joules for row in of.arithmetic if row.key.role in roles)
 
     elements = _elements(system)
     if elements is not None:
         baseline, other = elements
         # Widths come first, because published prices suffice for them.
         widths = [_published_mac(of, mac) for of, mac in zip(system, elements, strict=True)]
-        link(f"sums at their width, {table.base}", *widths)
+        link(f"sums at their width, {system[0].table.base}", *widths)
         quiet = [mac.logic_pj - mac.glitches_pj for mac in elements]
         link("our gates: multiplexing and sign logic", *quiet)
         link("flip-flops and clock pins", *(mac.pj - mac.glitches_pj for mac in elements))
         link("glitches", baseline.pj, other.pj)
-        link("operand registers shared by tokens and rows", *map(_linear_mac, system))
+        link("operand registers shared by tokens and rows", *products)
+    elif any(map(_own_price, system)):
+        link(f"MACs as {system[0].machine.name} states their energy", *products)
     else:
-        link("scales of projections and FFN (paper)", *map(scaled, paper))
-        link("attention in floats (paper)", *(of.arithmetic_j for of in paper))
-
-    def bare(of: Estimate, roles: frozenset[str], real: Callable[[Key], bool]) -> float:
-        """Return the energy of the matrix products that have one of the roles, J.
-
-        Additions for which `real` holds are priced at the width of their adder, others at the width
-        of their operands.
-        """
-        return sum(
-            row.joules
-            if row.key.operation in ("mul", "mac") or real(row.key)
-            else row.number * table.price("add", paper_adder(row.key.format)).pj * 1e-12
-            for row in of.arithmetic
-            if row.key.role in roles
-        )
-
-    def nothing(_key: Key) -> bool:
-        return False
-
-    def floats(key: Key) -> bool:
-        return not key.accumulator or parse_format(key.accumulator).kind is not Kind.INTEGER
-
-    def everything(_key: Key) -> bool:
-        return True
-
-    scenario = system[0].scenario.describe().split(", batch")[0]
-    link(f"scenario: {scenario}", *(bare(of, _MATRIX_ROLES, nothing) for of in system))
-    if system[0].scenario.lm_head != "none":
-        link("LM head", *(bare(of, _WITH_HEAD, nothing) for of in system))
-    link("float sums in their accumulator", *(bare(of, _WITH_HEAD, floats) for of in system))
-    lanes = system[0].machine.lanes
-    link(
-        f"integer adders at their width, L = {lanes}",
-        *(bare(of, _WITH_HEAD, everything) for of in system),
-    )
-    link("norms, softmax, quantizers, scales", *(of.arithmetic_j for of in system))
-    sram = [of.arithmetic_j + of.by("part")["SRAM"].joules for of in system]
-    link("SRAM traffic", *sram)
-    moved = [of.arithmetic_j + (of.memory_j or 0.0) for of in system]
-    link("DRAM traffic", *moved)
-    if system[0].static_j is not None:
-        link("static energy", *(of.energy.value for of in system))
-    _check(links, ratio(*system).value)
+        lanes = _linear_product(system[1]).unit.lanes
+        link(f"sums at their width, adder trees of L = {lanes} lanes", *products)
+    so_far = products
+    for name in _GROUPS[1:]:
+        added = [of.get(name, 0.0) for of in sums]
+        if any(added):
+            so_far = [old + new for old, new in zip(so_far, added, strict=True)]
+            link(name, *so_far)
+    _check(links, system[0].energy.value / system[1].energy.value)
     return links
+
+
+def _headline(paper: tuple[Estimate, Estimate]) -> Link:
+    """Return the ratio of one MAC of the baseline and one addition, or MAC, of the other scheme."""
+    table = paper[0].table
+    products = [_linear_product(of) for of in paper]
+    energies, words = [], []
+    for product in products:
+        addend = paper_adder(product.activation)
+        if product.weight.add_only:
+            energies.append(table.price("ternary-add", addend).pj)
+            words.append(f"one {addend} addition")
+        else:
+            form = product.product_format or product.activation.name
+            price = table.price("mul", form).pj + table.price("add", paper_adder(form)).pj
+            energies.append(price)
+            words.append(f"one {form} MAC")
+    one = energies[0] / energies[1]
+    return Link(" against ".join(words), one, one)
+
+
+def _energies(of: Estimate) -> dict[str, float]:
+    """Return the energy of each group of `_GROUPS`, J."""
+    products, scales, moved, attention, head, other, static = _GROUPS
+    named = {
+        "attention": attention, "KV cache": attention, "LM head and embedding": head,
+        "other": other, "static": static,
+    }  # fmt: skip
+    sums: dict[str, float] = {}
+    for (reach, level, role, content), cost in of.by("reach", "level", "role", "content").items():
+        part = unsaved_part(reach, role, content)
+        if part in named:
+            group = named[part]
+        elif level != "logic":
+            group = moved
+        else:
+            group = products if role in LINEAR_ROLES else scales
+        sums[group] = sums.get(group, 0.0) + cost.joules
+    return {products: 0.0, **sums}
+
+
+def _own_price(of: Estimate) -> bool:
+    """Return whether the machine states the energy of a MAC of projections and FFN itself."""
+    product = _linear_product(of)
+    return product.unit.mac_energy(product.pair) is not None
 
 
 def _linear_product(of: Estimate) -> LoweredProduct:
@@ -144,6 +158,8 @@ def _linear_product(of: Estimate) -> LoweredProduct:
 
 def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | None:
     """Return the simulated MACs of projections and FFN in both estimates, or None without both."""
+    if any(map(_own_price, system)):
+        return None
     found = []
     for of in system:
         entry = find_mac(of.table.macs, *_linear_product(of).mac_key[2:])
@@ -151,15 +167,6 @@ def _elements(system: tuple[Estimate, Estimate]) -> tuple[MacEntry, MacEntry] | 
             return None
         found.append(entry[0])
     return found[0], found[1]
-
-
-def _linear_mac(of: Estimate) -> float:
-    """Return the price of one MAC of projections and FFN, with shared registers, pJ."""
-    return next(
-        row.price.pj
-        for row in of.arithmetic
-        if row.key.operation == "mac" and row.key.role in LINEAR_ROLES
-    )
 
 
 def _published_mac(of: Estimate, mac: MacEntry) -> float:

@@ -14,12 +14,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..cost.forms import error_in_short, range_in_words, speeds
 from ..files.writing import whole_folder
 from ..prices.loading import load_expansions
 from ..units import percent, quantity, times
 from .content import EXCLUDED, Report
 from .figures import PLOTS, Plot, drawn
-from .headline import behind, headline
+from .headline import behind, conditions, headline
 from .json_form import as_dict
 from .provenance import bibtex, cited_sources, price_row
 from .style import in_style
@@ -75,8 +76,7 @@ def _write_all(report: Report, folder: Path, say: Callable[[str], None]) -> None
     say("documents")
     content = as_dict(report)
     _write(folder / "report.json", json.dumps(content, indent=1, allow_nan=False))
-    every = (*report.system_estimates.values(), *report.paper_estimates.values())
-    _write(folder / "estimates.csv", _csv([of.as_row() for of in every]))
+    _write(folder / "estimates.csv", _csv([of.as_row() for of in report.estimates()]))
     _write(folder / "sizes.csv", _csv([point._asdict() for point in report.sizes]))
     _write(folder / "prices.csv", _csv([price_row(use) for use in report.prices]))
     for template, name in (("report.html.j2", PAGE), ("report.md.j2", "report.md")):
@@ -139,17 +139,26 @@ def _render(template: str, report: Report, pictures: dict[str, Markup]) -> str:
     )
     environment.filters |= {
         "quantity": quantity,
-        "times": times,
+        "times": lambda value: "-" if value is None else times(value),
+        "prices": lambda band: (
+            range_in_words(band.low, band.high, lambda end: quantity(end, "J")) or "-"
+        ),
         "percent": percent,
         "md": _markdown_escape,
     }
     return environment.get_template(template).render(
         report=report,
         headlines=[
-            (headline(report, model, report.tables[0]), behind(report, model, report.tables[0]))
+            (
+                headline(report, model, report.tables[0]),
+                [*behind(report, model, report.tables[0]), *conditions(report, model)],
+            )
             for model in report.models
         ],
+        misfits=" ".join(f"{text}." for text in report.misfits()),
         plots={plot.name: plot for plot in PLOTS},
+        error=error_in_short,
+        speeds=speeds,
         pictures=pictures,
         excluded=EXCLUDED,
         expansions=load_expansions(),

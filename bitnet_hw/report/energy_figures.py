@@ -22,11 +22,13 @@ _PART_STYLES = dict(
             (COLOURS[2], ""),
             (COLOURS[3], "xxx"),
             (COLOURS[7], ""),
+            (COLOURS[7], "ooo"),
             (COLOURS[6], ""),
             (COLOURS[4], ""),
             (COLOURS[1], "..."),
             ("#8B5A2B", "\\\\\\"),
             (COLOURS[4], "///"),
+            (COLOURS[5], "++"),
             ("#CCCCCC", "---"),  # light, so that the error bars are visible on it
         ),
         strict=True,
@@ -34,8 +36,13 @@ _PART_STYLES = dict(
 )
 
 
+def _label(of: Estimate) -> str:
+    """Return the scheme's name, with a star, which captions explain, if the model does not fit."""
+    return of.scheme.name + ("" if of.fits else " *")
+
+
 def _stack(axes: Axes, estimates: list[Estimate], parts: list[str], scale: float) -> None:
-    names = [of.scheme.name for of in estimates]
+    names = list(map(_label, estimates))
     bottoms = [0.0] * len(estimates)
     for part in parts:
         colour, hatch = _PART_STYLES[part]
@@ -58,7 +65,7 @@ def _stack(axes: Axes, estimates: list[Estimate], parts: list[str], scale: float
 def _total_band(axes: Axes, estimates: list[Estimate], scale: float) -> None:
     bands = [of.energy_per_token for of in estimates]
     axes.errorbar(
-        [of.scheme.name for of in estimates],
+        list(map(_label, estimates)),
         [band.value * scale for band in bands],
         yerr=[
             [(band.value - band.low) * scale for band in bands],
@@ -135,6 +142,15 @@ def draw_sharing(report: Report) -> Figure:
                     marker=MARKERS[i] if j == 0 else "",
                     label=f"{scheme}: {name}",
                 )
+            large = [point for point in points if not point.fits]
+            axes.plot(
+                [point.tokens for point in large],
+                [point.total_j * 1e3 for point in large],
+                linestyle="",
+                marker=MARKERS[i],
+                markerfacecolor="white",
+                color=COLOURS[i],
+            )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.xaxis.set_major_formatter(plain)
@@ -181,7 +197,8 @@ def draw_operations(report: Report) -> Figure:
                 places, values, 0.93 * width, label=kind, color=COLOURS[j], hatch=HATCHES[j],
                 edgecolor="white", linewidth=0.3,
             )  # fmt: skip
-        axes.set_xticks(range(len(report.schemes)), [scheme.name for scheme in report.schemes])
+        estimates = [report.system_of(scheme, table) for scheme in report.schemes]
+        axes.set_xticks(range(len(estimates)), list(map(_label, estimates)))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(plain)
         axes.tick_params(axis="x", rotation=15)
@@ -219,8 +236,9 @@ def draw_unsaved(report: Report) -> Figure:
         left = [0.0] * len(shares)
         for i, name in enumerate(names):
             widths = [100 * one.parts.get(name, 0.0) for one in shares]
+            labels = [_label(report.system_of(scheme, table)) for scheme in report.schemes]
             axes.barh(
-                [one.scheme for one in shares], widths, left=left, label=name, color=COLOURS[i],
+                labels, widths, left=left, label=name, color=COLOURS[i],
                 hatch=HATCHES[i], edgecolor="white", linewidth=0.3, height=0.65,
             )  # fmt: skip
             left = [a + b for a, b in zip(left, widths, strict=True)]

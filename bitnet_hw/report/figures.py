@@ -49,8 +49,9 @@ PLOTS = (
         "Energy of the baseline divided by that of each scheme: curves over the b1.58 model sizes, "
         "hollow marks for the models of this report. "
         "Solid: system convention, with the scenario and machine of this report. Dashed: paper "
-        "convention, 512 tokens, arithmetic only. The energy does not depend on the DRAM's "
-        "capacity, so models that exceed it are drawn too.",
+        "convention, 512 tokens, arithmetic only, at published prices of operations. Sizes that do "
+        "not fit the machine in either scheme have no mark of the system convention, unless "
+        "savings of oversized models were asked for.",
         ratios.say_energy_savings,
         ratios.draw_energy_savings,
     ),
@@ -67,16 +68,18 @@ PLOTS = (
         "energy-by-part",
         "Energy per token by part",
         "System convention. Top: all parts. Bottom: arithmetic only, on a scale of its own. Error "
-        "bars: the ranges of the prices.",
+        "bars: the range of prices, not the error of the estimate.",
         energy.say_parts,
         energy.draw_parts,
     ),
     Plot(
         "factor-chain",
         "From the papers' ratio to the system's",
-        "Each bar multiplies the ratio reached so far by the factor next to it. The order is "
-        "fixed, and each factor depends on it; the product of all factors is checked against the "
-        "ratio of the two system estimates.",
+        "Each bar multiplies the ratio reached so far by the factor next to it. The first bars "
+        "lead to the matrix products of projections and FFN as the machine executes them; each "
+        "further one adds a group of costs, arithmetic and memory together. The order is fixed, "
+        "and each factor depends on it; the product of all factors is checked against the ratio of "
+        "the two system estimates.",
         ratios.say_chain,
         ratios.draw_chain,
     ),
@@ -85,7 +88,8 @@ PLOTS = (
         "When the processing element matters",
         "Energy per token against the number of tokens that share each weight fetch. All of them "
         "share a fetch from the weight buffer; as many as the activation buffer holds share a "
-        "fetch from DRAM. In decode, every sequence reads its own KV cache.",
+        "fetch from DRAM. In decode, every sequence reads its own KV cache. White marks: the batch "
+        "does not fit the machine's memory.",
         energy.say_sharing,
         energy.draw_sharing,
     ),
@@ -102,8 +106,8 @@ PLOTS = (
         "conventions",
         "Paper and system compared",
         "The same model under both conventions. Paper: a forward pass over 512 tokens, counted as "
-        "the papers do. System: the scenario of this report, with accumulator widths, every step "
-        "and memory.",
+        "the papers do, at published prices of operations. System: the scenario of this report, "
+        "with accumulator widths, every step and memory.",
         ratios.say_conventions,
         ratios.draw_conventions,
     ),

@@ -9,11 +9,11 @@ from ..inputs.roles import LINEAR_ROLES
 from ..inputs.scheme import Scheme
 from ..prices.loading import load_expansions
 from .content import EXCLUDED, Report
-from .headline import headline
+from .headline import conditions, headline
 from .provenance import price_row
 
 #: Version of the JSON form of a report.
-SCHEMA = 2
+SCHEMA = 3
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -22,22 +22,27 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "version": report.version,
         "command": report.command,
+        "machine": {
+            "name": report.machine.name,
+            "hypothetical": report.machine.hypothetical,
+            "boundary": str(report.machine.boundary),
+        },
+        "misfits": report.misfits(),
         "weight_zeros": {
             scheme.name: _weight_zeros(report, scheme)
             for scheme in report.schemes
             if scheme.add_only
         },
         "headline": [headline(report, model, report.tables[0]) for model in report.models],
-        "estimates": [
-            of.as_dict()
-            for of in (*report.system_estimates.values(), *report.paper_estimates.values())
-        ],
+        "conditions": [conditions(report, model) for model in report.models],
+        "estimates": [of.as_dict() for of in report.estimates()],
         "sizes": [point._asdict() for point in report.sizes],
         "chain": {
             name: [link._asdict() for link in links] for name, links in report.chains.items()
         },
         "sharing": [point._asdict() for point in report.sharing],
         "tornado": [one._asdict() for one in report.tornado],
+        "left_out": report.left_out,
         "simulated": [one._asdict() for one in report.simulated_savings()],
         "unsaved": [one._asdict() for one in report.unsaved],
         "excluded": list(EXCLUDED),

@@ -20,7 +20,7 @@ class PriceUse(NamedTuple):
     price : Price
         Value, range and source.
     unit : str
-        ``pJ`` per operation, or ``pJ/bit``.
+        ``pJ`` per operation, ``pJ/bit``, or ``pJ/weight`` for unpacking.
     share : float
         Largest share of an estimate's energy that the price accounts for.
     """
@@ -38,7 +38,7 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
 
     def use(of: Estimate, what: str, price: Price, unit: str, joules: float) -> None:
         key = (of.table.short_name, what)
-        share = joules / of.energy.value
+        share = joules / of.energy.value if of.energy.value else 0.0
         before = found.get(key)
         if before is not None:
             share = max(share, before.share)
@@ -56,11 +56,17 @@ def used_prices(estimates: list[Estimate]) -> list[PriceUse]:
                 what = f"MAC {row.key.format}, {row.key.accumulator} sum"
             _, so_far = sums.get((what, "pJ"), (row.price, 0.0))
             sums[what, "pJ"] = (row.price, so_far + row.joules)
+        kinds = {memory.name: f", {memory.kind}" for memory in of.machine.memories}
         for moved in of.memory or []:
-            level = moved.row.level
-            what = f"DRAM, {of.machine.dram}" if level == "dram" else level
+            if moved.price is None:  # outside the boundary
+                continue
+            what = f"{moved.row.level}{kinds.get(moved.row.level, '')}"
             _, so_far = sums.get((what, "pJ/bit"), (moved.price, 0.0))
             sums[what, "pJ/bit"] = (moved.price, so_far + moved.joules)
+        for unpacked in of.unpacking:
+            what = f"unpacking, {unpacked.codec}"
+            _, so_far = sums.get((what, "pJ/weight"), (unpacked.price, 0.0))
+            sums[what, "pJ/weight"] = (unpacked.price, so_far + unpacked.joules)
         for (what, unit), (price, joules) in sums.items():
             use(of, what, price, unit, joules)
     return sorted(found.values(), key=lambda one: (one.table, -one.share))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..units import percent, quantity, times
 from .content import Report, SizePoint
-from .style import COLOURS, HATCHES, MARKERS, legend_below, panels, row_title
+from .style import COLOURS, HATCHES, MARKERS, legend_below, panels, row_title, without_ratio
 
 #: Smallest change of the savings ratio that a bar shows, relative to the ratio.
 _VISIBLE = 0.01
@@ -20,25 +20,31 @@ def _parameters(value: float, _position: object = None) -> str:
     return quantity(value, "", 2).replace(" ", "")
 
 
+def _coordinates(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
 def _size_lines(
-    axes: Axes, points: list[SizePoint], value: Callable[[SizePoint], float], style: str = "-"
+    axes: Axes,
+    points: list[SizePoint],
+    value: Callable[[SizePoint], float | None],
+    style: str = "-",
 ) -> None:
     for i, scheme in enumerate(dict.fromkeys(point.scheme for point in points)):
-        mine = [point for point in points if point.scheme == scheme]
-        single = [point for point in mine if not point.on_curve]
+        found = [(point, value(point)) for point in points if point.scheme == scheme]
+        shown = [(point, ratio) for point, ratio in found if ratio is not None]
+        single = [(point.parameters, ratio) for point, ratio in shown if not point.on_curve]
         axes.plot(
-            [point.parameters for point in single],
-            [value(point) for point in single],
+            *_coordinates(single),
             linestyle="",
             marker=MARKERS[i],
             markersize=6,
             markerfacecolor="none",
             color=COLOURS[i],
         )
-        curve = [point for point in mine if point.on_curve]
+        curve = [(point.parameters, ratio) for point, ratio in shown if point.on_curve]
         axes.plot(
-            [point.parameters for point in curve],
-            [value(point) for point in curve],
+            *_coordinates(curve),
             style,
             color=COLOURS[i],
             marker=MARKERS[i] if style == "-" else "",
@@ -51,6 +57,10 @@ def _size_lines(
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_major_formatter(lambda x, _: f"{x:g}×")
     axes.yaxis.set_minor_formatter(lambda x, _: f"{x:g}×" if str(x)[0] in "25" else "")
+
+
+def _saving(value: float | None) -> str:
+    return "none, does not fit," if value is None else times(value)
 
 
 def draw_energy_savings(report: Report) -> Figure:
@@ -73,7 +83,7 @@ def say_energy_savings(report: Report) -> str:
     """Return a description of the energy savings at each model size."""
     ends = [
         f"{point.scheme} at {point.table}, {quantity(point.parameters, '')} parameters: "
-        f"{times(point.system_ratio)} system, {times(point.paper_ratio)} paper"
+        f"{_saving(point.system_ratio)} system, {times(point.paper_ratio)} paper"
         for point in report.sizes
         if point.scheme == report.subject.name
     ]
@@ -108,6 +118,8 @@ def say_memory_savings(report: Report) -> str:
 
 def draw_chain(report: Report) -> Figure:
     """Draw the chain of factors as bars on a logarithmic axis."""
+    if not report.chains:
+        return without_ratio(_reason(report))
     figure, rows = panels([0.8 + 0.24 * len(links) for links in report.chains.values()])
     for axes, (name, links) in zip(rows, report.chains.items(), strict=True):
         labels = [link.title for link in links] + ["system ratio"]
@@ -147,12 +159,22 @@ def draw_chain(report: Report) -> Figure:
 
 def say_chain(report: Report) -> str:
     """Return a description of the chain of factors."""
-    links = report.chains[report.tables[0].name]
+    if not report.chains:
+        return f"No ratio: {_reason(report)}."
+    name = next(iter(report.chains))
+    links = report.chains[name]
+    table = next(table for table in report.tables if table.name == name)
     steps = "; ".join(f"{link.title} × {link.factor:.3g}" for link in links[1:])
     return (
         f"From {times(links[0].ratio)} ({links[0].title}) to {times(links[-1].ratio)} at "
-        f"{report.tables[0].short_name}, in this order: {steps}."
+        f"{table.short_name}, in this order: {steps}."
     )
+
+
+def _reason(report: Report) -> str:
+    """Return why there is no saving, or no chain of factors, to show."""
+    reason = report.saving(report.subject, report.tables[0]).reason
+    return reason or f"{report.machine.name} gives MACs no energy of their own"
 
 
 def draw_conventions(report: Report) -> Figure:
@@ -162,7 +184,7 @@ def draw_conventions(report: Report) -> Figure:
     for axes, table in zip(rows, report.tables, strict=True):
         bars = (
             ("paper", [report.paper_saving(scheme, table) for scheme in others]),
-            ("system", [report.saving(scheme, table).value for scheme in others]),
+            ("system", [report.saving(scheme, table).value or 0.0 for scheme in others]),
         )
         for j, (title, values) in enumerate(bars):
             places = [i + (j - 0.5) * 0.4 for i in range(len(others))]
@@ -170,7 +192,8 @@ def draw_conventions(report: Report) -> Figure:
                 places, values, 0.38, label=title, color=COLOURS[j], hatch=HATCHES[j],
                 edgecolor="white", linewidth=0.3,
             )  # fmt: skip
-            axes.bar_label(drawn_bars, [times(value) for value in values], fontsize=6)
+            labels = [times(value) if value else "no saving" for value in values]
+            axes.bar_label(drawn_bars, labels, fontsize=6)
         axes.set_xticks(range(len(others)), [scheme.name for scheme in others])
         axes.set_ylabel("energy savings")
         axes.set_title(f"{table.short_name}: {report.model.name} against {report.baseline.name}")
@@ -184,7 +207,7 @@ def say_conventions(report: Report) -> str:
     """Return a description of the energy savings under both conventions."""
     return "Energy savings by convention. " + "; ".join(
         f"{scheme.name} at {table.short_name}: paper {times(report.paper_saving(scheme, table))}, "
-        f"system {times(report.saving(scheme, table).value)}"
+        f"system {_saving(report.saving(scheme, table).value)}"
         for table in report.tables
         for scheme in report.schemes[1:]
     )
@@ -193,6 +216,8 @@ def say_conventions(report: Report) -> str:
 def draw_tornado(report: Report) -> Figure:
     """Draw the savings ratio at both values of each assumption that changes it by 1 % or more."""
     middle = report.saving(report.subject, report.tables[0]).value
+    if middle is None:
+        return without_ratio(_reason(report))
     rows = [one for one in report.tornado if one.span >= _VISIBLE * middle]
     rest = [one.title for one in report.tornado if one.span < _VISIBLE * middle]
     note = textwrap.wrap(f"less than {percent(_VISIBLE)}: {', '.join(rest)}", 78) if rest else []
@@ -230,6 +255,8 @@ def draw_tornado(report: Report) -> Figure:
 
 def say_tornado(report: Report) -> str:
     """Return a description of the savings ratio at both values of each assumption."""
+    if not report.tornado:
+        return f"No ratio: {_reason(report)}."
     return "Savings ratio at two values of each assumption. " + "; ".join(
         f"{one.title}: {times(one.low)} at {one.low_text}, {times(one.high)} at {one.high_text}"
         for one in report.tornado

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..cost.estimates import Estimate, estimate
-from ..cost.ratios import ratio
+from ..cost.savings import Saving, saving
+from ..errors import InputError
 from ..inputs.formats import Kind
-from ..inputs.machine import load_machine
+from ..inputs.lanes import add_only_arrays, with_lanes
+from ..inputs.machine import Machine, load_machine
 from ..inputs.scenario import LmHead, Phase
 from ..inputs.scheme import Scheme
 from ..prices.loading import load_table
 
-Pair = tuple[Estimate, Estimate]
+#: Makes the two estimates of a comparison.
+Pair = Callable[[], tuple[Estimate, Estimate]]
 
 
 class Assumption(NamedTuple):
@@ -55,7 +58,10 @@ class SharingPoint(NamedTuple):
     scheme : str
         Name of the scheme.
     total_j, linear_arithmetic_j, dram_j : float
-        Energy per token in total, of the arithmetic of projections and FFN, and of DRAM, J.
+        Energy per token in total, of the arithmetic of projections and FFN, and of the memories
+        outside the chip, J.
+    fits : bool
+        Whether the model fits the machine.
     """
 
     phase: Phase
@@ -64,51 +70,77 @@ class SharingPoint(NamedTuple):
     total_j: float
     linear_arithmetic_j: float
     dram_j: float
+    fits: bool
 
 
-def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
+#: Batch of the assumption about batches, or the largest power of two below it that fits.
+_BATCH = 32
+#: Factor by which on-chip memories are made smaller and larger.
+_BUFFERS = 4
+_GATES = "asap7-prelayout"
+
+
+def assumptions(
+    base: Estimate, other: Estimate, *, oversized: bool = False
+) -> tuple[list[Assumption], list[str]]:
     """Return the savings ratios if one assumption at a time differs from the report.
+
+    Parameters
+    ----------
+    base, other : Estimate
+        The pair of the report.
+    oversized : bool
+        Whether models that do not fit their machine are compared too.
 
     Returns
     -------
     list of Assumption
         Widest span first.
+    list of str
+        Assumptions without a ratio, each with the reason.
     """
     found: list[Assumption] = []
+    left_out: list[str] = []
+    band = saving(base, other, oversized=oversized)
+    if band.band is None:
+        return [], [band.reason]
 
     def vary(title: str, low: tuple[str, Pair], high: tuple[str, Pair]) -> None:
-        ends = [ratio(*pair).value for _, pair in (low, high)]
-        found.append(Assumption(title, low[0], high[0], *ends))
+        ends = [_saving(pair, oversized) for _, pair in (low, high)]
+        values = [end.band.value for end in ends if end.band is not None]
+        if len(values) == len(ends):
+            found.append(Assumption(title, low[0], high[0], *values))
+        else:
+            left_out.append(f"{title}: {next(end.reason for end in ends if end.reason)}")
 
     machine, scenario = base.machine, base.scenario
 
-    def on(**changes: Any) -> Pair:  # noqa: ANN401  any field of Machine
-        changed = machine.replace(**changes)
-        return _again(base, machine=changed), _again(other, machine=changed)
+    def on(changed: Machine | str) -> Pair:
+        return lambda: (_again(base, machine=changed), _again(other, machine=changed))
 
     def asked(**changes: Any) -> Pair:  # noqa: ANN401  any field of Scenario
         changed = scenario.replace(**changes)
-        return _again(base, scenario=changed), _again(other, scenario=changed)
+        return lambda: (_again(base, scenario=changed), _again(other, scenario=changed))
 
     def schemes(change: Callable[[Scheme], Scheme]) -> Pair:
-        return _again(base, scheme=change(base.scheme)), _again(other, scheme=change(other.scheme))
+        return lambda: (
+            _again(base, scheme=change(base.scheme)),
+            _again(other, scheme=change(other.scheme)),
+        )
 
-    edge, server = load_machine("edge"), load_machine("server")
-    vary(
-        f"machine ({machine.name})",
-        (edge.name, (_again(base, machine=edge), _again(other, machine=edge))),
-        (server.name, (_again(base, machine=server), _again(other, machine=server))),
-    )
-    nodes = [
-        (name, (_again(base, table=table), _again(other, table=table)))
-        for name, table in ((name, load_table(name)) for name in ("45nm", "7nm"))
-    ]
-    vary(f"process node ({base.table.short_name})", *nodes)
-    vary(f"DRAM ({machine.dram})", ("DDR3/4", on(dram="DDR3/4")), ("HBM2", on(dram="HBM2")))
-    lanes = f"adder lanes (L = {machine.lanes})"
-    vary(lanes, ("1", on(lanes=1)), ("128", on(lanes=128)))
-    saving = f"savings on zero weights ({machine.weight_zero_saving:g})"
-    vary(saving, ("0", on(weight_zero_saving=0.0)), ("0.45", on(weight_zero_saving=0.45)))
+    def at(name: str) -> Pair:
+        table = load_table(name)
+        return lambda: (_again(base, table=table), _again(other, table=table))
+
+    def alone(change: Callable[[Scheme], Scheme]) -> Pair:
+        return lambda: (base, _again(other, scheme=change(other.scheme)))
+
+    names = ("edge", "server")
+    vary(f"machine ({machine.name})", *((name, on(load_machine(name))) for name in names))
+    node = "45nm" if base.table.node_nm > 20 else "7nm"
+    vary(f"prices ({base.table.short_name})", (f"bare, {node}", at(node)), ("gates", at(_GATES)))
+    vary("process node (bare operations)", ("45nm", at("45nm")), ("7nm", at("7nm")))
+    _vary_machine(vary, machine, on)
     _vary_scenario(vary, base, asked)
     vary(
         "float accumulator (as in the schemes)",
@@ -123,19 +155,62 @@ def assumptions(base: Estimate, other: Estimate) -> list[Assumption]:
     if other.scheme.linear.weight_format.kind is Kind.TERNARY:
         vary(
             f"weight codec ({other.scheme.linear.codec})",
-            ("2bit", (base, _again(other, scheme=other.scheme.with_codec("2bit")))),
-            ("base3", (base, _again(other, scheme=other.scheme.with_codec("base3")))),
+            ("2bit", alone(lambda scheme: scheme.with_codec("2bit"))),
+            ("base3", alone(lambda scheme: scheme.with_codec("base3"))),
         )
     vary(
         f"LM head weights ({other.scheme.lm_head.weight}; baseline unchanged)",
-        (other.scheme.lm_head.weight, (base, other)),
-        ("int8", (base, _again(other, scheme=_with_int8_head(other.scheme)))),
+        (other.scheme.lm_head.weight, alone(lambda scheme: scheme)),
+        ("int8", alone(_with_int8_head)),
     )
-    band = ratio(base, other)
     prices = "prices within their published ranges (nominal)"
-    found.append(Assumption(prices, "one end", "other end", band.low, band.high))
+    found.append(Assumption(prices, "one end", "other end", band.band.low, band.band.high))
     found.sort(key=lambda one: one.span, reverse=True)
-    return found
+    return found, left_out
+
+
+def _saving(pair: Pair, oversized: bool) -> Saving:
+    """Return a saving, or the reason why the machine or the table refuses the estimates."""
+    try:
+        return saving(*pair(), oversized=oversized)
+    except InputError as error:
+        return Saving(None, str(error))
+
+
+def _vary_machine(
+    vary: Callable[..., None], machine: Machine, on: Callable[[Machine], Pair]
+) -> None:
+    """Vary what the machine is made of, as far as it has it."""
+    far = machine.main_memory
+    if not far.on_chip and machine.boundary.has_dram:
+        kinds = ("DDR4", "HBM3E")
+        changed = (machine.with_memory(far.name, kind=k, energy_pj_per_bit=None) for k in kinds)
+        vary(f"DRAM ({far.kind})", *((k, on(m)) for k, m in zip(kinds, changed, strict=True)))
+    arrays = add_only_arrays(machine)
+    if arrays:
+        lanes = f"adder lanes (L = {arrays[0].lanes})"
+        vary(lanes, *((str(n), on(with_lanes(machine, n))) for n in (1, 128)))
+        saving_now = f"savings on zero weights ({machine.weight_zero_saving:g})"
+        zeros = ((f"{z:g}", on(machine.replace(weight_zero_saving=z))) for z in (0.0, 0.45))
+        vary(saving_now, *zeros)
+    if any(memory.on_chip for memory in machine.memories):
+        factors = ((f"1/{_BUFFERS}", 1 / _BUFFERS), (f"{_BUFFERS}x", _BUFFERS))
+        vary(
+            "on-chip memories (as described)", *((t, on(_resized(machine, f))) for t, f in factors)
+        )
+
+
+def _resized(machine: Machine, factor: float) -> Machine:
+    """Return a machine whose on-chip memories have another capacity."""
+    for memory in machine.memories:
+        if memory.on_chip and memory.capacity_bytes is not None:
+            size = memory.capacity_bytes
+            figure = {
+                "value": size.value * factor,
+                "assumed": f"{factor:g} times the machine's own",
+            }
+            machine = machine.with_memory(memory.name, capacity_bytes=figure)
+    return machine
 
 
 def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..., Pair]) -> None:
@@ -147,7 +222,11 @@ def _vary_scenario(vary: Callable[..., None], base: Estimate, asked: Callable[..
         lengths = [max(1, n - scenario.generate) for n in lengths]
     ends = [(str(n), asked(**{field: n})) for n in lengths]
     vary(f"{field} ({getattr(scenario, field)})", *ends)
-    vary(f"batch ({scenario.batch})", ("1", asked(batch=1)), ("32", asked(batch=32)))
+    batch = _BATCH
+    while batch > 1 and not _again(base, scenario=scenario.replace(batch=batch)).fits:
+        batch //= 2
+    ends = [(str(n), asked(batch=n)) for n in (1, batch)]
+    vary(f"batch ({scenario.batch})", *ends)
     # A decode step has only the last position.
     most: LmHead = "last" if scenario.phase == "decode" else "all"
     head = f"LM head ({scenario.lm_head})"
@@ -173,17 +252,19 @@ def sharing_curve(base: Estimate, other: Estimate) -> list[SharingPoint]:
             continue
         for scenario in (decode, prefill):
             for of in (base, other):
-                machine = of.machine.replace(tokens=tokens)
-                again = _again(of, scenario=scenario, machine=machine)
+                units = tuple(unit.replace(tokens=tokens) for unit in of.machine.units)
+                again = _again(of, scenario=scenario, machine=of.machine.replace(units=units))
+                far = {memory.name for memory in of.machine.memories if not memory.on_chip}
+                levels = again.by("level")
                 energies = (
                     again.energy.value,
                     again.by("part")["projections and FFN"].joules,
-                    again.by("level")["dram"].joules,
+                    sum(cost.joules for level, cost in levels.items() if level in far),
                 )
+                total, linear, dram = (energy / tokens for energy in energies)
+                name = of.scheme.name
                 points.append(
-                    SharingPoint(
-                        scenario.phase, tokens, of.scheme.name, *(e / tokens for e in energies)
-                    )
+                    SharingPoint(scenario.phase, tokens, name, total, linear, dram, again.fits)
                 )
     return points
 

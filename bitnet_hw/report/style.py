@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -65,6 +66,15 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
     """Draw the legend of one panel below the whole figure."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def without_ratio(reason: str) -> Figure:
+    """Return a figure that says why there is no ratio to draw."""
+    figure = Figure(figsize=(COLUMN_WIDTH, 0.9))
+    figure.set_layout_engine("none")
+    lines = textwrap.wrap(f"No ratio: {reason}", 60)
+    figure.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=7)
+    return figure
 
 
 def row_title(axes: Axes, row: int, text: str) -> None:

@@ -2,29 +2,28 @@
 
 ZigZag (the distribution ``zigzag-dse``; the files have the format of version 3.9) takes a workload
 of loop nests, an accelerator with one energy per MAC and one per access of each memory, and a
-mapping. Because an accelerator has a single energy per MAC, products that differ in operand
-formats, accumulator or reduction length are written to separate folders.
+mapping. Because an accelerator has one array and a single energy per MAC, products that differ in
+the unit that executes them, in operand formats, accumulator or reduction length are written to
+separate folders.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from ..cost.estimates import Estimate
 from ..files.writing import whole_folder
 from ..inputs.machine import Machine
-from ..prices.entries import Price
-from ..prices.loading import load_dram_prices
 from .loopnest import Layer, layers
+from .memories import Memories
+from .readme import EXPECTED, README, readme
 
 #: Version of ``expected.json``.
-SCHEMA = 1
-README = "README.md"
-EXPECTED = "expected.json"
+SCHEMA = 2
 #: Names, without suffix, of the files in the folder of each kind of MAC.
 FILES = ("workload", "accelerator", "mapping")
 #: Size of the DRAM, which ZigZag requires; larger than any layer.
@@ -71,42 +70,26 @@ def _memory(
     }
 
 
-class Prices(NamedTuple):
-    """Price per bit in each memory."""
-
-    activation_buffer: Price
-    weight_buffer: Price
-    dram: Price
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> Prices:
-        """Return the prices that an estimate uses."""
-        machine = estimate.machine
-        return cls(
-            estimate.table.sram_price(machine.activation_buffer_bytes),
-            estimate.table.sram_price(machine.weight_buffer_bytes),
-            load_dram_prices().price(machine.dram),
-        )
-
-
 def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
-    """Return ZigZag's description of the machine for one kind of MAC.
+    """Return ZigZag's description of one array of the machine, for one kind of MAC.
 
     Dimension D1 is the rows (outputs), D2 the lanes (terms of a dot product). Each multiplier holds
     one weight, and each row holds one sum per token that shares a weight fetch. These registers
     cost nothing, because their energy is part of the MAC's. The top level of the activations is the
     activation buffer if those of every layer fit it, and DRAM otherwise.
     """
-    machine, prices, first = of.machine, Prices.of(of), group[0]
+    near, first = Memories.of(of.machine), group[0]
+    prices, unit = near.prices(of), first.unit
     weight, total = max(x.weight_bits for x in group), first.accumulator_bits
     # ZigZag drops an incomplete last word; with a power of two, most rows fill whole words.
-    moved = max(machine.lanes * first.input_bits, machine.rows * total)
+    moved = max(unit.lanes * first.input_bits, unit.rows * total)
     buffer_word = 1 << (moved - 1).bit_length()
-    weight_word = machine.rows * machine.lanes * weight
-    per_cycle = machine.efficiency * machine.bandwidth_bytes_per_s * 8 / machine.clock_hz
-    dram_word = max(1, round(per_cycle))
-    buffered = machine.activation_buffer_bytes * 8
-    spills = any(x.activation_bits > buffered for x in group)
+    weight_word = unit.rows * unit.lanes * weight
+    clock = unit.clock_hz.value if unit.clock_hz else 1.0
+    dram_word = max(1, round((near.dram.rate or 0.0) * 8 / clock))
+    sizes = [m.capacity_bytes.value if m.capacity_bytes else 0.0 for m in near]
+    buffered, held = int(sizes[0] * 8), int(sizes[1] * 8)
+    spills = any(x.activation_bits > near.block_bits for x in group)
     top = ["I1", "I2", "O"] if spills else ["I2"]
     traffic = [f"{o}, {way}" for o in top for way in ("fh", "tl")]
     traffic += ["O, fl", "O, th"] if spills else []
@@ -116,7 +99,7 @@ def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
             weight, weight, 0.0, ["I2"], _sram_ports(["I2, tl"], ["I2, fh"], weight), []
         ),
         "accumulators": _memory(
-            machine.tokens * total, total, 0.0, ["O"],
+            unit.tokens * total, total, 0.0, ["O"],
             [
                 _port("r_port_1", "read", total, ["O, tl"]),
                 _port("r_port_2", "read", total, ["O, th"]),
@@ -126,27 +109,27 @@ def accelerator(of: Estimate, group: list[Layer]) -> dict[str, Any]:
             ["D2"],
         ),
         "weight_buffer": _memory(
-            machine.weight_buffer_bytes * 8, weight_word, prices.weight_buffer.pj, ["I2"],
+            held, weight_word, prices["weight_buffer"], ["I2"],
             _sram_ports(["I2, tl"], ["I2, fh"], weight_word), both,
         ),
         "activation_buffer": _memory(
-            buffered, buffer_word, prices.activation_buffer.pj, ["I1", "O"],
+            buffered, buffer_word, prices["activation_buffer"], ["I1", "O"],
             _sram_ports(["I1, tl", "O, tl", "O, th"], ["I1, fh", "O, fh", "O, fl"], buffer_word),
             both,
         ),
         "dram": _memory(
-            _DRAM_BITS, dram_word, prices.dram.pj, top,
+            _DRAM_BITS, dram_word, prices["dram"], top,
             [_port("rw_port_1", "read_write", dram_word, traffic)], both,
         ),
     }  # fmt: skip
     return {
-        "name": f"{machine.name}-{first.group}",
+        "name": f"{of.machine.name}-{first.group}",
         "memories": memories,
         "operational_array": {
             "unit_energy": first.pj_per_mac,
             "unit_area": 1.0,
             "dimensions": both,
-            "sizes": [machine.rows, machine.lanes],
+            "sizes": [unit.rows, unit.lanes],
         },
     }
 
@@ -187,9 +170,12 @@ def mapping(machine: Machine, group: list[Layer]) -> list[dict[str, Any]]:
     dimension does not divide evenly, ZigZag searches for an order itself.
     """
     links = {"O": "O", "W": "I2", "I": "I1"}
-    found = [{"name": "default", "memory_operand_links": links} | _spatial(machine, None)]
+    unit = group[0].unit
+    spatial = _spatial(unit.rows, unit.lanes)
+    found = [{"name": "default", "memory_operand_links": links} | spatial]
     for x in group:
-        entry = {"name": x.name, "memory_operand_links": links} | _spatial(machine, x)
+        spatial = _spatial(min(unit.rows, x.k), min(unit.lanes, x.c))
+        entry = {"name": x.name, "memory_operand_links": links} | spatial
         order = loop_order(machine, x)
         if order:
             entry["temporal_ordering"] = [list(loop) for loop in order]
@@ -197,20 +183,23 @@ def mapping(machine: Machine, group: list[Layer]) -> list[dict[str, Any]]:
     return found
 
 
-def _spatial(machine: Machine, x: Layer | None) -> dict[str, Any]:
-    rows = machine.rows if x is None else min(machine.rows, x.k)
-    lanes = machine.lanes if x is None else min(machine.lanes, x.c)
+def _spatial(rows: int, lanes: int) -> dict[str, Any]:
     return {"spatial_mapping": {"D1": [f"K, {rows}"], "D2": [f"C, {lanes}"]}}
 
 
 def loop_order(machine: Machine, x: Layer) -> list[tuple[str, int]]:
-    """Return the loops, innermost first; none if a dimension does not divide evenly."""
-    rows, lanes = min(machine.rows, x.k), min(machine.lanes, x.c)
+    """Return the loops, innermost first; none if a dimension does not divide evenly.
+
+    ZigZag runs whole blocks of tokens, where bitnet-hw divides the activations by the buffer
+    without rounding. So there is an order only for layers of whole blocks.
+    """
+    unit = x.unit
+    rows, lanes = min(unit.rows, x.k), min(unit.lanes, x.c)
     if x.k % rows or x.c % lanes:
         return []
     token_bits = x.c * x.input_bits + x.k * x.output_bits
-    block = max(1, min(x.d, machine.activation_buffer_bytes * 8 // token_bits))
-    shared = min(machine.tokens, block)
+    block = max(1, min(x.d, Memories.of(machine).block_bits // token_bits))
+    shared = min(unit.tokens, block)
     if x.d % shared or (x.d // shared) % max(1, block // shared):
         return []
     blocked = max(1, block // shared)
@@ -240,6 +229,7 @@ def expected(of: Estimate, group: list[Layer]) -> list[dict[str, Any]]:
             {
                 "name": x.name,
                 "role": x.role,
+                "unit": x.unit.name,
                 "repeat": x.repeat,
                 "macs": x.macs,
                 "unit_energy_pj": x.pj_per_mac,
@@ -275,6 +265,7 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
         or if the folder cannot be written.
     """
     groups: dict[str, list[Layer]] = {}
+    near = Memories.of(of.machine)
     for x in layers(of):
         groups.setdefault(x.group, []).append(x)
     folder = Path(folder)
@@ -289,12 +280,12 @@ def write_zigzag(of: Estimate, folder: str | Path, *, force: bool = False) -> li
         everything = {
             "schema": SCHEMA,
             "estimate": of.as_dict(),
-            "pj_per_bit": {k: v.pj for k, v in Prices.of(of)._asdict().items()},
+            "pj_per_bit": near.prices(of),
             "groups": {name: expected(of, group) for name, group in groups.items()},
         }
         text = json.dumps(everything, indent=1, allow_nan=False)
         (temporary / EXPECTED).write_text(text + "\n", encoding="utf-8")
-        (temporary / README).write_text(_readme(of, groups), encoding="utf-8")
+        (temporary / README).write_text(readme(of, groups), encoding="utf-8")
     for name in earlier - groups.keys():
         for file in FILES:
             (folder / name / f"{file}.yaml").unlink(missing_ok=True)
@@ -312,51 +303,3 @@ def _groups_of(folder: Path) -> set[str]:
         return set()
     # Only direct subfolders count: a name from the file must not lead elsewhere.
     return {name for name in names if (folder / name).is_dir() and Path(name).name == name}
-
-
-def _readme(of: Estimate, groups: dict[str, list[Layer]]) -> str:
-    lines = []
-    for name, group in groups.items():
-        members = ", ".join(f"{x.name} x {x.repeat}" for x in group)
-        lines.append(f"| {name} | {group[0].pj_per_mac:.6g} | {members} |")
-    table = "\n".join(lines)
-    prices = Prices.of(of)
-    return f"""# {of.model.name} in {of.scheme.name}, for ZigZag
-
-{of.scenario.describe()}; arithmetic and SRAM at {of.table.short_name}, machine {of.machine.name}
-(R = {of.machine.rows}, L = {of.machine.lanes}, T = {of.machine.tokens}, {of.machine.dram}).
-Written by bitnet-hw, in the input format of zigzag-dse 3.9.
-
-| folder | unit_energy, pJ per MAC | layers x number in the model |
-|-|-|-|
-{table}
-
-Each folder holds one kind of MAC, because an accelerator has a single `unit_energy`. Run ZigZag on
-each folder:
-
-    pip install zigzag-dse six
-
-    from zigzag.api import get_hardware_performance_zigzag
-    folder = "{next(iter(groups))}"
-    energy_pj, cycles, cmes = get_hardware_performance_zigzag(
-        f"{{folder}}/workload.yaml", f"{{folder}}/accelerator.yaml", f"{{folder}}/mapping.yaml",
-        opt="energy", dump_folder="outputs",
-    )
-
-ZigZag computes each layer once: multiply its results by the number in the table. `{EXPECTED}`
-holds bitnet-hw's figures for the same layers: MACs, their energy, and the bytes of each stream.
-
-The two differ as follows:
-
-- Both charge {prices.activation_buffer.pj:.6g} pJ per bit in the activation buffer, \
-{prices.weight_buffer.pj:.6g} in the weight buffer and {prices.dram.pj:.6g} in DRAM, for reading
-  and for writing. Registers cost nothing, because their energy is part of the MAC's.
-- ZigZag also charges for writing the weight buffer as it is filled from DRAM; bitnet-hw charges
-  only for reading it.
-- The stored scales of integer weights and of an integer KV cache, norms, softmax and other
-  elementwise steps, and the embedding are not exported.
-- Where a layer's activations exceed the activation buffer, ZigZag reads and writes them in DRAM;
-  bitnet-hw loads the weights more often instead, and always keeps attention scores on chip.
-- The mapping prescribes bitnet-hw's loop order where every dimension divides evenly; delete
-  `temporal_ordering` to let ZigZag search for one.
-"""

@@ -9,6 +9,7 @@ from ..cost.estimates import Estimate
 from ..cost.lowered import LoweredProduct
 from ..cost.pricing import PRODUCT_OPERATIONS
 from ..errors import InputError
+from ..inputs.unit import Unit
 from ..tally import MacKey
 
 
@@ -24,6 +25,8 @@ class Layer(NamedTuple):
         Name in the files; module path and role, as in the tally.
     macs_key : MacKey
         Operand and accumulator formats.
+    unit : Unit
+        Array of the machine that executes it.
     b, h, d, c, k : int
         Numbers of sequences, key/value heads, rows of activations, terms of a sum, and outputs.
     repeat : int
@@ -38,6 +41,7 @@ class Layer(NamedTuple):
     scope: str
     role: str
     macs_key: MacKey
+    unit: Unit
     b: int
     h: int
     d: int
@@ -62,9 +66,9 @@ class Layer(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Name of the folder that it shares with layers whose MACs have the same energy."""
+        """Name of the folder that it shares with layers of one unit and one energy per MAC."""
         key = self.macs_key
-        return f"{key.activation}-{key.weight}-{key.accumulator}-n{self.c}"
+        return f"{_plain(self.unit.name)}-{key.activation}-{key.weight}-{key.accumulator}-n{self.c}"
 
     @property
     def activation_bits(self) -> int:
@@ -84,8 +88,8 @@ def layers(of: Estimate) -> list[Layer]:
     Raises
     ------
     InputError
-        If the estimate has no machine, several passes, a prefill with causal attention, or weights
-        stored in a fractional number of bits.
+        If the estimate has no machine, several passes, a prefill with causal attention, weights
+        stored in a fractional number of bits, or products on a unit that is not an array.
     """
     if of.memory is None:
         raise InputError("the export needs the system convention, which has buffers and DRAM")
@@ -100,7 +104,12 @@ def layers(of: Estimate) -> list[Layer]:
 
 
 def _layer(product: LoweredProduct, joules: float) -> Layer:
-    shape, bits = product.shape, product.code_bits
+    shape, bits, unit = product.shape, product.code_bits, product.unit
+    if unit.kind != "array":
+        raise InputError(
+            f"the export describes arrays; unit {unit.name}, which executes {product.pair}, is "
+            f"{unit.kind}"
+        )
     if shape.nest is None:
         raise InputError("loop nests are rectangular: a prefill needs full attention")
     if bits != int(bits):
@@ -109,10 +118,11 @@ def _layer(product: LoweredProduct, joules: float) -> Layer:
             "weight: use codec 2bit"
         )
     return Layer(
-        re.sub(r"[^A-Za-z0-9_.-]+", "_", shape.name),
+        _plain(shape.name),
         product.scope,
         product.role,
         product.mac_key,
+        unit,
         *shape.nest,
         shape.repeat,
         int(bits),
@@ -121,3 +131,8 @@ def _layer(product: LoweredProduct, joules: float) -> Layer:
         product.accumulator.bits,
         joules,
     )
+
+
+def _plain(name: str) -> str:
+    """Return a name with which a file or a folder can be called."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)

@@ -47,7 +47,8 @@ def test_weights_and_kv_agree_to_the_byte(findings: Any) -> None:
 def test_the_decode_step_of_the_40_gb_card(findings: Any) -> None:
     rows = {row.name: row for row in findings.comparisons}
     row = rows["LLM-Viewer, A100 40GB, decode, ms: ours"]
-    assert (round(row.published, 3), round(row.ours, 3)) == (9.199, 9.189)
+    # 9.189 ms without the activations between matrices.
+    assert (round(row.published, 3), round(row.ours, 3)) == (9.199, 9.192)
 
 
 def test_the_lm_head_counts_half_and_the_rest_in_full(peers: Any) -> None:
@@ -60,15 +61,26 @@ def test_the_lm_head_counts_half_and_the_rest_in_full(peers: Any) -> None:
 
 def test_a_gb_of_genz_is_the_whole_difference_of_its_decode_step(findings: Any) -> None:
     rows = {row.name: row for row in findings.comparisons}
-    assert rows["GenZ, decode, ms: ours"].ratio == pytest.approx(2**30 / 1e9, rel=2e-4)
-    assert rows["GenZ, decode, ms: ours with GB as 2^30 bytes"].ratio == pytest.approx(1, rel=2e-4)
+    assert rows["GenZ, decode, ms: ours"].ratio == pytest.approx(2**30 / 1e9, rel=4e-4)
+    assert rows["GenZ, decode, ms: ours with GB as 2^30 bytes"].ratio == pytest.approx(1, rel=4e-4)
+
+
+def test_activations_differ_from_llm_viewer_only_as_it_is_explained(findings: Any) -> None:
+    rows = {row.name: row for row in findings.comparisons}
+    for phase in ("prefill", "decode"):
+        tool, what = "LLM-Viewer with fused attention", "those of products alone"
+        row = rows[f"{tool}, {phase}, activations, {what}: ours"]
+        assert row.ours == row.published
 
 
 def test_prefill_traffic_and_what_the_notes_say_of_it(findings: Any) -> None:
     table = {row[0]: row[1:] for row in findings.tables[0].rows}
     assert table["LLM-Viewer, fused attention"][2] == pytest.approx(32.8, abs=0.05)
-    # Activations of ours: 2048 rows of the embedding.
-    assert table["ours, causal attention"][2] == pytest.approx(2048 * 4096 * 2 / 1e9)
+    # Activations of ours, in vectors of 2048 tokens: eight of Q, K, V and O, two of attention, and
+    # inputs and results of gate, up and down; the LM head of one position; rows of the embedding.
+    per_layer = 2048 * 2 * (10 * 4096 + 3 * (4096 + 11008))
+    moved = 32 * per_layer + 2 * (4096 + 32000) + 2 * 2048 * 4096
+    assert table["ours, causal attention"][2] == pytest.approx(moved / 1e9)
     # The nearest to the measured time is LLM-Viewer; corrected, it is level with GenZ.
     shares = {name: row[-1] for name, row in table.items()}
     assert max(shares, key=lambda name: shares[name]) == "LLM-Viewer"
@@ -76,5 +88,5 @@ def test_prefill_traffic_and_what_the_notes_say_of_it(findings: Any) -> None:
     assert corrected == pytest.approx(shares["GenZ"], rel=0.005)
     text = " ".join(findings.notes)
     assert "32.8 GB" in text
-    assert "ours lacks this traffic" in text
+    assert "ours lacks the traffic of elementwise steps, 5.9 GB" in text
     assert "agrees better with LLM-Viewer (105 ms)" in text

@@ -166,7 +166,7 @@ def test_files_that_are_not_models(run: Run, tmp_path: Path) -> None:
         ),
         (("estimate", MODEL, "--by", "part,role"), ("--by part,role: give one field",)),
         (("count", "xyzzy"), ("unknown model 'xyzzy'; see `bitnet-hw models`",)),
-        (("count", MODEL, "--machine", "xyzzy"), ("unknown machine 'xyzzy'; known: edge, server",)),
+        (("count", MODEL, "--machine", "xyzzy"), ("unknown machine 'xyzzy'",)),
     ],
 )
 def test_a_wrong_argument(run: Run, arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
@@ -291,7 +291,7 @@ def test_numbers_in_scientific_notation(run: Run, tmp_path: Path) -> None:
     machine = tmp_path / "fast.yaml"
     text = run("machines", "edge", "--yaml").out.replace("name: edge", "name: fast")
     for written in ("1e9", "1.0e9", "1.5E+9"):
-        machine.write_text(text.replace("clock_hz: 500000000.0", f"clock_hz: {written}"))
+        machine.write_text(text.replace("value: 5.0e+8", f"value: {written}"))
         assert run("machines", machine).code == 0
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bitnet_hw.inputs.track_record import Entry, TrackRecord
 
 Run = Callable[..., Any]
 MODEL = "bitnet-b1.58-2b4t"
@@ -56,7 +59,8 @@ def test_estimate_json_is_a_list_by_model_scheme_and_table(run: Run) -> None:
         ("fp16", "7nm"), ("bitnet-b1.58", "7nm"), ("fp16", "45nm"), ("bitnet-b1.58", "45nm"),
     ]  # fmt: skip
     for one in found:
-        parts = [one[key] for key in ("mul_j", "add_j", "other_j", "memory_j", "static_j")]
+        keys = ("mul_j", "add_j", "other_j", "memory_j", "unpacking_j", "static_j")
+        parts = [one[key] for key in keys]
         assert one["energy_j"] == pytest.approx(sum(part for part in parts if part is not None))
         assert one["energy_low_j"] < one["energy_j"] < one["energy_high_j"]
         assert one["scenario"] == {
@@ -98,13 +102,18 @@ def test_the_paper_convention_has_neither_memory_nor_time(run: Run) -> None:
 def test_estimate_text_and_csv(run: Run) -> None:
     text = run("estimate", MODEL, "--energy-table", "7nm").out
     for phrase in (
-        "static energy excluded",
-        "R = 32 rows, L = 32 lanes, T = 8 tokens per weight fetch, LPDDR4",
+        "system convention on edge (hypothetical), LPDDR5X; energy of chip and DRAM",
+        "prices of bare operations",
+        "projections and FFN of fp16 on float-array, R = 8 rows, L = 8 lanes, T = 8 tokens per",
+        "projections and FFN of bitnet-b1.58 on ternary-array, R = 32 rows, L = 32 lanes, T = 8",
         "bitnet-b1.58: arithmetic of projections and FFN with adder trees of 32 lanes: 18.91 µJ; "
         "with one accumulation per term: 39.06 µJ",
         "bound by",
         "role lm-head",
         "multiplications",
+        "range of prices",
+        "mean power",
+        "tokens per second of decode",
     ):
         assert phrase in text
     assert "whole MACs" not in text
@@ -112,6 +121,117 @@ def test_estimate_text_and_csv(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("estimate", MODEL, "--csv").out)))
     assert len(rows) == 4
     assert rows[0]["context"] == "2048"
+    assert (rows[0]["hypothetical"], rows[0]["boundary"]) == ("True", "chip and DRAM")
+
+
+def test_measured_gates_lead_and_bare_operations_stand_beside_them(run: Run) -> None:
+    tables = [one["energy_table"] for one in json.loads(run("estimate", MODEL, "--json").out)]
+    assert tables == ["asap7-prelayout"] * 2 + ["7nm"] * 2
+    paper = json.loads(run("estimate", MODEL, "--convention", "paper", "--json").out)
+    assert [one["energy_table"] for one in paper] == ["7nm"] * 2 + ["45nm"] * 2
+
+
+def test_lanes_are_those_of_the_ternary_array(run: Run) -> None:
+    narrow, wide = (
+        json.loads(run("estimate", MODEL, "--lanes", n, "--prefill", 64, "--json").out)
+        for n in (1, 64)
+    )
+    # A prefill is bound by arithmetic: 64 times as many lanes, but the same FP16 array.
+    assert narrow[0] == wide[0]
+    assert narrow[1]["busy_s"]["compute"] > 10 * wide[1]["busy_s"]["compute"]
+    counted = json.loads(run("count", MODEL, "--lanes", 16, "--json").out)
+    assert counted["lanes"] == 16
+
+
+def _programmable(folder: Path, **changes: str) -> Path:
+    """Write a machine without an array, whose energy leaves DRAM out."""
+    figure = "{value: %s, assumed: for this test}"
+    path = folder / "gpu.yaml"
+    path.write_text(
+        "schema: 2\nname: gpu\n"
+        "family: {device: gpu, generation: none, stack: none}\n"
+        "units:\n  - name: cores\n    kind: programmable\n"
+        f"    peak_mac_per_s: {{fp16xfp16: {figure % '1e13'}, int8xint8: {figure % '2e13'}}}\n"
+        "memories:\n  - name: vram\n    kind: GDDR6\n"
+        "    holds: {weights: 1, kv-cache: 1, activations: 1, embedding: 1}\n"
+        f"    capacity_bytes: {figure % changes.get('capacity', '24e9')}\n"
+        f"    bandwidth_bytes_per_s: {figure % '5e11'}\n"
+        f"overlap: {figure % '0'}\n"
+        f"power: {{active_w: {figure % '2.5'}}}\n"
+        "boundary: {covers: chip}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_machine_without_an_array_has_no_lanes(run: Run, tmp_path: Path) -> None:
+    result = run("estimate", MODEL, "--machine", _programmable(tmp_path), "--lanes", 8)
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert "--lanes 8: machine gpu has no unit of kind array" in result.err
+    assert "cores (kind programmable)" in result.err
+
+
+def test_dram_outside_the_boundary_is_said_to_be(run: Run, tmp_path: Path) -> None:
+    machine = _programmable(tmp_path)
+    text = run("estimate", MODEL, "--machine", machine).out
+    assert "energy of chip; DRAM is outside it" in text
+    assert re.search(r"vram: weights +outside, 4.8\d GB", text)
+    assert "hypothetical" not in text
+    for one in json.loads(run("estimate", MODEL, "--machine", machine, "--json").out):
+        assert one["memory_j"] == 0
+        assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])
+        assert one["mean_power_w"] == pytest.approx(one["energy_j"] / one["latency_s"])
+
+
+def test_an_empty_range_is_not_printed(run: Run, tmp_path: Path) -> None:
+    # Operations at 7 nm have one price each, and DRAM is outside the boundary: there is no range.
+    args = ("estimate", MODEL, "--machine", _programmable(tmp_path), "--energy-table", "7nm")
+    assert re.search(r"range of prices +- +-\n", run(*args).out)
+    text = run("estimate", MODEL, "--energy-table", "7nm").out
+    low, high = re.findall(r"range of prices +(\S+ mJ) to (\S+ mJ)", text)[0]
+    assert low != high
+
+
+@pytest.mark.parametrize("scenario", [("--decode", 64), ("--prefill", 16)])
+def test_an_unchecked_estimate_is_a_bound(run: Run, tmp_path: Path, scenario: Any) -> None:
+    for machine in ("edge", _programmable(tmp_path)):
+        text = run("estimate", MODEL, *scenario, "--machine", machine).out
+        assert re.search(r"off by, speed +not checked: upper bound", text)
+        assert re.search(r"off by, energy +not checked: lower bound", text)
+
+
+def test_the_error_of_checked_estimates_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Entry(
+        quantity="speed", work="decode, narrow weights", status="blind", rows=7, machines=3,
+        median=1.3, low=0.9, high=1.9, typical_factor=1.31, worst_factor=2.04,
+    )  # fmt: skip
+    record = TrackRecord.model_validate({"schema": 1, "entries": (entry,)})
+    monkeypatch.setattr("bitnet_hw.cost.result.load_track_record", lambda: record)
+    text = run("estimate", MODEL).out
+    row = next(line for line in text.splitlines() if line.startswith("off by, speed"))
+    # The baseline's weights are wide, and of that class nothing was checked.
+    assert row.split(maxsplit=3)[3].split("  ")[0] == "not checked: upper bound"
+    assert row.endswith("x1.31, at worst x2.04")
+    assert "speed of bitnet-b1.58: an upper bound, from data sheets alone: off by x1.31" in text
+    assert "over 7 published values" in text
+
+
+def test_both_rates_of_a_request_are_named(run: Run) -> None:
+    args = ("estimate", MODEL, "--prompt", 64, "--generate", 8, "--energy-table", "7nm")
+    rows = {line[:38].strip(): line[38:].split() for line in run(*args).out.splitlines()}
+    found = json.loads(run(*args, "--json").out)
+    for i, one in enumerate(found):
+        whole = float(rows["tokens per second, prefill included"][i])
+        assert whole == pytest.approx(8 / one["latency_s"], rel=1e-3)
+        decode = float(rows["tokens per second of decode"][i])
+        left = one["latency_s"] - one["time_to_first_token_s"]
+        assert decode == pytest.approx(8 / left, rel=1e-3)
+    prefill = run("estimate", MODEL, "--prefill", 64).out
+    assert "tokens per second of prefill" in prefill
+    assert "of decode" not in prefill
 
 
 @pytest.mark.parametrize(
@@ -188,24 +308,41 @@ def test_a_scheme_from_a_file(run: Run, tmp_path: Path) -> None:
     assert formats == {"int8*int4", "int8"}
 
 
-def test_a_machine_from_a_file_with_static_power(run: Run, tmp_path: Path) -> None:
-    machine = tmp_path / "mine.yaml"
-    machine.write_text(
-        "name: mine\nrows: 64\nlanes: 16\ntokens: 4\nclock_hz: 1000000000\n"
-        "activation_buffer_bytes: 65536\nweight_buffer_bytes: 65536\n"
-        "dram: GDDR6\nbandwidth_bytes_per_s: 500000000000\nstatic_w: 2.0\ndram_static_w: 0.5\n"
-    )
-    result = run("estimate", MODEL, "--machine", machine, "--energy-table", "7nm", "--json")
-    for one in json.loads(result.out):
-        assert one["static_j"] == pytest.approx(2.5 * one["latency_s"])
-
-
 def test_a_model_that_its_machine_cannot_hold(run: Run) -> None:
-    # 70 billion FP16 parameters take 140 GB; the edge machine has 8 GB.
-    args = ("estimate", "llama-2-70b", "--scheme", "fp16", "--energy-table", "7nm")
-    line = next(one for one in run(*args).out.splitlines() if one.startswith("largest batch"))
-    assert line.split() == ["largest", "batch", "in", "8.00", "GB", "0:", "does", "not", "fit"]
-    assert json.loads(run(*args, "--json").out)[0]["largest_batch"] == 0
+    # 70 billion FP16 parameters take 140 GB, and 2-bit ones 18 GB; the edge machine has 8 GB.
+    args = ("estimate", "llama-2-70b", "--energy-table", "7nm")
+    lines = run(*args).out.splitlines()
+    batch = next(one for one in lines if one.startswith("largest batch"))
+    assert batch.split()[:5] == ["largest", "batch", "in", "8.00", "GB"]
+    assert batch.count("0: does not fit") == 2
+    fits = next(one for one in lines if one.startswith("fits the machine"))
+    assert "no: 131 GB too large" in fits
+    found = json.loads(run(*args, "--json").out)
+    assert [one["largest_batch"] for one in found] == [0, 0]
+    assert [one["fits"] for one in found] == [False, False]
+    # Weights alone: 137.7 GB of FP16, of which 8 GB and a few MB of buffers hold a part.
+    assert found[0]["excess_bytes"] == pytest.approx(131e9, rel=0.01)
+
+
+@pytest.mark.parametrize("model", ["llama-2-70b", "llama-2-7b"])
+def test_no_saving_over_or_of_a_model_that_does_not_fit(run: Run, model: str) -> None:
+    # The 7B model fits in ternary, but not in FP16, the baseline.
+    args = ("estimate", model, "--energy-table", "7nm")
+    text = run(*args).out
+    assert "no saving: fp16 does not fit edge" in text
+    assert "\u00d7" not in text
+    given = run(*args, "--oversized").out
+    row = next(line for line in given.splitlines() if line.startswith("savings"))
+    assert row.count("\u00d7") == 2
+    assert "no: " in given
+
+
+def test_prices_with_different_boundaries_give_no_saving(run: Run) -> None:
+    # The measured gates have no FP32 element: its MACs are priced as bare operations.
+    args = ("--scheme", "fp32,bitnet-b1.58", "--energy-table", "asap7-prelayout")
+    result = run("estimate", MODEL, *args, "--machine", "server")
+    assert result.code == 0
+    assert "no saving: a ratio across price boundaries is refused" in result.out
 
 
 def test_a_context_beyond_the_longest_of_a_model_gives_one_warning(run: Run) -> None:

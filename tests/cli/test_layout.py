@@ -83,12 +83,13 @@ def test_a_table_that_is_too_wide_becomes_blocks(run: Run, terminal: Callable[[i
     terminal(80)
     lines = _plain(run("machines").out).splitlines()
     server = lines[lines.index("server") :]
-    assert server[1].split() == ["R", "128"]
-    assert server[7].split() == ["capacity", "80.0", "GB"]
-    # As written in the catalogue: 16 MiB buffers, 900 GB/s.
-    assert server[5].split(maxsplit=1) == ["buffers", "16.8 MB + 16.8 MB"]
-    terminal(200)
-    assert _plain(run("machines").out).splitlines()[0].split()[:4] == ["name", "R", "L", "T"]
+    # As written in the catalogue: 128 x 128 lanes at 1 GHz; 70 percent of 3.28 TB/s.
+    assert server[3].split() == ["ternary", "16.4", "TMAC/s"]
+    assert server[7].split() == ["bandwidth", "2.29", "TB/s"]
+    terminal(300)
+    assert _plain(run("machines").out).splitlines()[0].split()[:4] == [
+        "name", "kind", "stack", "ternary",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["estimate", "count", "footprint"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from bitnet_hw.cli import main
 from bitnet_hw.cli.output import Column, print_json, print_table
 from bitnet_hw.inputs import catalogue
+from bitnet_hw.inputs.machine import load_machine
 
 Capture = pytest.CaptureFixture[str]
 
@@ -122,9 +124,38 @@ def test_json_refuses_numbers_that_are_not_finite(capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == {"name": "µ"}
 
 
-def test_one_machine_is_shown_with_units(run: Callable[..., Any]) -> None:
-    shown = dict(line.split(maxsplit=1) for line in run("machines", "server").out.splitlines())
-    assert shown["clock_hz"] == "1.00 GHz"
-    assert shown["bandwidth_bytes_per_s"] == "900 GB/s"
+def test_one_machine_is_shown_with_units_basis_and_source(run: Callable[..., Any]) -> None:
+    rows = [re.split(r" {2,}", line) for line in run("machines", "server").out.splitlines()]
+    shown = {row[0]: row[1:] for row in rows}
+    assert shown["units.ternary-array.clock_hz"][:2] == ["1.00 GHz", "source"]
+    bandwidth = shown["memories.dram.bandwidth_bytes_per_s"]
+    assert bandwidth[:2] == ["3.28 TB/s", "source"]
+    assert bandwidth[-1].startswith("JESD238, HBM3")
+    assert "not read first hand" in bandwidth[-1]
+    assert shown["memories.dram.reached_share"][:2] == ["0.7", "assumed"]
+    assert shown["hypothetical"] == ["yes"]
+    assert shown["boundary"] == ["chip and DRAM"]
     raw = json.loads(run("machines", "server", "--json").out)
-    assert (raw["clock_hz"], raw["bandwidth_bytes_per_s"]) == (1e9, 900e9)
+    assert raw["units"][0]["clock_hz"]["value"] == 1e9
+    assert raw["memories"][-1]["bandwidth_bytes_per_s"]["value"] == 3.2768e12
+    # Every figure of the file has a line.
+    figures = sum(1 for _ in load_machine("server").figures())
+    heading = next(i for i, row in enumerate(rows) if row[0] == "figure")
+    assert len(rows[heading + 1 :]) == figures
+
+
+def test_an_interval_is_shown(run: Callable[..., Any], tmp_path: Path) -> None:
+    text = run("machines", "edge", "--yaml").out.replace("name: edge", "name: mine")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("{value: 0.7,", "{value: 0.7, low: 0.6, high: 0.96,"))
+    assert re.search(r"dram.reached_share +0.7 +assumed +0.6 to 0.96 ", run("machines", path).out)
+
+
+def test_machines_are_listed_with_rates_and_what_they_rest_on(run: Callable[..., Any]) -> None:
+    rows = [re.split(r" {2,}", line) for line in run("machines").out.splitlines()]
+    assert rows[0][:3] == ["name", "kind", "stack"]
+    edge = next(row for row in rows if row[0] == "edge")
+    # 32 x 32 ternary, 32 x 8 INT8 and 8 x 8 FP16 lanes at 500 MHz; 34.1 GB/s, of which 70 %.
+    assert edge[3:8] == ["512 GMAC/s", "128 GMAC/s", "32.0 GMAC/s", "LPDDR5X", "23.9 GB/s"]
+    assert edge[8] == "data sheet; hypothetical"
+    assert sorted(row[0] for row in rows[1:]) == list(catalogue.names("machines"))

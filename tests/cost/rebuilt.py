@@ -3,27 +3,38 @@
 It follows docs/conventions.md, docs/files.md and docs/energy-tables.md sentence by sentence, in
 plain loops over passes, layers, sequences, tokens and heads. It shares the inputs and the prices
 with the package, but nothing of the cost model, which `test_rebuilt.py` compares with it.
+`rebuilt_units.py` chooses units, `rebuilt_sizes.py` places contents in memories, and
+`rebuilt_sums.py` adds up seconds and joules.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from math import ceil
 
 from bitnet_hw.inputs.codecs import Granularity, find_codec
 from bitnet_hw.inputs.elementwise import elementwise_functions
-from bitnet_hw.inputs.formats import Kind, parse_format
+from bitnet_hw.inputs.formats import Format, Kind, parse_format
 from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme
-from bitnet_hw.prices.loading import load_dram_prices
 from bitnet_hw.prices.tables import EnergyTable
-from bitnet_hw.tally import MacKey
 
-from .rebuilt_parts import Pass, Product, Row, add
-from .rebuilt_sizes import cache_bits, footprint, matrices
+from .rebuilt_parts import Operator, Pass, Product, Row
+from .rebuilt_sizes import (
+    Places,
+    cache_bits,
+    chosen,
+    contents,
+    footprint,
+    result_bits,
+    shares_table,
+    widest,
+)
+from .rebuilt_sums import Sums
+from .rebuilt_units import choose
 
 
 @dataclass
@@ -36,22 +47,12 @@ class Rebuilt:
     machine: Machine
     table: EnergyTable
     counts: Counter[Row] = field(default_factory=Counter)  # of elementwise steps
-    executed: Counter[Row] = field(default_factory=Counter)  # of matrix products
-    bits: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     products: dict[tuple[str, str, str], Product] = field(default_factory=dict)
     passes: list[Pass] = field(default_factory=list)
-    widest_bits: float = 0.0
 
     def __post_init__(self) -> None:
         m, scenario = self.model, self.scenario
-        self.width_bits = parse_format(self.scheme.elementwise).bits
         self.q, self.kv = m.num_attention_heads * m.head_dim, m.num_key_value_heads * m.head_dim
-        passed = sum(
-            matrix.bytes
-            for matrix in matrices(m, self.scheme)
-            if scenario.lm_head != "none" or not matrix.only_for_logits
-        )
-        self.resident = passed <= self.machine.weight_buffer_bytes
         if scenario.phase == "decode":
             self.passes.append(Pass("decode", [scenario.context], scenario.context))
         else:
@@ -62,16 +63,23 @@ class Rebuilt:
             longest = tokens + scenario.generate
             for i in range(scenario.generate):
                 self.passes.append(Pass("decode", [tokens + i + 1], longest))
+        self.chips = self.machine.chips.number if self.machine.chips else 1
+        self.place()
         for each in self.passes:
             self.now = each
             self.run()
-        self.fetch_cache()
-        self.logic = self.price_logic()
-        self.time()
-        self.price()
-        longest, batch = self.passes[-1].longest, scenario.batch
-        self.footprint = footprint(m, self.scheme, longest, batch)
-        self.footprint["activations"] = self.widest_bits / 8
+        self.sums = Sums(self)
+
+    def place(self) -> None:
+        """Find where the contents lie, as they are at the end of the scenario."""
+        m, scenario, batch = self.model, self.scenario, self.scenario.batch
+        self.footprint = footprint(m, self.scheme, self.passes[-1].longest, batch)
+        rows = [batch * len(each.contexts) for each in self.passes]
+        logits = {"all": max(rows), "last": batch, "none": 0}[scenario.lm_head]
+        size = widest(m, self.scheme, self.machine, max(rows), logits)
+        self.footprint["activations"] = size
+        used = contents(m, self.scheme, self.footprint, scenario.lm_head != "none")
+        self.places = Places(self.machine, used, self.chips)
 
     # -- operators -----------------------------------------------------------------------------
 
@@ -81,10 +89,14 @@ class Rebuilt:
         tokens = self.scenario.batch * len(self.now.contexts)
         head_rows = tokens if self.scenario.lm_head == "all" else self.scenario.batch
         embedding = find_codec(self.scheme.embedding)
-        looked_up = [m.embedding_size] + ([h] if m.positions == "learned" else [])
+        tied = self.scenario.lm_head != "none" and shares_table(m, self.scheme)
+        looked_up = [("weights" if tied else "embedding", m.embedding_size)]
+        looked_up += [("embedding", h)] if m.positions == "learned" else []
+        look_up = self.now.operators["look-up", ""]
         for _ in range(tokens):
-            for width in looked_up:
-                self.dram("embedding", embedding.row_bits(width))
+            for lies_with, width in looked_up:
+                for memory, share in self.places.shares[lies_with].items():
+                    look_up.bits[memory, "embedding"] += embedding.row_bits(width) * share
                 if Kind.FLOAT not in embedding.kinds:
                     self.step("dequantize", "dequantize", width)
             if m.positions == "learned":
@@ -139,7 +151,7 @@ class Rebuilt:
 
     def gemm(self, name: str, role: str, n: int, p: int, rows: int, first: bool = True) -> None:
         """Count `rows` vectors of n activations by an (n, p) matrix of weights."""
-        of, machine, elementwise = self.scheme.formats(role), self.machine, self.width_bits
+        of, machine = self.scheme.formats(role), self.machine
         act, weight = parse_format(of.activation), parse_format(of.weight)
         codec = find_codec(of.codec)
         is_float = act.kind is Kind.FLOAT
@@ -149,7 +161,9 @@ class Rebuilt:
         rescales = not dequantizes and (not is_float or multiplied.add_only or quantizes)
         by_group = codec.granularity is Granularity.GROUP and not dequantizes
         group = min(codec.group, n) if by_group and rescales else n
-        lanes = min(machine.lanes, group) if group < n else machine.lanes
+        choice = chosen(machine, self.scheme, role)
+        unit = choice.unit
+        lanes = min(unit.lanes, group) if group < n else unit.lanes
         acc = parse_format(of.accumulator) if of.accumulator != "exact" else None
         if acc is None:
             top = of.activation_max or 2 ** (act.bits - 1) - 1
@@ -157,13 +171,17 @@ class Rebuilt:
                 grouped = codec.granularity is Granularity.GROUP
                 top *= 2 ** (weight.bits - 1) - (0 if grouped else 1)
             acc = parse_format(f"int{(top * group).bit_length() + 1}")
+        asked = (act, act if dequantizes else multiplied)
+        if (choice.act, choice.weight) != asked:
+            act, multiplied = choice.act, choice.weight
+            acc = wide_sum(act)
         inactive = of.inactive if machine.skips_inactive_weights else 0.0
         zero = 1 - machine.weight_zero_saving * of.weight_zeros
         product = self.products.setdefault(
             (self.now.phase, name, role),
-            Product(role, act, multiplied, acc, lanes, 1 - inactive, zero),
+            Product(role, choice, act, multiplied, acc, lanes, 1 - inactive, zero),
         )
-        product.sharing = (min(product.sharing[0], rows), min(product.sharing[1], p))
+        product.share(rows, p)
         passes = sum(ceil(min(group, n - start) / lanes) for start in range(0, n, group))
         for _ in range(rows):
             product.macs += n * p
@@ -180,26 +198,40 @@ class Rebuilt:
                 self.step("rescale", "rescale-group", p * ceil(n / group), form, vectors=0)
             if rescales:
                 self.step("rescale", "rescale", p)
+        fetches = ceil(rows / unit.tokens)
         if dequantizes:
-            self.step("dequantize", "dequantize", ceil(rows / machine.tokens) * n * p)
-        self.now.macs += rows * n * p * (1 - inactive)
+            self.step("dequantize", "dequantize", fetches * n * p)
+        op = self.now.operators[name, role]
+        op.compute += rows * n * p * (1 - inactive) / choice.rate / self.chips
+        op.codec = of.codec
+        op.unpacked += fetches * n * p
         # Memory
         stored = codec.matrix_bytes(n, p) * 8
-        out = parse_format(self.scheme.attention.operand).bits if role == "qkv" else elementwise
-        token_bits = n * act.bits + p * out
-        fitting = machine.activation_buffer_bytes * 8 // token_bits
-        block = max(1, min(rows, fitting))
-        if not self.resident:
-            self.dram("weights", ceil(rows / block) * stored * (1 - inactive**block))
-        if not fitting:
-            self.dram("activations", rows * token_bits)
-        shared = min(machine.tokens, rows)
-        fetched = ceil(rows / machine.tokens) * stored * (1 - inactive**shared)
-        self.bits["weight-sram", "weights"] += fetched
-        moved = rows * n * ceil(p / machine.rows) * act.bits + rows * p * out
-        self.bits["activation-sram", "activations"] += moved
-        live = self.model.hidden_size + (p if role == "ffn-up" and self.model.gated else 0)
-        self.widest_bits = max(self.widest_bits, rows * (token_bits + live * elementwise))
+        out = result_bits(self.scheme, role)
+        held, near = self.tokens_held(n * act.bits + p * out), self.near("activations")
+        blocks = self.blocks(rows, held)
+        used = 1 - inactive ** (rows / blocks)
+        for memory, share in self.places.shares["weights"].items():
+            if memory != self.near("weights"):
+                op.bits[memory, "weights"] += blocks * stored * used * share
+        if self.near("weights"):
+            used = 1 - inactive ** min(unit.tokens, rows)
+            op.bits[self.near("weights"), "weights"] += fetches * stored * used
+        if near:
+            moved = rows * n * ceil(p / unit.rows) * act.bits + rows * p * out
+            op.bits[near, "activations"] += moved
+            others = [
+                memory.name
+                for memory in Places.holders(machine, "activations")
+                if memory.name != near
+            ]
+            if others and held < 1:
+                moved = rows * (n * act.bits + p * out) * (1 - held)
+                op.bits[others[0], "activations"] += moved
+        else:
+            self.cross(op, rows * (n * act.bits + p * out))
+        if role in ("attention-out", "ffn-down"):
+            self.reduce(op, rows * p * out)
 
     def attention(self, window: int | None) -> None:
         """Count attention of one sequence in one layer."""
@@ -213,58 +245,102 @@ class Rebuilt:
         tokens, hd = len(seen), m.head_dim
         longest = min(self.now.longest, window or self.now.longest)
         operand = stored if integer_cache and not dequantizes else act
+        wide = act.bits
         after = self.scheme.formats("attention-out").activation_format.bits
         kinds = (("attention-score", hd), ("attention-value", longest))
+        choice = choose(machine, act, operand)
+        unit, widened = choice.unit, (choice.act, choice.weight) != (act, operand)
         products = []
         for role, terms in kinds:
-            if of.accumulator == "exact":
+            if widened:
+                acc = wide_sum(choice.act)
+            elif of.accumulator == "exact":
                 top = (2 ** (act.bits - 1) - 1) * (2 ** (operand.bits - 1) - 1)
                 acc = parse_format(f"int{(top * terms).bit_length() + 1}")
             else:
                 acc = parse_format(of.accumulator)
             key = (self.now.phase, f"attention {window}", role)
-            made = Product(role, act, operand, acc, machine.lanes)
+            made = Product(role, choice, choice.act, choice.weight, acc, unit.lanes)
             products.append(self.products.setdefault(key, made))
+        stored_as_is = stored == act
+        act = choice.act
         scores, values = products
         group = m.num_attention_heads // m.num_key_value_heads
-        for product, outputs in ((scores, min(seen)), (values, hd)):
-            before = product.sharing
-            product.sharing = (min(before[0], group * tokens), min(before[1], outputs))
-        moved = 0
+        scores.share(group * tokens, min(seen))
+        values.share(group * tokens, hd)
+        ops = [self.now.operators[f"attention {window}", role] for role, _ in kinds]
+        queries, loads = 0, [0, 0]
         for context in seen:
             for _ in range(m.num_attention_heads):
                 scores.macs += context * hd
                 scores.dots += context
-                scores.tree_passes += context * ceil(hd / machine.lanes)
+                scores.tree_passes += context * ceil(hd / unit.lanes)
                 values.macs += context * hd
                 values.dots += hd
-                values.tree_passes += hd * ceil(context / machine.lanes)
+                values.tree_passes += hd * ceil(context / unit.lanes)
                 self.step("softmax", "softmax", context)
                 if m.attention_softcap:
                     self.step("softmax", "softcap", context)
                 if integer_cache and not dequantizes:
                     self.step("rescale", "rescale", context, vectors=0)
                     self.step("rescale", "rescale", hd, vectors=0)
-                moved += ceil(context / machine.rows) * hd * act.bits + context * act.bits
-                moved += context * ceil(hd / machine.rows) * act.bits + hd * after
+                queries += ceil(context / unit.rows) * hd * act.bits
+                loads[0] += context * wide
+                loads[1] += context * ceil(hd / unit.rows) * act.bits + hd * after
             for _ in range(m.num_key_value_heads):
-                for product in products:
-                    product.cache_reads += context * hd * ceil(group * tokens / machine.tokens)
+                for op in ops:
+                    op.cache_reads += context * hd * ceil(group * tokens / unit.tokens)
                     if integer_cache:
                         self.step("quantize", "absmax", hd)
-                    elif stored != act:
+                    elif not stored_as_is:
                         self.step("quantize", "narrow", hd)
-            self.now.macs += 2 * context * hd * m.num_attention_heads
-        self.bits["activation-sram", "activations"] += moved
-        fitting = machine.activation_buffer_bytes * 8 // (self.q * (act.bits + after))
-        block = max(1, min(tokens, fitting))
-        positions = sum(seen)
+            for op in ops:
+                op.compute += context * hd * m.num_attention_heads / choice.rate / self.chips
+        near = self.near("activations")
+        if near:
+            ops[0].query_bits += queries
+            for op, bits in zip(ops, loads, strict=True):
+                op.bits[near, "activations"] += bits
+        else:
+            self.cross(ops[0], tokens * self.q * act.bits)
+            self.cross(ops[1], tokens * self.q * after)
+        blocks = self.blocks(tokens, self.tokens_held(self.q * (act.bits + after)))
+        positions: float = sum(seen)
         if tokens > 1:
-            reach = tokens if window is None else min(tokens, window + block - 1)
-            positions = sum(reach for _ in range(0, tokens, block))
-        self.dram(
-            "kv-cache", 2 * (positions + tokens) * self.kv * cache_bits(self.model, self.scheme)
-        )
+            reach = tokens if window is None else window + tokens / blocks - 1
+            positions = blocks * min(tokens, reach)
+        element = cache_bits(self.model, self.scheme)
+        for memory, share in self.places.shares["kv-cache"].items():
+            passing = 0 if memory == self.near("kv-cache") else positions
+            for op in ops:
+                moved = (passing + tokens) * self.kv * element * share
+                op.bits[memory, "kv-cache"] += moved
+
+    # -- memories ------------------------------------------------------------------------------
+
+    def near(self, content: str) -> str:
+        """Return the name of the nearest memory on the chip for a content; empty without one."""
+        found = Places.near(self.machine, content)
+        return found.name if found else ""
+
+    def tokens_held(self, token_bits: float) -> float:
+        """Return how many tokens' activations fit the nearest memory on the chip."""
+        return self.places.rooms.get(self.near("activations"), 0.0) * 8 / token_bits
+
+    def blocks(self, tokens: int, held: float) -> float:
+        if not self.near("activations"):
+            return 1.0
+        return max(1.0, min(tokens, tokens / held if held else tokens))
+
+    def cross(self, op: Operator, bits: float) -> None:
+        """Move activations where no memory on the chip may hold them."""
+        for memory, share in self.places.shares["activations"].items():
+            op.bits[memory, "activations"] += bits * share
+
+    def reduce(self, op: Operator, bits: float) -> None:
+        """Sum results over the chips: each sends 2 (N - 1) / N of them."""
+        if self.chips > 1:
+            op.bits["links", "activations"] += 2 * (self.chips - 1) * bits
 
     # -- sums ----------------------------------------------------------------------------------
 
@@ -282,73 +358,7 @@ class Rebuilt:
         for operation, number in listed.vector.items():
             self.counts[role, operation, form, ""] += number * vectors
 
-    def dram(self, content: str, bits: float) -> None:
-        self.bits["dram", content] += bits
-        self.now.dram_bits += bits
 
-    def fetch_cache(self) -> None:
-        """Fetch keys and values on chip; what the tokens of a pass share is rounded at the end."""
-        of, bits = self.scheme.attention, cache_bits(self.model, self.scheme)
-        integer = parse_format(of.kv_cache).kind is Kind.INTEGER
-        for (phase, *_), product in self.products.items():
-            if product.cache_reads:
-                tokens = self.scenario.tokens if phase == "prefill" else 1
-                fetches = ceil(product.cache_reads / tokens)
-                self.bits["weight-sram", "kv-cache"] += fetches * bits
-                if integer and product.act.kind is Kind.FLOAT:
-                    self.step("dequantize", "dequantize-symmetric", fetches, vectors=0)
-
-    def price_logic(self) -> list[float]:
-        """Return the energy of all operations and both ends of its band, pJ."""
-        table = self.table
-        self.macs = sum(product.macs for product in self.products.values())
-        sharing: dict[tuple[str, str], tuple[int, int]] = {}
-        for (_, name, role), product in self.products.items():
-            t, r = sharing.get((name, role), (self.machine.tokens, self.machine.rows))
-            sharing[name, role] = (min(t, product.sharing[0]), min(r, product.sharing[1]))
-        logic = [0.0] * 3
-        for (_, name, role), product in self.products.items():
-            formats = (product.act.name, product.weight.name, product.acc.name)
-            price = table.mac_price(MacKey(name, role, *formats), *sharing[name, role])
-            if price is not None:
-                factor = product.zero_factor if product.weight.add_only else 1.0
-                both = dict.fromkeys((product.act.name, product.weight.name))
-                number = round(product.macs * product.active)
-                self.executed[role, "mac", "*".join(both), product.acc.name] += number
-                add(logic, price, number * factor)
-                continue
-            for operation, form, adder, number in product.operations():
-                factor = product.zero_factor if operation == "ternary-add" else 1.0
-                add(logic, table.price(operation, form, adder), number * factor)
-                self.executed[role, operation, form, adder] += number
-        for (_, operation, form, adder), number in self.counts.items():
-            add(logic, table.price(operation, form, adder), number)
-        return logic
-
-    def price(self) -> None:
-        """Price everything: J by level, with both ends of the band."""
-        table, machine = self.table, self.machine
-        prices = {
-            "dram": load_dram_prices().price(machine.dram),
-            "weight-sram": table.sram_price(machine.weight_buffer_bytes),
-            "activation-sram": table.sram_price(machine.activation_buffer_bytes),
-        }
-        self.joules = {"logic": [pj * 1e-12 for pj in self.logic]}
-        for (level, _), bits in self.bits.items():
-            add(self.joules.setdefault(level, [0.0] * 3), prices[level], bits * 1e-12)
-        if machine.static_w is not None and machine.dram_static_w is not None:
-            power = machine.static_w + machine.dram_static_w
-            self.joules["static"] = [power * self.seconds["total"]] * 3
-
-    def time(self) -> None:
-        machine = self.machine
-        kinds = ("total", "prefill", "decode", "compute", "dram", "bound by compute")
-        self.seconds = dict.fromkeys(kinds, 0.0)
-        for each in self.passes:
-            compute = each.macs / (machine.rows * machine.lanes * machine.clock_hz)
-            moving = each.dram_bits / 8 / (machine.efficiency * machine.bandwidth_bytes_per_s)
-            self.seconds[each.phase] += max(compute, moving)
-            self.seconds["total"] += max(compute, moving)
-            self.seconds["bound by compute"] += compute if compute > moving else 0.0
-            self.seconds["compute"] += compute
-            self.seconds["dram"] += moving
+def wide_sum(act: Format) -> Format:
+    """Return the accumulator of a programmable unit for operands that it widens."""
+    return parse_format("int32" if act.kind is Kind.INTEGER else "fp32")

@@ -1,19 +1,21 @@
-"""Products and passes of the implementation in `rebuilt.py`."""
+"""Products, operators and passes of the implementation in `rebuilt.py`."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bitnet_hw.inputs.formats import Format, Kind
-from bitnet_hw.prices.entries import Price
+
+from .rebuilt_units import Choice
 
 #: Role, operation, format of the operands, format of the adder.
 Row = tuple[str, Any, str, str]
 
 
-def add(energy: list[float], price: Price, number: float) -> None:
+def add(energy: list[float], price: Any, number: float) -> None:
     """Add a number of operations or bits at the price and at both ends of its band."""
     for i, pj in enumerate((price.pj, price.low, price.high)):
         energy[i] += number * pj
@@ -24,6 +26,7 @@ class Product:
     """One matrix product of a phase, over all its layers and passes."""
 
     role: str
+    choice: Choice
     act: Format
     weight: Format
     acc: Format
@@ -33,7 +36,6 @@ class Product:
     macs: int = 0
     dots: int = 0
     tree_passes: int = 0
-    cache_reads: int = 0
     #: Largest numbers of tokens and rows that share the registers of a whole MAC's operands.
     sharing: tuple[int, int] = (1 << 30, 1 << 30)
 
@@ -42,6 +44,10 @@ class Product:
         if self.weight == self.act or self.act.kind is Kind.FLOAT:
             return self.act.name
         return f"{self.act.name}*{self.weight.name}"
+
+    def share(self, tokens: int, rows: int) -> None:
+        before, unit = self.sharing, self.choice.unit
+        self.sharing = min(before[0], tokens, unit.tokens), min(before[1], rows, unit.rows)
 
     def operations(self) -> Iterator[tuple[Any, str, str, int]]:
         """Yield operation, operand format, adder format and number."""
@@ -65,11 +71,24 @@ class Product:
 
 
 @dataclass
+class Operator:
+    """One operator of one pass, over all its layers: what takes time."""
+
+    compute: float = 0.0  # s on one chip
+    codec: str = ""
+    unpacked: int = 0
+    cache_reads: int = 0  # elements of keys or values, times the tokens of the pass
+    query_bits: float = 0.0  # part of the bits at the near memory that jumps with the context
+    bits: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+
+
+@dataclass
 class Pass:
     """One pass through the model: the contexts of the tokens of one sequence."""
 
     phase: str
     contexts: list[int]
     longest: int
-    macs: float = 0.0
-    dram_bits: float = 0.0
+    operators: defaultdict[tuple[str, str], Operator] = field(
+        default_factory=lambda: defaultdict(Operator)
+    )

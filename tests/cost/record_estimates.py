@@ -24,6 +24,9 @@ from typing import Any
 
 import yaml
 
+# The folder of a script is on the path; under pytest or mypy, this file is not imported.
+from machines import random_machine
+
 from bitnet_hw.cli import main
 
 TOLERANCE = 1e-12
@@ -70,22 +73,8 @@ def _system(draw: random.Random) -> list[str]:
 
 
 def _machine(draw: random.Random) -> dict[str, Any]:
-    powers = {"static_w": 0.5, "dram_static_w": 0.1} if draw.random() < 0.4 else {}
-    return {
-        "name": "drawn",
-        "rows": draw.choice((1, 8, 32, 100)),
-        "lanes": draw.choice((1, 4, 32, 128)),
-        "tokens": draw.choice((1, 3, 8, 64)),
-        "clock_hz": draw.choice((1e8, 5e8, 1e9)),
-        "activation_buffer_bytes": draw.choice((1 << 10, 1 << 15, 1 << 20)),
-        "weight_buffer_bytes": draw.choice((1 << 12, 1 << 20, 1 << 30, 1 << 36)),
-        "dram": draw.choice(("LPDDR4", "HBM2", "GDDR6")),
-        "bandwidth_bytes_per_s": draw.choice((1e9, 25.6e9, 9e11)),
-        "efficiency": draw.choice((0.5, 0.7, 1.0)),
-        "weight_zero_saving": draw.choice((0.0, 0.0, 0.4)),
-        "skips_inactive_weights": draw.random() < 0.3,
-        **powers,
-    }
+    """Return a machine as files write it."""
+    return random_machine(draw).model_dump(by_alias=True, exclude_unset=True, mode="json")
 
 
 def run(scenario: dict[str, Any], folder: Path) -> Any:

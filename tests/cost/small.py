@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bitnet_hw.cost.estimates import Estimate, estimate
 from bitnet_hw.inputs import catalogue
-from bitnet_hw.inputs.machine import Machine, load_machine
+from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
+
+from .machines import lpddr4
 
 NAMES = catalogue.names("schemes")
 SMALL = ModelSpec(
@@ -31,11 +33,13 @@ def estimate_small(
     machine: Machine | None = None,
     model: ModelSpec = SMALL,
 ) -> Estimate:
+    """Return an estimate of the small model; on the machine with LPDDR4 unless one is given."""
+    machine = machine or lpddr4()
     return estimate(model, load_scheme(scheme), load_table(node), scenario, "system", machine)
 
 
 def _all() -> list[Estimate]:
-    powered = load_machine("edge").replace(static_w=0.5, dram_static_w=0.1)
+    powered = lpddr4(idle=(0.5, 0.1))
     found = [
         estimate_small(name, scenario, node, machine)
         for name in NAMES

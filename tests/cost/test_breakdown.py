@@ -16,11 +16,12 @@ from bitnet_hw.cost.band import Band
 from bitnet_hw.cost.breakdown import Field
 from bitnet_hw.cost.estimates import Estimate, estimate
 from bitnet_hw.errors import InputError
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
+
+from .machines import lpddr4
 
 FIELDS = get_args(Field)
 CONVENTIONS = Path(__file__).parents[2] / "docs" / "conventions.md"
@@ -29,7 +30,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "breakdown-1.json"
 
 @pytest.fixture(scope="module", params=["7nm", "asap7-prelayout"])
 def found(request: pytest.FixtureRequest) -> Estimate:
-    machine = load_machine().replace(static_w=0.5, dram_static_w=0.1)
+    machine = lpddr4(idle=(0.5, 0.1))
     model, scheme = load_model("gemma-3-1b"), load_scheme("bitnet-b1.58")
     scenario = Scenario("request", tokens=9, generate=5)
     return estimate(model, scheme, load_table(request.param), scenario, machine=machine)
@@ -99,9 +100,13 @@ def test_a_band_takes_only_bands_and_numbers_that_keep_its_ends_in_order() -> No
 
 def test_an_estimate_is_displayed_in_a_few_lines(found: Estimate) -> None:
     text = repr(found)
-    assert len(text.splitlines()) <= 6
-    assert len(text) < 500
+    assert len(text.splitlines()) <= 8
+    assert len(text) < 700
     assert "gemma-3-1b in bitnet-b1.58" in text
+    for part in ("range of prices", "hypothetical", "energy of chip and DRAM", "mean power"):
+        assert part in text
+    assert "upper bound" in text
+    assert "lower bound" in text
     assert "energy per token" in found._repr_html_()
 
 

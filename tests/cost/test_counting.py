@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from bitnet_hw.cost.counting import count
 from bitnet_hw.errors import InputError
-from bitnet_hw.inputs.machine import Machine, load_machine
+from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.tally import OpTally
+
+from .machines import lpddr4
 
 ORACLE = json.loads(
     (Path(__file__).parents[1] / "data" / "flop_counter_mode_macs.json").read_text("utf-8")
@@ -188,7 +190,7 @@ def test_w4a16_dequantizes_with_one_mul_and_one_add_per_weight_fetch(
     tokens: int, share: int, fetches: int
 ) -> None:
     model = _tiny()
-    machine = load_machine("edge").replace(tokens=share)
+    machine = lpddr4(tokens=share)
     scenario = Scenario("prefill", tokens=tokens, lm_head="none")
     tally = count(model, scenario, load_scheme("w4a16"), machine=machine)
     weights = model.linear_parameters
@@ -225,7 +227,7 @@ def test_a48_has_the_formats_of_the_paper() -> None:
 def test_a48_sparsity_counts_only_if_the_machine_skips() -> None:
     model, scenario = _tiny(), Scenario("decode", context=9)
     scheme = load_scheme("bitnet-a4.8")
-    dense = load_machine("edge").replace(lanes=1)
+    dense = lpddr4(lanes=1)
     skipping = dense.replace(skips_inactive_weights=True)
 
     def slots(machine: Machine, role: str) -> int:
@@ -250,7 +252,7 @@ def test_the_three_numbers_of_an_add_only_product_by_hand() -> None:
     # 24 terms, a quarter of them zero: 18 non-zero, 17 additions; on 16 lanes 32 slots.
     model = _tiny(num_hidden_layers=1, intermediate_size=24)
     scheme = load_scheme("bitnet-b1.58").with_weight_zeros(0.25)
-    machine = load_machine("edge").replace(lanes=16)
+    machine = lpddr4(lanes=16)
     work = count(model, Scenario("decode", context=1), scheme, machine=machine).add_only
     outputs = 24 + 12 + 12 + 24 + 24 + 24 + 24
     assert work.non_zero_terms == outputs * 18
@@ -308,7 +310,7 @@ def test_a_batch_multiplies_every_count(batch: int, tokens: int) -> None:
 
 def test_executed_slots_shrink_only_if_the_machine_skips() -> None:
     model, scenario = _tiny(num_hidden_layers=1), Scenario("decode", context=1)
-    dense = load_machine("edge").replace(lanes=8)  # divides 24 and 40
+    dense = lpddr4(lanes=8)  # divides 24 and 40
     skipping = dense.replace(skips_inactive_weights=True)
     scheme = load_scheme("bitnet-a4.8")
     work = [count(model, scenario, scheme, machine=m).add_only for m in (dense, skipping)]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from bitnet_hw.cost.counting import count
 from bitnet_hw.inputs.codecs import CODECS
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 
+from .machines import lpddr4
 from .walk import GROUPS, Row, Walk
 
 
@@ -97,7 +97,7 @@ def _check_three_numbers(tally: Any, walk: Walk, zeros: float) -> None:
 def test_system_convention_equals_the_walk(
     model: ModelSpec, scenario: Scenario, name: str, lanes: Any
 ) -> None:
-    machine = load_machine("edge").replace(lanes=lanes)
+    machine = lpddr4(lanes=lanes)
     scheme = load_scheme(name)
     walk = Walk(model, scenario, scheme, machine)
     tally = count(model, scenario, scheme, "system", machine)
@@ -116,7 +116,7 @@ def test_system_convention_equals_the_walk(
 def test_scales_per_group_equal_the_walk(
     model: ModelSpec, scenario: Scenario, name: str, lanes: int
 ) -> None:
-    machine = load_machine("edge").replace(lanes=lanes)
+    machine = lpddr4(lanes=lanes)
     scheme = load_scheme(name)
     walk = Walk(model, scenario, scheme, machine)
     tally = count(model, scenario, scheme, "system", machine)
@@ -176,7 +176,7 @@ def test_integer_attention_equals_the_walk(
     data = load_scheme("w8a8").model_dump(exclude_unset=True)
     data["attention"] = {"operand": "int8", "kv_cache": "int8", "accumulator": "exact"}
     scheme = Scheme.model_validate(data)
-    machine = load_machine("edge").replace(lanes=lanes)
+    machine = lpddr4(lanes=lanes)
     groups, terms = _integer_attention(model, scenario, lanes)
     tally = count(model, scenario, scheme, "system", machine)
     products = [key for key in tally.counts if key.role in ("attention-score", "attention-value")]

@@ -28,10 +28,10 @@ def _schema(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("found", ALL, ids=lambda e: f"{e.scheme.name}-{e.scenario.phase}")
 def test_json_follows_its_schema(found: Estimate) -> None:
     data = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    jsonschema.validate(data, _schema("estimate-2.json"), jsonschema.Draft202012Validator)
+    jsonschema.validate(data, _schema("estimate-3.json"), jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("name", ["estimate-2.json", "count-2.json"])
+@pytest.mark.parametrize("name", ["estimate-3.json", "count-2.json"])
 def test_schemas_describe_every_field_and_allow_no_other(name: str) -> None:
     def visit(schema: dict[str, Any]) -> None:
         assert not schema.get("properties") or schema["additionalProperties"] is False
@@ -56,7 +56,8 @@ def test_json_has_the_promised_keys() -> None:
         "schema", "model", "scheme", "energy_table", "convention", "scenario", "macs", "energy_j",
         "energy_low_j", "energy_high_j", "mul_j", "add_j", "other_j", "memory_j", "static_j",
         "derived_share", "latency_s", "bound_by", "weight_bytes", "lm_head_bytes",
-        "embedding_bytes", "kv_bytes",
+        "embedding_bytes", "kv_bytes", "boundary", "fits", "excess_bytes", "mean_power_w",
+        "busy_s", "unpacking_j", "speed_error", "energy_error", "hypothetical",
     }  # fmt: skip
     assert promised <= ALL[0].as_dict().keys()
 
@@ -68,9 +69,10 @@ def test_json_of_2b4t_has_the_known_values() -> None:
     assert data["scenario"] == {
         "phase": "decode", "context": 2048, "batch": 1, "attention": "causal", "lm_head": "last",
     }  # fmt: skip
-    assert (data["schema"], data["energy_table"], data["convention"]) == (2, "7nm", "system")
+    assert (data["schema"], data["energy_table"], data["convention"]) == (3, "7nm", "system")
     assert data["macs"] == 2_726_952_960  # torch's FlopCounterMode
-    assert (data["lanes"], data["machine"], data["static_j"]) == (32, "edge", None)
+    assert (data["machine"], data["static_j"], data["fits"]) == ("lpddr4", None, True)
+    assert data["boundary"] == "chip and DRAM"
     assert data["lm_head_bytes"] == 0
     assert data["embedding_bytes"] == 656_670_720
     assert data["kv_bytes"] == 157_286_400
@@ -101,5 +103,5 @@ def test_the_estimate_command_follows_its_schema(run: Callable[..., Any]) -> Non
     data = json.loads(run("estimate", "bitnet-125m", *names, *request, "--json").out)
     assert len(data) == 2 * len(NAMES)
     for one in data:
-        jsonschema.validate(one, _schema("estimate-2.json"), jsonschema.Draft202012Validator)
+        jsonschema.validate(one, _schema("estimate-3.json"), jsonschema.Draft202012Validator)
         assert one["largest_batch"] > 0

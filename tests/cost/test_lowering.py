@@ -15,11 +15,12 @@ from bitnet_hw.cost.lowering import lower, runs
 from bitnet_hw.cost.traffic import traffic
 from bitnet_hw.errors import InputError
 from bitnet_hw.inputs.formats import Kind, parse_format
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.inputs.model import ModelSpec, load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.prices.loading import load_table
+
+from .machines import lpddr4
 
 PACKAGE = Path(__file__).parents[2] / "bitnet_hw"
 MODEL = load_model("bitnet-b1.58-2b4t")
@@ -231,11 +232,11 @@ def test_runs_cover_every_pass_of_a_request() -> None:
 
 def test_a_saving_on_zero_weights_applies_to_whole_macs() -> None:
     scheme = load_scheme("bitnet-b1.58")
-    saving = load_machine().replace(weight_zero_saving=0.4)
+    saving = lpddr4(weight_zero_saving=0.4)
     table = load_table("asap7-prelayout")
     plain, spared = (
         estimate(MODEL, scheme, table, DECODE, machine=machine).by("role", level="logic")
-        for machine in (None, saving)
+        for machine in (lpddr4(), saving)
     )
     # e(z) = e(0) (1 - saving z) with 31.0 percent zeros.
     for role in ("qkv", "ffn-down"):
@@ -245,9 +246,10 @@ def test_a_saving_on_zero_weights_applies_to_whole_macs() -> None:
 
 def test_an_lm_head_that_does_not_run_need_not_fit_on_chip() -> None:
     scheme = load_scheme("bitnet-b1.58")
-    # Projections and FFN of 2B4T at 2 bits: 2,084,044,800 weights and a 2-byte scale per matrix.
-    size = 2_084_044_800 // 4 + 210 * 2
-    machine = load_machine().replace(weight_buffer_bytes=size)
+    # Projections and FFN of 2B4T at 2 bits: 2,084,044,800 weights and a 2-byte scale per matrix;
+    # and norms of 16 bits: two of 2560, one of 2560 and one of 6912 per layer, and the final one.
+    size = 2_084_044_800 // 4 + 210 * 2 + 2 * (30 * (3 * 2560 + 6912) + 2560)
+    machine = lpddr4(weights=size)
     for head, resident in (("none", True), ("last", False)):
         lowered = lower(MODEL, Scenario("decode", context=64, lm_head=head), scheme, machine)
         moved = {(row.level, row.content) for row in traffic(lowered)}

@@ -13,6 +13,7 @@ from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
 
+from .machines import figure, lpddr4
 from .small import ON_PAPER, SMALL, estimate_small
 
 
@@ -61,3 +62,20 @@ def test_a_ratio_across_boundaries_is_refused() -> None:
                       for n in ("fp16", "bitnet-b1.58"))  # fmt: skip
     with pytest.raises(InputError, match="across price boundaries"):
         ratio(dense, ternary)
+
+
+def test_no_ratio_of_a_model_that_does_not_fit_unless_asked_for() -> None:
+    model = SMALL.replace(vocab_size=3000)
+    scenario, table = Scenario("decode", context=8), load_table("7nm")
+    # The LM head and the embedding take 768 KB in FP16, the ternary layers another 38 KB.
+    small = lpddr4(dram={"capacity_bytes": figure(1e6)}, weights=1)
+    large = lpddr4(dram={"capacity_bytes": figure(8e9)}, weights=1)
+    schemes = [load_scheme(name) for name in ("fp32", "bitnet-b1.58")]
+    fp32, ternary = (estimate(model, each, table, scenario, machine=small) for each in schemes)
+    assert (fp32.fits, ternary.fits) == (False, True)
+    for pair in ((fp32, ternary), (ternary, fp32)):
+        with pytest.raises(InputError, match="small in fp32 does not fit lpddr4") as caught:
+            ratio(*pair)
+        assert "\n" not in str(caught.value)
+    fitting = [estimate(model, each, table, scenario, machine=large) for each in schemes]
+    assert ratio(fp32, ternary, oversized=True) == ratio(*fitting)

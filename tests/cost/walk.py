@@ -28,7 +28,9 @@ class Walk:
     def __init__(
         self, model: ModelSpec, scenario: Scenario, scheme: Scheme, machine: Machine | None
     ) -> None:
-        self.model, self.scenario, self.scheme, self.machine = model, scenario, scheme, machine
+        self.model, self.scenario, self.scheme = model, scenario, scheme
+        #: The only unit, which executes everything; None under the paper convention.
+        self.unit = machine and machine.units[0]
         self.counts: Counter[Row] = Counter()
         self.macs: Counter[str] = Counter()
         self.slots = 0
@@ -53,12 +55,12 @@ class Walk:
         windows = [m.sliding_window] * (m.sliding_window_layers or 0)
         windows += [None] * (m.num_hidden_layers - len(windows))
         tokens = [(b, first + i) for b in range(self.scenario.batch) for i in range(new)]
-        if self.machine and m.positions == "learned":
+        if self.unit and m.positions == "learned":
             for _ in tokens:
                 self._elementwise("residual", "position", m.hidden_size)
         for window in windows:
             self._layer(tokens, first + new, window)
-        if self.machine and m.final_norm:
+        if self.unit and m.final_norm:
             for _ in tokens:
                 self._elementwise("norm", m.norm, m.hidden_size)
         asked = [
@@ -69,9 +71,9 @@ class Walk:
         ]
         self._linear("lm-head", m.hidden_size, m.vocab_size, asked, True)
         for _ in asked:
-            if self.machine and m.lm_head_bias:
+            if self.unit and m.lm_head_bias:
                 self._elementwise("bias", "bias", m.vocab_size)
-            if self.machine and m.lm_head_softcap:
+            if self.unit and m.lm_head_softcap:
                 self._elementwise("softcap", "softcap", m.vocab_size)
 
     def _layer(self, tokens: list[tuple[int, int]], end: int, window: int | None) -> None:
@@ -87,7 +89,7 @@ class Walk:
             self._linear("ffn-gate", h, f, tokens, True)
         self._linear("ffn-up", h, f, tokens, not m.gated)
         self._linear("ffn-down", f, h, tokens, True)
-        if self.machine is None:
+        if self.unit is None:
             return
         for _ in tokens:
             for _ in range(m.norms_per_layer):
@@ -118,8 +120,8 @@ class Walk:
     def _attend(self, position: int, end: int, window: int | None) -> None:
         m, form = self.model, self.scheme.attention.operand
         keys = self._visible(position, end, window)
-        acc = form if self.machine is None else self.scheme.attention.accumulator
-        if self.machine is None:
+        acc = form if self.unit is None else self.scheme.attention.accumulator
+        if self.unit is None:
             # The papers count one product over all heads.
             for _ in keys:
                 self._dense_dot("attention-score", m.num_attention_heads * m.head_dim, form, acc)
@@ -140,33 +142,33 @@ class Walk:
         formats = self.scheme.formats(role)
         act, weight = parse_format(formats.activation), parse_format(formats.weight)
         for _ in tokens:
-            if self.machine and first and formats.quantizer != "none":
+            if self.unit and first and formats.quantizer != "none":
                 self._elementwise("quantize", formats.quantizer, n)
             for _ in range(p):
-                if weight.add_only and self.machine is None:
+                if weight.add_only and self.unit is None:
                     self.slots += n
                     self.outputs_of_width[n] += 1
                     for _ in range(n):
                         self.macs[role] += 1
                     for _ in range(n - 1):
                         self._note(role, "ternary-add", act.name, "")
-                elif act.kind.value == "float" or self.machine is None:
-                    if self.machine and weight.kind.value != "float":
+                elif act.kind.value == "float" or self.unit is None:
+                    if self.unit and weight.kind.value != "float":
                         self.dequantized += n
-                    acc = act.name if self.machine is None else formats.accumulator
+                    acc = act.name if self.unit is None else formats.accumulator
                     self._dense_dot(role, n, act.name, acc)
                 else:
                     self._lane_dot(role, n)
             if formats.activation.startswith("int"):
                 self._scales(n, p)
-        if self.machine and self.dequantized:
+        if self.unit and self.dequantized:
             # A weight that the tokens share is fetched, and becomes a float, once per T of them.
-            shared = -(-len(tokens) // self.machine.tokens)
+            shared = -(-len(tokens) // self.unit.tokens)
             self._elementwise("dequantize", "dequantize", shared * self.dequantized // len(tokens))
             self.dequantized = 0
 
     def _scales(self, n: int, p: int) -> None:
-        if self.machine is not None:
+        if self.unit is not None:
             self._elementwise("rescale", "rescale", p)
             return
         for _ in range(n):
@@ -183,7 +185,7 @@ class Walk:
 
     def _lane_dot(self, role: str, n: int) -> None:
         """Walk through groups of L terms: products, a tree whose sums grow, an accumulator."""
-        assert self.machine is not None
+        assert self.unit is not None
         formats = self.scheme.formats(role)
         act, weight = parse_format(formats.activation), parse_format(formats.weight)
         top = formats.activation_max or 2 ** (act.bits - 1) - 1
@@ -200,7 +202,7 @@ class Walk:
                 for operation in ("round", "mul", "add"):
                     self._note("rescale", operation, "fp32", "")
         # A unit that is wider than a group works as several units of the group's size.
-        lanes = min(self.machine.lanes, scaled) if len(runs) > 1 else self.machine.lanes
+        lanes = min(self.unit.lanes, scaled) if len(runs) > 1 else self.unit.lanes
         for terms in runs:
             self._run(role, terms, acc, lanes)
 

@@ -10,8 +10,9 @@ import pytest
 
 from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.errors import MissingPriceError
-from bitnet_hw.inputs.machine import load_machine
 from bitnet_hw.prices.loading import load_dram_prices
+
+from ..cost.machines import FILE, lpddr4
 
 # As printed, pJ per bit. Micron's comparison of 2020 gives average device power; GDDR6X is said to
 # need 15 % less per bit than GDDR6, and GDDR7 to be 50 % more efficient than GDDR6.
@@ -88,7 +89,7 @@ def test_the_first_edition_is_superseded_and_its_prices_are_kept() -> None:
 def test_a_machine_may_have_any_listed_dram() -> None:
     joules = {}
     for entry in load_dram_prices().kinds:
-        machine = load_machine("edge").replace(dram=entry.dram)
+        machine = lpddr4(dram={"kind": entry.dram})
         of = estimate("bitnet-125m", "bitnet-b1.58", "7nm", machine=machine)
         joules[entry.dram] = of.by("level")["dram"].joules
     # The same bytes move: energy is in proportion to the price per bit.
@@ -96,7 +97,7 @@ def test_a_machine_may_have_any_listed_dram() -> None:
 
 
 def test_another_dram_is_refused_with_the_list() -> None:
-    machine = load_machine("edge").replace(dram="DDR9")
+    machine = lpddr4(dram={"kind": "DDR9"})
     with pytest.raises(MissingPriceError, match="no price for DRAM 'DDR9'; it has: DDR3/4, DDR4,"):
         estimate("bitnet-125m", "bitnet-b1.58", "7nm", machine=machine)
 
@@ -104,9 +105,9 @@ def test_another_dram_is_refused_with_the_list() -> None:
 def test_another_dram_in_a_machine_file_ends_with_one_line(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    text = run("machines", "edge", "--yaml").out.replace("name: edge", "name: mine")
+    text = FILE.read_text("utf-8").replace("name: lpddr4", "name: mine")
     file = tmp_path / "mine.yaml"
-    file.write_text(text.replace("LPDDR4", "lpddr6"), encoding="utf-8")
+    file.write_text(text.replace("kind: LPDDR4", "kind: lpddr6"), encoding="utf-8")
     done = run("estimate", "bitnet-125m", "--machine", file)
     assert done.code == 2
     assert "no price for DRAM 'lpddr6'; it has: DDR3/4, DDR4," in done.err

@@ -22,6 +22,8 @@ from bitnet_hw.prices.expansions import load_expansions
 from bitnet_hw.prices.loading import as_table, load_price_file, load_table, read_table
 from bitnet_hw.prices.scaling import scale_table
 
+from ..cost.machines import FILE
+
 SHIPPED = editions.FOLDER
 
 
@@ -65,7 +67,8 @@ def test_a_corrected_dram_edition_is_used_without_code(
 
 
 def _edge_memory_energy(run: Callable[..., Any]) -> float:
-    out = run("estimate", "bitnet-125m", "--energy-table", "7nm", "--scheme", "fp16", "--json").out
+    arguments = ("bitnet-125m", "--energy-table", "7nm", "--scheme", "fp16", "--machine", FILE)
+    out = run("estimate", *arguments, "--json").out
     (one,) = json.loads(out)
     return float(one["memory_j"])
 

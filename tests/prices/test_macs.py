@@ -24,6 +24,8 @@ from bitnet_hw.prices.tables import MacTable
 from bitnet_hw.report.chain import factor_chain
 from bitnet_hw.tally import Key, MacKey, OpTally
 
+from ..cost.machines import lpddr4
+
 
 def _mac(activation: str, weight: str, accumulator: str, pj: float, **other: Any) -> dict[str, Any]:
     return {
@@ -116,7 +118,7 @@ def test_an_estimate_adds_up_and_its_chain_closes() -> None:
     fp16, ternary = (load_scheme(name) for name in ("fp16", "bitnet-b1.58"))
     decode = Scenario("decode", context=2048)
     paper = [estimate(model, s, TABLE, convention="paper") for s in (fp16, ternary)]
-    machine = [estimate(model, s, TABLE, decode) for s in (fp16, ternary)]
+    machine = [estimate(model, s, TABLE, decode, machine=lpddr4()) for s in (fp16, ternary)]
     for of in machine:
         assert of.by("kind")["whole MACs"].joules > 0
         data = of.as_dict()
@@ -142,7 +144,7 @@ def test_an_estimate_adds_up_and_its_chain_closes() -> None:
 @pytest.mark.parametrize(("batch", "tokens"), [(1, 1), (4, 4), (64, 8)])
 def test_registers_are_shared_as_far_as_there_are_tokens(batch: int, tokens: int) -> None:
     model, scenario = load_model("bitnet-b1.58-2b4t"), Scenario("decode", context=64, batch=batch)
-    of = estimate(model, load_scheme("bitnet-b1.58"), TABLE, scenario)
+    of = estimate(model, load_scheme("bitnet-b1.58"), TABLE, scenario, machine=lpddr4())
     row = next(r for r in of.arithmetic if r.key.role == "ffn-up" and r.key.operation == "mac")
     assert row.price.pj == pytest.approx(0.1 * (0.7 + 0.2 / tokens + 0.1 / 32))
     assert f"shared by {tokens} tokens, an activation's by 32 rows" in row.price.formula

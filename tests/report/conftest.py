@@ -13,12 +13,16 @@ from bitnet_hw.report.build import build_report
 from bitnet_hw.report.content import Report
 
 
-def _report(machine: Machine) -> Report:
-    model = load_model("bitnet-b1.58-2b4t")
+def _report(
+    machine: Machine,
+    name: str = "bitnet-b1.58-2b4t",
+    tables: tuple[str, ...] = ("7nm", "asap7-prelayout"),
+) -> Report:
+    model = load_model(name)
     return build_report(
         [model],
-        [load_scheme(name) for name in ("fp16", "w8a8", "w4a16", "bitnet-b1.58")],
-        [load_table(name) for name in ("7nm", "asap7-prelayout")],
+        [load_scheme(scheme) for scheme in ("fp16", "w8a8", "w4a16", "bitnet-b1.58")],
+        [load_table(table) for table in tables],
         default_scenario("system", model),
         machine,
     )
@@ -26,12 +30,21 @@ def _report(machine: Machine) -> Report:
 
 @pytest.fixture(scope="session")
 def report() -> Report:
-    """Build a report of four schemes at published and at simulated prices."""
-    return _report(load_machine())
+    """Build a report of four schemes at published and at simulated prices, without idle power."""
+    return _report(load_machine().replace(name="cold", power={}))
 
 
 @pytest.fixture(scope="session")
 def warm_report() -> Report:
     """Build the same report on a machine with 5 W of static power."""
-    powers = {"name": "warm", "static_w": 4.0, "dram_static_w": 1.0}
-    return _report(Machine.model_validate(load_machine().model_dump() | powers))
+    watts = {
+        "core": {"value": 4.0, "assumed": "a test"},
+        "dram": {"value": 1.0, "assumed": "a test"},
+    }
+    return _report(load_machine().replace(name="warm", power={"idle_w": watts}))
+
+
+@pytest.fixture(scope="session")
+def large_report() -> Report:
+    """Build a report of a model that fits the machine in no scheme."""
+    return _report(load_machine(), "llama-2-70b", ("7nm",))

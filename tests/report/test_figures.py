@@ -71,6 +71,7 @@ def test_each_assumption_has_a_bar_or_is_named_below(report: Report) -> None:
     figure = drawn(BY_NAME["tornado"], report)
     (axes,) = figure.axes
     middle = report.saving(report.subject, report.tables[0]).value
+    assert middle is not None
     visible = [one for one in report.tornado if abs(one.high - one.low) >= 0.01 * middle]
     assert 3 <= len(visible) < len(report.tornado)
     assert [bar.get_width() for bar in axes.patches] == pytest.approx(
@@ -106,3 +107,29 @@ def test_texts_lie_within_the_figure_and_do_not_overlap(plot: Plot, warm_report:
         for axes in figure.axes:
             for one, other in combinations(axes.texts, 2):
                 assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
+
+
+@pytest.mark.parametrize("name", ["factor-chain", "tornado"])
+def test_figures_of_ratios_say_why_they_are_empty(name: str, large_report: Report) -> None:
+    with in_style():
+        figure = drawn(BY_NAME[name], large_report)
+        words = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+    assert "No ratio: fp16 does not fit edge: 131 GB too large" in words
+    assert not figure.axes
+    assert "does not fit" in BY_NAME[name].alternative(large_report)
+
+
+def test_bars_of_models_that_do_not_fit_have_a_star(large_report: Report, report: Report) -> None:
+    for of, star in ((large_report, True), (report, False)):
+        for name in ("energy-by-part", "operations"):
+            labels = [
+                label.get_text() for label in drawn(BY_NAME[name], of).axes[0].get_xticklabels()
+            ]
+            assert [label.endswith(" *") for label in labels] == [star] * len(of.schemes)
+
+
+def test_sizes_that_do_not_fit_have_no_mark(report: Report) -> None:
+    (axes, *_) = drawn(BY_NAME["energy-savings"], report).axes
+    # FP16 takes 6.6 GB at 3.3 billion parameters, and 13 GB at the next size.
+    solid = next(line for line in axes.lines if line.get_label() == "bitnet-b1.58")
+    assert max(solid.get_xdata()) == pytest.approx(3.32e9, rel=0.01)

@@ -32,7 +32,7 @@ def test_a_buffer_of_many_macros_shows_its_derivation() -> None:
         Scenario("decode", context=64), machine=load_machine("server"),
     )  # fmt: skip
     rows = {row["what"]: row for row in map(price_row, used_prices([of]))}
-    for level in ("weight-sram", "activation-sram"):
+    for level in ("weight-sram, SRAM", "activation-sram, SRAM"):
         assert rows[level]["kind"] == "derived"
         # 14 pJ per 64 bits, and 0.1 pJ per bit and mm x 0.75 x (2.276 - 0.569) mm of wires.
         assert rows[level]["value"] == pytest.approx(14 / 64 + 0.075 * 1.707, abs=1e-4)
