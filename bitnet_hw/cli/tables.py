@@ -27,9 +27,13 @@ from ..prices.loading import (
     refuse_shipped_name,
     shipped_files,
 )
-from ..prices.tables import EnergyTable
+from ..prices.on_chip import OnChipPrices
+from ..prices.tables import EnergyTable, OperationTable
 from .output import Column, numbers, print_json, print_table, print_text
 from .paths import GivenPath
+
+#: Buffers whose derived prices `tables show` prints as examples.
+_OTHER_BUFFERS = {"SRAM 64 KiB": 64 << 10, "SRAM 16 MiB": 16 << 20}
 
 
 class _ShowsByName(click.Group):
@@ -86,8 +90,8 @@ def command(context: click.Context, as_json: bool) -> None:
 def show(name: str, as_json: bool, as_yaml: bool) -> None:
     """Show one table with its citations.
 
-    NAME is a name or an alias from the list, a YAML file, or a kind (dram, expansions, scaling), of
-    which the newest edition is shown.
+    NAME is a name or an alias from the list, a YAML file, or a kind (dram, on-chip, expansions,
+    scaling), of which the newest edition is shown.
     """
     file = load_price_file(name)
     if as_yaml:
@@ -131,7 +135,10 @@ def _unpriced(table: EnergyTable) -> dict[str, MissingPriceError]:
 
 
 def _size(file: PriceFile) -> int:
-    """Return the number of prices, rules or nodes that a file lists."""
+    """Return the number of entries, rules or nodes that a file lists."""
+    if isinstance(file, OnChipPrices):
+        parts = (file.wires, file.areas, file.macros, file.arrays, file.leakage)
+        return sum(len(part) for part in parts)
     if isinstance(file, Expansions):
         return len(file.operations)
     if isinstance(file, NodeScaling):
@@ -163,6 +170,10 @@ def _show(file: PriceFile) -> None:
         print_text(f"everything but MACs is priced by {file.base}")
     for unit, entries in groupby(file.entries(), key=lambda entry: entry.unit):
         _show_prices(unit, list(entries), _sources(file))
+    if isinstance(file, OperationTable) and file.sram:
+        _show_other_buffers(file)
+    if isinstance(file, OnChipPrices):
+        _show_areas_and_leakage(file)
     if isinstance(file, Expansions):
         _show_expansions(file)
     if isinstance(file, NodeScaling):
@@ -194,6 +205,58 @@ def _show_prices(unit: str, entries: Sequence[ListedPrice], sources: Mapping[str
     # An empty column, such as the ranges of a table without ranges, is left out.
     kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     print_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _show_other_buffers(table: OperationTable) -> None:
+    """Show how the price of a buffer follows from the macros that a table lists."""
+    prices = {what: table.sram_price(size) for what, size in _OTHER_BUFFERS.items()}
+    _show_prices(
+        "pJ per bit of a buffer",
+        [ListedPrice(what, "pJ per bit", price) for what, price in prices.items()],
+        table.sources,
+    )
+
+
+def _show_areas_and_leakage(of: OnChipPrices) -> None:
+    """Show what a list of on-chip memories holds beside its prices."""
+    for title, unit, entries in (
+        ("area of", "um2 per bit", of.areas),
+        ("static power of", "mW per MiB", of.leakage),
+    ):
+        rows = [
+            [
+                f"{entry.memory} at {entry.node_nm:g} nm" + (f", {cell}" if cell else ""),
+                f"{value:g}", f"{low:g} to {high:g}" if low != high else "", entry.kind,
+                f"{entry.source}, {entry.locator}", entry.formula,
+            ]
+            for entry in entries
+            for value, low, high in [entry.spread]
+            for cell in [getattr(entry, "cell", "")]
+        ]  # fmt: skip
+        columns = [
+            Column(title, long="wrap"), *numbers(unit), Column("range"), Column("kind"),
+            Column("source", long="wrap"), Column("formula", long="wrap"),
+        ]  # fmt: skip
+        print_table(columns, rows)
+    rows = [
+        [
+            f"{array.memory} at {array.node_nm:g} nm",
+            ", ".join(
+                f"{size / 1024:g} KiB: {pj:g}"
+                for size, pj in zip(array.bytes, array.pj_per_64b, strict=True)
+            ),
+            array.kind, f"{array.source}, {array.locator}",
+        ]
+        for array in of.arrays
+    ]  # fmt: skip
+    columns = [
+        Column("simulated as one array", long="wrap"), Column("pJ per 64-bit access", long="wrap"),
+        Column("kind"), Column("source", long="wrap"),
+    ]  # fmt: skip
+    print_table(columns, rows)
+    print_text(
+        f"mean distance in an array: {of.mean_distance.sides:g} sides; {of.mean_distance.why}"
+    )
 
 
 def _show_expansions(expansions: Expansions) -> None:

@@ -11,7 +11,7 @@ from ..errors import unknown_name
 from ..files.records import Record, wrong_value
 
 #: The kinds of file, as its key ``kind`` names them.
-FileKind = Literal["operations", "macs", "dram", "expansions", "scaling"]
+FileKind = Literal["operations", "macs", "dram", "on-chip", "expansions", "scaling"]
 PriceKind = Literal["published", "derived", "simulated"]
 Boundary = Literal["op", "pe"]
 DramBoundary = Literal["device", "system"]
@@ -43,6 +43,26 @@ class Source(Record):
     def cite(self) -> str:
         """Return a one-line citation."""
         return f"{self.authors}, {self.title}, {self.venue}, {self.year}"
+
+
+class OwnSource(Source):
+    """Where a user says that a figure of their own comes from.
+
+    Attributes
+    ----------
+    authors : str
+        What the user wrote; `cite` returns it as it is.
+    title, venue, year : str and int
+        Fixed: there is no work to cite. The year is 0.
+    """
+
+    title: str = "a figure of the user's own"
+    venue: str = "machine description"
+    year: int = 0
+
+    def cite(self) -> str:
+        """Return what the user wrote."""
+        return self.authors
 
 
 class Price(NamedTuple):
@@ -98,7 +118,8 @@ class ListedPrice(NamedTuple):
         The operation, MAC or memory: ``add int8``, ``MAC int8*ternary, int21 sum``, ``SRAM 8 KiB``,
         ``HBM2``.
     unit : str
-        ``pJ per operation``, ``pJ per MAC``, ``pJ per 64-bit access`` or ``pJ per bit``.
+        ``pJ per operation``, ``pJ per MAC``, ``pJ per 64-bit access``, ``pJ per bit`` or
+        ``pJ per bit and mm``.
     price : Price
         The energy in that unit, with its boundary, kind, source, locator and formula.
     """
@@ -145,14 +166,15 @@ class PriceFile(Record):
     Attributes
     ----------
     kind : str
-        Kind of the entries: ``operations``, ``macs``, ``dram``, ``expansions`` or ``scaling``.
+        Kind of the entries: ``operations``, ``macs``, ``dram``, ``on-chip``, ``expansions`` or
+        ``scaling``.
     name, title : str
         Its name, unique among all kinds, and its subject in one line.
     aliases : tuple of str
         Short names.
     edition : int
-        Number of the edition, counted from 1. Of the shipped DRAM, expansions and scaling files,
-        the one with the highest number is the default of its kind.
+        Number of the edition, counted from 1. Of the shipped DRAM, on-chip, expansions and
+        scaling files, the one with the highest number is the default of its kind.
     superseded_by : str
         Name of the file that corrects this one. A superseded file can still be loaded by its
         name; its aliases belong to its successor, and it is never the default.

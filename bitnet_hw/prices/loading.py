@@ -23,6 +23,7 @@ from .editions import (
 from .entries import PriceFile
 from .equations import NodeScaling
 from .expansions import Expansions, load_expansions
+from .on_chip import OnChipPrices, load_on_chip_prices
 from .tables import EnergyTable, MacTable, OperationTable
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "find_edition",
     "load_dram_prices",
     "load_expansions",
+    "load_on_chip_prices",
     "load_price_file",
     "load_table",
     "read_record",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 _RECORDS: tuple[type[PriceFile], ...] = (
-    OperationTable, MacTable, DramPrices, Expansions, NodeScaling,
+    OperationTable, MacTable, DramPrices, OnChipPrices, Expansions, NodeScaling,
 )  # fmt: skip
 
 

@@ -1,15 +1,16 @@
-"""The price of an access to a buffer in SRAM."""
+"""SRAM macros of an energy table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from ..errors import MissingPriceError
-from .entries import ACCESS_BITS, ListedPrice, Picojoules, Price, Source, Sourced
+from .capacity import Macro, Macros
+from .entries import Picojoules, Source, Sourced
+from .on_chip import OnChipPrices
+from .on_chip_entries import Spread
 
 
 class SramEntry(Sourced):
@@ -27,32 +28,37 @@ class SramEntry(Sourced):
     pj_per_64b: Picojoules
 
 
-@dataclass(frozen=True, eq=False)
-class SramMacros:
-    """The SRAM macros of a table, ready for look-ups."""
+def sram_macros(
+    table: str,
+    node_nm: float,
+    entries: Sequence[SramEntry],
+    sources: Mapping[str, Source],
+    on_chip: OnChipPrices,
+) -> Macros:
+    """Return the SRAM macros of a table, ready for look-ups.
 
-    table: str
-    macros: tuple[SramEntry, ...]
-    sources: Mapping[str, Source]
-
-    def price(self, buffer_bytes: int) -> Price:
-        """Return the energy per bit of a buffer; see `EnergyTable.sram_price`."""
-        macros = sorted(self.macros, key=lambda entry: entry.bytes)
-        if not macros:
-            raise MissingPriceError(f"energy table {self.table} lists no SRAM")
-        macro = next((m for m in macros if m.bytes >= buffer_bytes), macros[-1])
-        pj = macro.pj_per_64b / ACCESS_BITS
-        banked = f", as banks of {macro.bytes} bytes" if buffer_bytes > macro.bytes else ""
-        formula = f"{buffer_bytes} bytes{banked}: {macro.pj_per_64b:g} pJ / {ACCESS_BITS} bits"
-        return self._price(macro, pj, formula)
-
-    def entries(self) -> Iterator[ListedPrice]:
-        """Yield every macro with its energy per access."""
-        for macro in self.macros:
-            price = self._price(macro, macro.pj_per_64b, macro.formula)
-            size = macro.bytes / 1024
-            yield ListedPrice(f"SRAM {size:g} KiB", f"pJ per {ACCESS_BITS}-bit access", price)
-
-    def _price(self, macro: SramEntry, pj: float, formula: str) -> Price:
-        source = self.sources[macro.source]
-        return Price(pj, pj, pj, macro.kind, "op", source, macro.locator, formula, self.table)
+    Parameters
+    ----------
+    table : str
+        Name of the table.
+    node_nm : float
+        Its process node, nm.
+    entries : sequence of SramEntry
+        Its macros.
+    sources : mapping
+        Key -> the work.
+    on_chip : OnChipPrices
+        The wires between the banks of a buffer that is larger than every macro.
+    """
+    macros = tuple(
+        Macro(
+            bytes=entry.bytes,
+            pj=Spread(entry.pj_per_64b, entry.pj_per_64b, entry.pj_per_64b),
+            kind=entry.kind,
+            source=sources[entry.source],
+            locator=entry.locator,
+            formula=entry.formula,
+        )
+        for entry in entries
+    )
+    return Macros("SRAM", table, table, node_nm, macros, on_chip)

@@ -12,12 +12,14 @@ from pydantic import Field, model_validator
 from ..errors import InputError
 from ..files.records import wrong_value
 from ..tally import MacKey, Operation
+from .capacity import Macros
 from .editions import load
 from .entries import ListedPrice, Price, PriceFile, Source, check_sources
 from .expansions import load_expansions
 from .macs import ListedMacs, MacEntry, Provenance, price_mac
+from .on_chip import load_on_chip_prices
 from .operations import ListedOperations, OperationEntry, find
-from .sram import SramEntry, SramMacros
+from .sram import SramEntry, sram_macros
 
 
 class EnergyTable(PriceFile):
@@ -38,6 +40,8 @@ class EnergyTable(PriceFile):
         Whole MACs; empty in a table of operations.
     base : str
         Name of the table that prices everything but MACs; empty in a table of operations.
+    memory_node_nm : float
+        Process node of the memories on the chip, nm: that of the table that prices SRAM.
     """
 
     kind: Literal["operations", "macs"]
@@ -53,6 +57,10 @@ class EnergyTable(PriceFile):
         @property
         def base(self) -> str:
             """Name of the base table; see the attributes."""
+
+        @property
+        def memory_node_nm(self) -> float:
+            """Process node of the memories on the chip; see the attributes."""
 
     def __repr__(self) -> str:
         """Return one line: kind, name, title, number of listed prices."""
@@ -122,8 +130,11 @@ class EnergyTable(PriceFile):
     def sram_price(self, buffer_bytes: int) -> Price:
         """Return the energy per bit read from or written to a buffer.
 
-        The smallest published macro that holds the buffer sets the price; a larger buffer is made
-        of banks of the largest macro.
+        A buffer of the size of a listed macro has the macro's price. Between two macros the
+        logarithm of the energy is interpolated in the logarithm of the capacity; see
+        `bitnet_hw.prices.capacity.between`. A buffer smaller than every macro costs as much per
+        bit as the smallest. A larger one consists of banks of the largest macro and of wires
+        between them; see `OnChipPrices.between_banks`.
 
         Parameters
         ----------
@@ -138,8 +149,12 @@ class EnergyTable(PriceFile):
         Examples
         --------
         >>> from bitnet_hw.prices.loading import load_table
-        >>> load_table("7nm").sram_price(32 * 1024).pj * 64
+        >>> table = load_table("7nm")
+        >>> table.sram_price(32 * 1024).pj * 64
         8.5
+        >>> price = table.sram_price(16 * 1024)  # halfway, in octaves, between 8 and 32 KiB
+        >>> round(price.pj * 64, 3), price.kind
+        (7.984, 'derived')
         """
 
     def _keep(self, **look_ups: object) -> None:
@@ -167,7 +182,7 @@ class OperationTable(EnergyTable):
     sram: Annotated[tuple[SramEntry, ...], Field(strict=False)] = ()
     if TYPE_CHECKING:
         _listed: ListedOperations
-        _macros: SramMacros
+        _macros: Macros
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
@@ -186,10 +201,10 @@ class OperationTable(EnergyTable):
             if size in sizes[:i]:
                 message = f"an SRAM macro of {size} bytes is listed twice"
                 raise wrong_value(f"sram.{i}", message, f"sram.{sizes.index(size)}")
-        sources = dict(self.sources)
+        sources, on_chip = dict(self.sources), load_on_chip_prices()
         self._keep(
             _listed=ListedOperations.of(self.name, self.operations, sources, load_expansions()),
-            _macros=SramMacros(self.name, self.sram, sources),
+            _macros=sram_macros(self.name, self.node_nm, self.sram, sources, on_chip),
         )
         return self
 
@@ -202,6 +217,11 @@ class OperationTable(EnergyTable):
     def base(self) -> str:
         """Empty: the table prices everything itself."""
         return ""
+
+    @property
+    def memory_node_nm(self) -> float:
+        """Process node of the memories on the chip, nm: the table's own."""
+        return self.node_nm
 
     def price(self, operation: Operation, form: str, accumulator: str = "") -> Price:
         """Return the energy of one operation; see `EnergyTable.price`."""
@@ -256,6 +276,11 @@ class MacTable(EnergyTable):
         listed = ListedMacs(self.name, self.macs, dict(self.sources))
         self._keep(_listed=listed, _base_table=base_table)
         return self
+
+    @property
+    def memory_node_nm(self) -> float:
+        """Process node of the memories on the chip, nm: that of the base table."""
+        return self._base_table.node_nm
 
     def price(self, operation: Operation, form: str, accumulator: str = "") -> Price:
         """Return the energy of one operation in the base table; see `EnergyTable.price`."""

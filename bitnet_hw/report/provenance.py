@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..cost.estimates import Estimate
-from ..prices.entries import Price, Source
+from ..prices.entries import OwnSource, Price, Source
 
 
 class PriceUse(NamedTuple):
@@ -86,6 +86,8 @@ def bibtex(prices: list[PriceUse], version: str) -> str:
         "}"
     ]
     for source in {source.cite(): source for source in cited_sources(prices)}.values():
+        if isinstance(source, OwnSource):
+            continue  # a user's own figure is no work
         first = source.authors.split(",")[0].split(" et al")[0].split(" and ")[0].split()[-1]
         key = f"{first.lower()}{source.year}"
         lines = [

@@ -29,7 +29,8 @@ def test_the_list_shows_every_file_with_its_number_of_entries(run: Run) -> None:
     lines = {line.split()[0]: line.split() for line in run("tables").out.splitlines()}
     for name in FILES:
         data = _data(name)
-        lists = ("operations", "sram", "macs", "kinds", "energy_coefficients")
+        lists = ("operations", "sram", "macs", "kinds", "energy_coefficients", "wires",
+                 "areas", "macros", "arrays", "leakage")  # fmt: skip
         count = sum(len(data.get(key, ())) for key in lists)
         assert count > 0
         assert data["kind"] in lines[name]
@@ -56,7 +57,7 @@ def test_json_holds_the_file_and_its_prices(run: Run, name: str) -> None:
             assert len(found[key]) == len(data[key])
             for written, read in zip(found[key], data[key], strict=True):
                 assert read.items() <= written.items()
-    prices = {"macs": 13, "dram": 5, "operations": 13, "expansions": 0, "scaling": 0}
+    prices = {"macs": 13, "dram": 5, "on-chip": 7, "operations": 13, "expansions": 0, "scaling": 0}
     assert len(found["prices"]) >= prices[data["kind"]]
     for price in found["prices"]:
         assert price.keys() == {
@@ -70,12 +71,12 @@ def test_the_json_list_holds_every_file(run: Run) -> None:
     assert sorted(one["name"] for one in found) == FILES
 
 
-@pytest.mark.parametrize("name", ["dram", "expansions", "scaling", "7nm", *FILES])
+@pytest.mark.parametrize("name", ["dram", "on-chip", "expansions", "scaling", "7nm", *FILES])
 def test_yaml_prints_the_file_of_every_kind(run: Run, name: str) -> None:
     done = run("tables", "show", name, "--yaml")
     assert done.code == 0
-    kinds = {"dram": "dram-2", "expansions": "expansions-2", "scaling": "stillmaker-2017",
-             "7nm": "jouppi-2021-7nm"}  # fmt: skip
+    kinds = {"dram": "dram-2", "on-chip": "on-chip-1", "expansions": "expansions-2",
+             "scaling": "stillmaker-2017", "7nm": "jouppi-2021-7nm"}  # fmt: skip
     assert done.out == (FOLDER / f"{kinds.get(name, name)}.yaml").read_text("utf-8")
 
 
@@ -108,7 +109,7 @@ def test_units_read_as_an_engineer_writes_them(run: Run) -> None:
     assert "pJ per bit" in run("tables", "show", "dram").out
 
 
-@pytest.mark.parametrize("name", ["asap7-prelayout", "7nm", "dram", "45nm"])
+@pytest.mark.parametrize("name", ["asap7-prelayout", "7nm", "dram", "on-chip", "45nm"])
 def test_no_digit_is_cut_on_a_terminal_of_80_columns(name: str) -> None:
     """Look for every energy of the table among the words on the terminal."""
     if sys.platform == "win32":
@@ -139,3 +140,27 @@ def test_no_digit_is_cut_on_a_terminal_of_80_columns(name: str) -> None:
 
     for entry in load_price_file(name).entries():
         assert f"{entry.price.pj:g}" in words, entry.what
+
+
+def test_a_table_shows_how_other_buffers_are_priced(run: Run) -> None:
+    out = run("tables", "show", "7nm").out
+    between, banks = (
+        next(line for line in out.splitlines() if line.startswith(f"SRAM {size}"))
+        for size in ("64 KiB", "16 MiB")
+    )
+    assert "0.146751" in between  # 8.5 x (14 / 8.5)^(1/5) / 64
+    assert "between macros of 32768 and 1048576 bytes" in between
+    assert "derived" in between
+    assert "0.346783" in banks  # 14 / 64 + 0.1 x 0.75 x (2.276 - 0.569)
+    assert "wires, 0.1 pJ per bit and mm" in banks
+    assert "pJ per bit of a buffer" not in run("tables", "show", "dram").out
+
+
+def test_areas_leakage_and_simulated_arrays_are_shown(run: Run) -> None:
+    lines = run("tables", "show", "on-chip").out.splitlines()
+    area = next(line for line in lines if line.startswith("SRAM at 7 nm"))
+    assert "0.0386" in area
+    leakage = next(line for line in lines if "itrs-lstp at 360 K" in line)
+    assert "0.23454 to 1104.9" in leakage
+    array = next(line for line in lines if "65536 KiB: 681.17" in line)
+    assert array.startswith("SRAM at 45 nm")

@@ -166,7 +166,7 @@ def test_a_file_without_a_kind_is_refused_with_the_known_ones(tmp_path: Path) ->
     file.write_text(text.replace("kind: operations\n", "", 1), encoding="utf-8")
     with pytest.raises(InputError, match=r"old\.yaml: key 'kind' is missing") as error:
         load_table(file)
-    assert "operations, macs, dram, expansions, scaling" in str(error.value)
+    assert "operations, macs, dram, on-chip, expansions, scaling" in str(error.value)
 
 
 def test_a_file_of_another_kind_is_not_an_energy_table() -> None:

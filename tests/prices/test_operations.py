@@ -27,7 +27,6 @@ PUBLISHED: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[1] / "data" / "published_energies.yaml").read_text("utf-8")
 )
 NODES = ("45nm", "7nm")
-SRAM = {"sram8KB.64b": 8 << 10, "sram32KB.64b": 32 << 10, "sram1MB.64b": 1 << 20}
 SMALL = ModelSpec(
     name="small", hidden_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     head_dim=24, intermediate_size=160, gated=True, activation="gelu", vocab_size=300,
@@ -76,22 +75,6 @@ def test_published_prices_are_all_listed_and_no_others() -> None:
             if entry.unit == "pJ per operation" and entry.price.kind == "published"
         }
         assert listed == printed
-
-
-@pytest.mark.parametrize("node", NODES)
-@pytest.mark.parametrize("macro", SRAM)
-def test_sram_macros_are_the_published_ones(node: str, macro: str) -> None:
-    price = load_table(node).sram_price(SRAM[macro])
-    assert price.pj * 64 == pytest.approx(PUBLISHED["jouppi"]["values"][macro][node])
-
-
-@pytest.mark.parametrize(
-    ("size", "macro"),
-    [(1, 8), (8 << 10, 8), ((8 << 10) + 1, 32), (33 << 10, 1024), (16 << 20, 1024)],
-)
-def test_the_smallest_macro_that_holds_the_buffer_sets_the_price(size: int, macro: int) -> None:
-    table = load_table("45nm")
-    assert table.sram_price(size).pj * 64 == pytest.approx({8: 10, 32: 20, 1024: 100}[macro])
 
 
 @pytest.mark.parametrize(

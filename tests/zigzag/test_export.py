@@ -130,6 +130,22 @@ def test_memory_prices_are_those_of_a_bit_times_the_word(tmp_path: Path) -> None
     assert all(m["r_cost"] == m["w_cost"] for m in memories.values())
 
 
+def test_a_buffer_of_many_macros_pays_for_its_wires(tmp_path: Path) -> None:
+    machine = load_machine().replace(weight_buffer_bytes=16 << 20, activation_buffer_bytes=16 << 10)
+    (group, *_) = write_zigzag(_estimate(machine=machine), tmp_path / "out")
+    text = (tmp_path / "out" / group / "accelerator.yaml").read_text(encoding="utf-8")
+    memories = yaml.safe_load(text)["memories"]
+    weight, activation = (
+        memories[name]["r_cost"] / memories[name]["ports"][0]["bandwidth_max"]
+        for name in ("weight_buffer", "activation_buffer")
+    )
+    # 14 pJ for 64 bits, and 0.1 pJ per bit and mm over 3/4 of the sides that 16 MiB add to 1 MiB.
+    side = (8 * 0.0386 * 2**20 * 1e-6) ** 0.5
+    assert weight == pytest.approx(14 / 64 + 0.1 * 0.75 * (4 - 1) * side)
+    # Halfway, in octaves, between 8 and 32 KiB.
+    assert activation == pytest.approx((7.5 * 8.5) ** 0.5 / 64)
+
+
 def test_activations_that_do_not_fit_go_to_dram(tmp_path: Path) -> None:
     long = Scenario("prefill", tokens=512, attention="full")
     for name, scenario, top in (("short", DECODE, ["I2"]), ("long", long, ["I1", "I2", "O"])):
