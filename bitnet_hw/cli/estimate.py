@@ -10,12 +10,14 @@ import click
 from ..cost.band import NO_COST, Cost
 from ..cost.breakdown import Field
 from ..cost.convention import ConventionName
+from ..cost.equal_silicon import By
 from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
 from ..cost.parts import KINDS, WHOLE_MACS
 from ..cost.ratios import ratio
 from ..errors import InputError
 from ..units import parse_size, percent, quantity, times
+from .equal import EqualMachines, equal_option
 from .options import (
     build_machine,
     build_models,
@@ -47,6 +49,7 @@ from .output import numbers, print_csv, print_json, print_table, print_text
 @convention_option
 @scenario_options(paper=True)
 @machine_options
+@equal_option
 @checkpoint_option
 @click.option(
     "--by",
@@ -76,6 +79,7 @@ def command(
     machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    equal: By | None,
     checkpoint: Path | None,
     field: Field | None,
     capacity: str | None,
@@ -99,21 +103,30 @@ def command(
     if capacity is not None and field is not None:
         raise InputError("--memory applies only without --by")
     size = described.capacity_bytes if capacity is None else parse_size(capacity)
+    machines = EqualMachines(equal, convention, schemes, scenario, described, float_accumulator)
     found = [
-        estimate(model, one, table, scenario, convention, described, float_accumulator)
+        estimate(
+            model, one, table, scenario, convention, machines.machine(model, table, one),
+            float_accumulator,
+        )
         for model in models
         for table in tables
         for one in schemes
-    ]
+    ]  # fmt: skip
     if field is not None:
         _print_breakdown(found, len(schemes), field, form)
     elif form == "json":
-        print_json([{**each.as_dict(), "largest_batch": _batch(each, size)} for each in found])
+        print_json(
+            [
+                {**each.as_dict(), "largest_batch": _batch(each, size), **machines.fields(each)}
+                for each in found
+            ]
+        )
     elif form == "csv":
-        print_csv([_flat(each, size) for each in found])
+        print_csv([{**_flat(each, size), **machines.fields(each)} for each in found])
     else:
         for start in range(0, len(found), len(schemes)):
-            _print(found[start : start + len(schemes)], size)
+            _print(found[start : start + len(schemes)], size, machines)
 
 
 def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, form: str) -> None:
@@ -170,7 +183,7 @@ def _head(first: Estimate) -> None:
         )
 
 
-def _print(group: list[Estimate], size: int | None) -> None:
+def _print(group: list[Estimate], size: int | None, machines: EqualMachines) -> None:
     first = group[0]
     _head(first)
     names = [each.scheme.name for each in group]
@@ -191,9 +204,11 @@ def _print(group: list[Estimate], size: int | None) -> None:
     rows += _roles(group)
     if first.convention == "system":
         rows += _time_rows(group, size)
+    rows += machines.rows(group)
     print_table(["", *numbers(*names)], rows)
     if first.convention == "system":
         _notes(group)
+    machines.print_notes(group)
 
 
 def _kind_rows(group: list[Estimate]) -> list[list[str]]:

@@ -7,23 +7,15 @@ elementwise steps, control, network and pads have no figure and are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import NamedTuple
 
-from ..inputs.machine import Memory, Unit
+from ..inputs.machine import Machine, Memory, Unit
 from ..prices.macs import find_mac
+from ..prices.memories import sram_area_um2
 from ..prices.tables import EnergyTable
 from .lowered import Lowered, LoweredProduct
-
-sram_area_um2: Callable[[int, float], float | None]
-try:  # the price list of on-chip memories may not be there yet
-    sram_area_um2 = import_module("bitnet_hw.prices.memories").sram_area_um2
-except ModuleNotFoundError:
-
-    def sram_area_um2(capacity_bytes: int, node_nm: float) -> float | None:
-        """Return None: no area of SRAM is known."""
 
 
 class PerLane(NamedTuple):
@@ -111,11 +103,11 @@ def machine_area(lowered: Lowered, table: EnergyTable) -> MachineArea:
     """
     machine = lowered.machine
     units = [
-        _unit_part(unit, products, table)
-        for unit in machine.units
-        if (products := products_of(unit, lowered))
+        _unit_part(unit, lowered, table) for unit in machine.units if products_of(unit, lowered)
     ]
-    memories = [_memory_part(memory, table) for memory in machine.memories if memory.on_chip]
+    memories = [
+        _memory_part(memory, machine, table) for memory in machine.memories if memory.on_chip
+    ]
     return MachineArea(machine.name, (*units, *memories))
 
 
@@ -129,29 +121,35 @@ def lanes_of(unit: Unit) -> int:
     return unit.rows * unit.lanes
 
 
-def lane_area(unit: Unit, products: Iterable[LoweredProduct], table: EnergyTable) -> PerLane:
-    """Return the area of a lane that can execute each of the products, um2.
+def lane_area(unit: Unit, lowered: Lowered, table: EnergyTable) -> PerLane:
+    """Return the area of a lane that can execute each of a unit's products, um2.
 
     That is the largest area that one of them needs: a lane that executes several pairs of formats
-    is at least as large as one that executes the widest of them.
+    is at least as large as one that executes the widest of them. The tables measure standard cells,
+    so that they say nothing of an FPGA or a processor.
     """
+    device = lowered.machine.family.device
 
     def of(product: LoweredProduct) -> PerLane:
         own = unit.lane_area(product.pair)
         if own is not None:
             return PerLane(own.value, f"the machine's own figure for {product.pair}")
         if unit.kind == "programmable":
-            return PerLane(None, "a programmable unit whose file gives no area_um2_per_lane")
+            return PerLane(None, "a programmable unit, whose area no energy table gives")
+        if device != "asic":
+            return PerLane(
+                None, f"an array on a device of kind {device}, whose area no energy table gives"
+            )
         found = find_mac(table.macs, *product.mac_key[2:])
         if found is None or not found[0].area_um2:
             return PerLane(None, _not_listed(table, "area per lane", product))
         return PerLane(found[0].area_um2, f"{found[0].what}, {table.name}")
 
-    return _largest(map(of, _distinct(products)))
+    return _largest(map(of, _distinct(products_of(unit, lowered))))
 
 
-def lane_energy(unit: Unit, products: Iterable[LoweredProduct], table: EnergyTable) -> PerLane:
-    """Return the largest energy that a lane takes per cycle for a MAC of one of the products, pJ.
+def lane_energy(unit: Unit, lowered: Lowered, table: EnergyTable) -> PerLane:
+    """Return the largest energy per cycle that a lane takes for one of a unit's products, pJ.
 
     Every register loads in every cycle; sharing among rows and tokens is not subtracted.
     """
@@ -165,7 +163,7 @@ def lane_energy(unit: Unit, products: Iterable[LoweredProduct], table: EnergyTab
             return PerLane(None, _not_listed(table, "energy per MAC", product))
         return PerLane(price.pj, f"{price.locator}, {table.name}")
 
-    return _largest(map(of, _distinct(products)))
+    return _largest(map(of, _distinct(products_of(unit, lowered))))
 
 
 def _distinct(products: Iterable[LoweredProduct]) -> Sequence[LoweredProduct]:
@@ -186,23 +184,29 @@ def _not_listed(table: EnergyTable, what: str, product: LoweredProduct) -> str:
     )
 
 
-def _unit_part(unit: Unit, products: list[LoweredProduct], table: EnergyTable) -> AreaPart:
+def _unit_part(unit: Unit, lowered: Lowered, table: EnergyTable) -> AreaPart:
     lanes = lanes_of(unit)
-    lane = lane_area(unit, products, table)
+    lane = lane_area(unit, lowered, table)
     if lane.value is None:
         return AreaPart(unit.name, None, lane.basis, lanes)
     basis = f"{lanes} lanes x {lane.value:g} um2 ({lane.basis})"
     return AreaPart(unit.name, lanes * lane.value, basis, lanes)
 
 
-def _memory_part(memory: Memory, table: EnergyTable) -> AreaPart:
+def _memory_part(memory: Memory, machine: Machine, table: EnergyTable) -> AreaPart:
     if memory.area_um2 is not None:
         return AreaPart(memory.name, memory.area_um2.value, "the machine's own figure")
-    size = None if memory.capacity_bytes is None else int(memory.capacity_bytes.value)
-    if memory.kind == "SRAM" and size is not None:
-        area = sram_area_um2(size, table.node_nm)
-        if area is not None:
-            return AreaPart(memory.name, area, f"{size} bytes of SRAM at {table.node_nm:g} nm")
-    return AreaPart(
-        memory.name, None, f"the area of {memory.kind} at {table.node_nm:g} nm is not known"
-    )
+    device = machine.family.device
+    if device != "asic":
+        return AreaPart(
+            memory.name,
+            None,
+            f"the area of {memory.kind} on a device of kind {device} is not known",
+        )
+    node = f"{memory.kind} at {table.node_nm:g} nm"
+    area = None
+    if memory.kind == "SRAM" and memory.capacity_bytes is not None:
+        area = sram_area_um2(int(memory.capacity_bytes.value), table.node_nm)
+    if area is None:
+        return AreaPart(memory.name, None, f"the area of {node} is not known")
+    return AreaPart(memory.name, area, node)

@@ -155,8 +155,7 @@ def _sizes(lowered: Lowered, table: EnergyTable, by: By) -> dict[str, float]:
     """Return the um2 or W of each unit that executes projections and FFN."""
     sizes = {}
     for unit in lowered.machine.units:
-        products = products_of(unit, lowered)
-        if not any(product.role in LINEAR_ROLES for product in products):
+        if not any(product.role in LINEAR_ROLES for product in products_of(unit, lowered)):
             continue
         where = f"machine {lowered.machine.name}: equal {by} in scheme {lowered.scheme.name}"
         if unit.kind == "programmable":
@@ -164,13 +163,18 @@ def _sizes(lowered: Lowered, table: EnergyTable, by: By) -> dict[str, float]:
                 f"{where} needs array units for projections and FFN; unit {unit.name} is "
                 "programmable and has no rows to scale"
             )
-        lane = (lane_area if by == "area" else lane_energy)(unit, products, table)
+        lane = (lane_area if by == "area" else lane_energy)(unit, lowered, table)
         key = "area_um2_per_lane" if by == "area" else "energy_pj_per_mac"
-        if not lane.value:
-            why = lane.basis if lane.value is None else f"{lane.basis} is 0"
+        if lane.value is None:
+            tables = "" if table.macs else "choose a table of measured MACs (asap7-prelayout), or "
             raise InputError(
-                f"{where}, unit {unit.name}: {why}; choose a table of measured MACs that has it, "
-                f"such as asap7-prelayout, or write {key} in the machine's file"
+                f"{where}, unit {unit.name}: {lane.basis}; {tables}write {key} in the machine's "
+                "file"
+            )
+        if lane.value == 0:
+            raise InputError(
+                f"{where}, unit {unit.name}: {key} is 0, {lane.basis}; a power to compare needs "
+                "one above 0"
             )
         sizes[unit.name] = lanes_of(unit) * lane.value * _per_lane_scale(unit, by)
     return sizes

@@ -34,7 +34,7 @@ def ratio(baseline: Estimate, other: Estimate) -> Band:
     >>> from bitnet_hw.cost.estimates import estimate
     >>> of = [estimate("bitnet-b1.58-2b4t", name, "7nm") for name in ("fp16", "bitnet-b1.58")]
     >>> round(ratio(*of).value, 2)
-    3.73
+    3.72
     """
     for what, of in (("baseline", baseline), ("other", other)):
         if not isinstance(of, Estimate):
