@@ -104,12 +104,14 @@ class EqualMachines:
             return []
         found = [self._of(each) for each in group]
         size = "area" if self._by == "area" else "peak power"
+        known = all(each.area.um2 is not None for each in found)
+        total = "area of units and memories" + ("" if known else ", known parts")
         return [
             ["array of projections and FFN", *(" + ".join(each.arrays) for each in found)],
             ["  lanes", *(f"{each.lanes:,}" for each in found)],
             [f"  {size}", *(_size(each) for each in found)],
             ["  remaining difference", *(f"{each.difference_percent:+.2f} %" for each in found)],
-            ["area of the chip's known parts", *(_mm2(each.area.known_um2) for each in found)],
+            [total, *(_mm2(each.area.known_um2) for each in found)],
         ]
 
     def print_notes(self, group: Sequence[Estimate]) -> None:

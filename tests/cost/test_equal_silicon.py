@@ -7,6 +7,7 @@ FP32 sums, 204.04 um2 with FP16 sums.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -278,3 +279,10 @@ def test_records_names_and_files_do_alike(tmp_path: Path) -> None:
     by_name = equalised("gpt2", BOTH, SCENARIO, "edge", "asap7-prelayout")
     by_file = equalised("gpt2", BOTH, SCENARIO, file, "asap7-prelayout")
     assert [each.machine for each in by_name] == [each.machine for each in by_file]
+
+
+def test_the_example_of_the_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "equal-silicon.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})  # noqa: S102  our own page
+    assert "# " + capsys.readouterr().out == code.splitlines(keepends=True)[-1]
