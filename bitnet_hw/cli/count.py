@@ -9,10 +9,13 @@ import click
 
 from ..cost.convention import ConventionName
 from ..cost.counting import find_convention
+from ..cost.forms import machine_in_words
+from ..cost.lowered import Lowered
 from ..cost.lowering import lower
 from ..errors import InputError
 from ..inputs.formats import Kind
 from ..inputs.model import load_model
+from ..inputs.roles import LINEAR_ROLES
 from ..inputs.scheme import Scheme
 from ..tally import OpTally
 from ..units import quantity
@@ -116,8 +119,9 @@ def command(
     scenario = build_scenario(convention, given, [model])
     described = build_machine(convention, machine, lanes, codec)
     rules.check(scenario)
-    tally = rules.count(lower(model, scenario, chosen, described))
-    used_lanes = described.lanes if convention == "system" else None
+    lowered = lower(model, scenario, chosen, described)
+    tally = rules.count(lowered)
+    used_lanes = _lanes(lowered) if convention == "system" else None
     if form == "json":
         print_json(
             {
@@ -140,10 +144,17 @@ def command(
     elif form == "csv":
         print_csv(list(tally.rows()))
     else:
-        lanes_text = f", L = {used_lanes} lanes" if used_lanes else ""
+        on = ""
+        if used_lanes:
+            on = f" on {machine_in_words(described)}, L = {used_lanes} lanes for projections and FFN"
         print_text(f"{model.name}, {chosen.name}: {scenario.describe()}")
-        print_text(f"{convention} convention{lanes_text}; counted in closed form")
+        print_text(f"{convention} convention{on}; counted in closed form")
         _print(tally, chosen)
+
+
+def _lanes(lowered: Lowered) -> int:
+    """Return the lanes of the unit that executes the projections and FFN."""
+    return next(p.unit.lanes for p in lowered.products if p.role in LINEAR_ROLES)
 
 
 def _add_only(tally: OpTally, scheme: Scheme) -> dict[str, float | str] | None:

@@ -20,15 +20,23 @@ from ..prices.tables import EnergyTable
 from ..units import quantity
 from .output import print_text
 
+#: Energy table that gives the area of a lane where the user names none.
+_MEASURED = "asap7-prelayout"
+
 
 def equal_option(function: Any) -> Any:  # noqa: ANN401  click's decorators
     """Add ``--equal``; see `EqualMachines`."""
     return click.option(
         "--equal", type=click.Choice(choices(By)),
         help="Scale the rows of the array that executes projections and FFN in each scheme to the "
-        "area, or the peak power, of the first scheme's. Needs an energy table of measured MACs, "
-        "such as asap7-prelayout. Default: the machine as described.",
+        "area, or the peak power, of the first scheme's. Needs an energy table of measured MACs; "
+        f"{_MEASURED} unless --energy-table names others. Default: the machine as described.",
     )(function)  # fmt: skip
+
+
+def names_of_tables(by: By | None, names: str | None) -> str | None:
+    """Return the energy tables of a command: with ``--equal``, tables of measured MACs alone."""
+    return _MEASURED if by is not None and names is None else names
 
 
 class EqualMachines:

@@ -13,27 +13,38 @@ from ..cost.convention import ConventionName
 from ..cost.equal_silicon import By
 from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
+from ..cost.forms import (
+    boundary_in_words,
+    error_in_words,
+    machine_in_words,
+    range_in_words,
+    speeds,
+    unit_in_words,
+)
 from ..cost.parts import KINDS, WHOLE_MACS
-from ..cost.ratios import ratio
+from ..cost.savings import saving
 from ..errors import InputError
+from ..inputs.lanes import add_only_arrays, with_lanes
+from ..inputs.roles import LINEAR_ROLES
+from ..inputs.track_record import Entry, Quantity
 from ..units import parse_size, percent, quantity, times
-from .equal import EqualMachines, equal_option
+from .equal import EqualMachines, equal_option, names_of_tables
 from .options import (
     build_machine,
     build_models,
     build_scenario,
     build_schemes,
-    build_tables,
     checkpoint_option,
     convention_option,
     machine_options,
     measure_zeros,
     output_form,
     output_options,
+    oversized_option,
     scenario_options,
-    table_options,
 )
 from .output import numbers, print_csv, print_json, print_table, print_text
+from .prices import build_tables, table_options
 
 
 @click.command()
@@ -45,7 +56,7 @@ from .output import numbers, print_csv, print_json, print_table, print_text
     help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
     "Savings are relative to the first. Default: fp16,bitnet-b1.58.",
 )
-@table_options()
+@table_options(paper=True)
 @convention_option
 @scenario_options(paper=True)
 @machine_options
@@ -68,11 +79,12 @@ from .output import numbers, print_csv, print_json, print_table, print_text
     help="Size of the memory that the largest batch must fit in, such as 16GB. Default: the "
     "machine's DRAM.",
 )
+@oversized_option
 @output_options
 def command(
     configs: tuple[str, ...],
     scheme: str,
-    energy_tables: str,
+    energy_tables: str | None,
     scale_node: str | None,
     convention: ConventionName,
     codec: str | None,
@@ -83,6 +95,7 @@ def command(
     checkpoint: Path | None,
     field: Field | None,
     capacity: str | None,
+    oversized: bool,
     as_json: bool,
     as_csv: bool,
     **given: Any,  # noqa: ANN401  the scenario options
@@ -95,7 +108,8 @@ def command(
     form = output_form(as_json, as_csv)
     models = build_models(configs)
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
-    tables = build_tables(energy_tables, scale_node)
+    names = names_of_tables(equal, energy_tables)
+    tables = build_tables(names, scale_node, convention=convention)
     scenario = build_scenario(convention, given, models)
     described = build_machine(convention, machine, lanes, codec)
     if capacity is not None and convention == "paper":
@@ -126,7 +140,7 @@ def command(
         print_csv([{**_flat(each, size), **machines.fields(each)} for each in found])
     else:
         for start in range(0, len(found), len(schemes)):
-            _print(found[start : start + len(schemes)], size, machines)
+            _print(found[start : start + len(schemes)], size, oversized, machines)
 
 
 def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, form: str) -> None:
@@ -159,45 +173,57 @@ def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, for
     (print_json if form == "json" else print_csv)(listed)
 
 
-def _batch(of: Estimate, size: int | None) -> int | None:
+def _batch(of: Estimate, size: float | None) -> int | None:
     if of.convention == "paper" or size is None:
         return None
     return largest_batch(of.model, of.scheme, of.scenario, size)
 
 
-def _flat(of: Estimate, size: int | None) -> dict[str, Any]:
+def _flat(of: Estimate, size: float | None) -> dict[str, Any]:
     return {**of.as_row(), "largest_batch": _batch(of, size)}
 
 
 def _head(first: Estimate) -> None:
-    machine = first.machine
     click.echo()
-    print_text(f"{first.model.name} at {first.table.short_name}: {first.scenario.describe()}")
+    table = first.table
+    print_text(f"{first.model.name} at {table.short_name}: {first.scenario.describe()}")
     if first.convention == "paper":
         print_text("paper convention: no accumulator widths, elementwise steps, LM head or memory")
-    else:
-        print_text(
-            f"system convention on {machine.name}: R = {machine.rows} rows, "
-            f"L = {machine.lanes} lanes, T = {machine.tokens} tokens per weight fetch, "
-            f"{machine.dram}"
-        )
+        return
+    machine = first.machine
+    print_text(
+        f"system convention on {machine_in_words(machine)}, {machine.main_memory.kind}; energy of "
+        f"{boundary_in_words(machine)}"
+    )
+    gates = f"of whole MACs from measured gates, all others from {table.base}"
+    print_text(f"prices {gates if table.macs else 'of bare operations'}")
 
 
-def _print(group: list[Estimate], size: int | None, machines: EqualMachines) -> None:
+def _print(
+    group: list[Estimate], size: float | None, oversized: bool, machines: EqualMachines
+) -> None:
     first = group[0]
     _head(first)
     names = [each.scheme.name for each in group]
+    savings = [saving(first, each, oversized=oversized) for each in group]
 
     def row(title: str, *cells: str) -> list[str]:
         return [title, *cells]
 
     rows = [
         row("energy", *(quantity(e.energy.value, "J", 4) for e in group)),
-        row("  low", *(quantity(e.energy.low, "J", 4) for e in group)),
-        row("  high", *(quantity(e.energy.high, "J", 4) for e in group)),
-        row(f"savings over {names[0]}", *(times(ratio(first, e).value) for e in group)),
+        row("  range of prices", *map(_range, group)),
+        row(
+            f"savings over {names[0]}",
+            *("-" if found.value is None else times(found.value) for found in savings),
+        ),
         row("energy per token", *(quantity(e.energy_per_token.value, "J", 4) for e in group)),
     ]
+    if first.convention == "system":
+        rows += [
+            row("mean power", *(quantity(e.mean_power_w, "W") for e in group)),
+            row("off by, energy", *(_error(e.energy_record, "energy") for e in group)),
+        ]
     rows += _kind_rows(group)
     rows += _memory_rows(group)
     rows.append(row("share of derived prices", *(percent(e.derived_share) for e in group)))
@@ -209,6 +235,20 @@ def _print(group: list[Estimate], size: int | None, machines: EqualMachines) -> 
     if first.convention == "system":
         _notes(group)
     machines.print_notes(group)
+    for reason in dict.fromkeys(found.reason for found in savings if found.reason):
+        more = "; --oversized prints savings all the same" if "does not fit" in reason else ""
+        print_text(f"no saving: {reason}{more}")
+
+
+def _range(of: Estimate) -> str:
+    words = range_in_words(of.energy.low, of.energy.high, lambda end: quantity(end, "J", 4))
+    return words or "-"
+
+
+def _error(record: Entry | None, of: Quantity) -> str:
+    if record is None:
+        return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
+    return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
 
 
 def _kind_rows(group: list[Estimate]) -> list[list[str]]:
@@ -222,11 +262,14 @@ def _kind_rows(group: list[Estimate]) -> list[list[str]]:
 def _memory_rows(group: list[Estimate]) -> list[list[str]]:
     costs = [each.by("level", "content") for each in group]
     keys = dict.fromkeys(key for of in costs for key in of if key[0] not in ("logic", "static"))
+    machine = group[0].machine
+    free = [] if machine.boundary.has_dram else [m.name for m in machine.memories if not m.on_chip]
 
-    def cell(cost: Cost) -> str:
-        return f"{quantity(cost.joules, 'J', 4)}, {quantity(cost.bytes, 'B')}"
+    def cell(level: str, cost: Cost) -> str:
+        energy = "outside" if level in free else quantity(cost.joules, "J", 4)
+        return f"{energy}, {quantity(cost.bytes, 'B')}" if cost.bytes else energy
 
-    return [[": ".join(key), *(cell(of.get(key, NO_COST)) for of in costs)] for key in keys]
+    return [[": ".join(key), *(cell(key[0], of.get(key, NO_COST)) for of in costs)] for key in keys]
 
 
 def _roles(group: list[Estimate]) -> list[list[str]]:
@@ -238,17 +281,25 @@ def _roles(group: list[Estimate]) -> list[list[str]]:
     ]
 
 
-def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
+def _time_rows(group: list[Estimate], size: float | None) -> list[list[str]]:
     timings = [(each, each.time) for each in group if each.time is not None]
+    rates = [speeds(each) for each in group]
     rows = [
         ["time", *(quantity(t.seconds, "s") for _, t in timings)],
         ["bound by", *(t.bound_by for _, t in timings)],
-        ["tokens per second", *(f"{e.tokens_per_second:.4g}" for e, _ in timings)],
+        *([title, *(f"{of[i][1]:.4g}" for of in rates)] for i, (title, _) in enumerate(rates[0])),
+        ["off by, speed", *(_error(e.speed_record, "speed") for e in group)],
     ]
     if any(t.first_token_seconds is not None for _, t in timings):
         rows.append(
             ["time to first token", *(quantity(t.first_token_seconds, "s") for _, t in timings)]
         )
+    rows.append(
+        [
+            "fits the machine",
+            *("yes" if e.fits else f"no: {quantity(e.excess_bytes, 'B')} too large" for e in group),
+        ]
+    )
     if size is not None:
         title = f"largest batch in {quantity(size, 'B')}"
         rows.append([title, *(str(_batch(e, size) or "0: does not fit") for e in group)])
@@ -256,18 +307,44 @@ def _time_rows(group: list[Estimate], size: int | None) -> list[list[str]]:
 
 
 def _notes(group: list[Estimate]) -> None:
+    for words, names in _same([(unit_in_words(each), each.scheme.name) for each in group]):
+        print_text(f"projections and FFN of {names} on {words}")
     if group[0].static_j is None:
         print_text("static energy excluded: the machine's description gives no power")
+    elif group[0].machine.boundary.idle_subtracted:
+        print_text("idle power is subtracted")
     for each in group:
-        if not each.scheme.add_only or each.machine.lanes == 1:
-            continue
-        serial = each.machine.replace(lanes=1)
-        alone = estimate(each.model, each.scheme, each.table, each.scenario, machine=serial)
-        print_text(
-            f"{each.scheme.name}: arithmetic of projections and FFN with adder trees of "
-            f"{each.machine.lanes} lanes: {quantity(_products(each), 'J', 4)}; "
-            f"with one accumulation per term: {quantity(_products(alone), 'J', 4)}"
-        )
+        _say_lanes(each)
+    for of in ("speed", "energy"):
+        errors = [(error_in_words(_record(e, of), of), e.scheme.name) for e in group]
+        for words, names in _same(errors):
+            print_text(f"{of} of {names}: {words}")
+
+
+def _record(of: Estimate, quantity: str) -> Entry | None:
+    return of.speed_record if quantity == "speed" else of.energy_record
+
+
+def _same(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return each sentence once, with the names for which it holds."""
+    found: dict[str, list[str]] = {}
+    for words, name in sentences:
+        found.setdefault(words, []).append(name)
+    return [(words, ", ".join(names)) for words, names in found.items()]
+
+
+def _say_lanes(of: Estimate) -> None:
+    """Print what adder trees save, where bare operations price them."""
+    unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
+    arrays = add_only_arrays(of.machine)
+    if not of.scheme.add_only or of.table.macs or unit not in arrays or unit.lanes == 1:
+        return
+    alone = estimate(of.model, of.scheme, of.table, of.scenario, machine=with_lanes(of.machine, 1))
+    print_text(
+        f"{of.scheme.name}: arithmetic of projections and FFN with adder trees of "
+        f"{unit.lanes} lanes: {quantity(_products(of), 'J', 4)}; "
+        f"with one accumulation per term: {quantity(_products(alone), 'J', 4)}"
+    )
 
 
 def _products(of: Estimate) -> float:

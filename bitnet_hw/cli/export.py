@@ -15,12 +15,11 @@ from .options import (
     build_machine,
     build_scenario,
     build_schemes,
-    build_tables,
     machine_options,
     scenario_options,
-    table_options,
 )
 from .paths import GivenPath
+from .prices import build_tables, table_options
 
 
 @click.command()
@@ -56,7 +55,7 @@ def command(
     output: Path,
     force: bool,
     scheme: str,
-    energy_tables: str,
+    energy_tables: str | None,
     scale_node: str | None,
     codec: str | None,
     machine: str | None,
@@ -73,7 +72,8 @@ def command(
     the folder of one. The scenario must be a single pass: --decode CONTEXT, or --prefill S with
     --attention full.
     """
-    schemes, tables = build_schemes(scheme, codec), build_tables(energy_tables, scale_node)
+    schemes = build_schemes(scheme, codec)
+    tables = build_tables(energy_tables, scale_node, single=True)
     for what, number in (("scheme", len(schemes)), ("energy table", len(tables))):
         if number > 1:
             raise InputError(f"export takes one {what}, found {number}")

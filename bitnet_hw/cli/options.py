@@ -14,14 +14,13 @@ from ..errors import InputError
 from ..files.records import choices
 from ..inputs.codecs import CODECS, Codec, find_codec
 from ..inputs.formats import Kind
+from ..inputs.lanes import with_lanes
 from ..inputs.load import refuse_same_name
-from ..inputs.machine import DEFAULT_MACHINE, MAX_LANES, Machine, load_machine
+from ..inputs.machine import DEFAULT_MACHINE, Machine, load_machine
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import MAX_TOKENS, Attention, LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
-from ..prices.loading import load_table
-from ..prices.scaling import scale_table
-from ..prices.tables import EnergyTable
+from ..inputs.unit import MAX_LANES
 from .output import warn
 from .paths import GivenPath
 
@@ -108,14 +107,25 @@ def machine_options(function: Any) -> Any:  # noqa: ANN401
         ),
         click.option(
             "--lanes", type=int, metavar="L",
-            help=f"Terms of a dot product that a PE adds per cycle, 1 to {MAX_LANES}. Default: the "
-            "machine's own.",
+            help="Lanes of the machine's arrays for ternary or binary weights, 1 to "
+            f"{MAX_LANES}: the terms of a dot product that an adder tree takes per cycle. Other "
+            "units, such as that of the FP16 baseline, stay as they are. Default: the machine's "
+            "own.",
         ),
         click.option(
             "--float-accumulator", type=click.Choice(["fp16", "fp32"]),
             help="Format in which sums of 16-bit floats accumulate. Default: the scheme's own "
             "(fp32).",
         ),
+    )(function)  # fmt: skip
+
+
+def oversized_option(function: Any) -> Any:  # noqa: ANN401
+    """Add ``--oversized``."""
+    return click.option(
+        "--oversized", is_flag=True,
+        help="Print savings of models that do not fit the machine's memory too. Default: such "
+        "models are marked, and no saving is printed for them.",
     )(function)  # fmt: skip
 
 
@@ -126,31 +136,6 @@ def checkpoint_option(function: Any) -> Any:  # noqa: ANN401
         help="Checkpoint that gives the fraction of zero weights (see `bitnet-hw census`). "
         "Default: no checkpoint; the scheme's assumed fraction is used.",
     )(function)  # fmt: skip
-
-
-def table_options(*, single: bool = False) -> Callable[[Any], Any]:
-    """Add the options that choose prices; see `build_tables`.
-
-    Parameters
-    ----------
-    single : bool
-        Whether the command takes one energy table instead of several.
-    """
-    default = "7nm" if single else "7nm,45nm"
-    what = "Energy table" if single else "Energy tables, separated by commas"
-    return _all(
-        click.option(
-            "--energy-table", "energy_tables", default=default,
-            metavar="NAME_OR_FILE" if single else "NAMES_OR_FILES",
-            help=f"{what}: {'a name' if single else 'names'} (see `bitnet-hw tables`) or "
-            f"{'a YAML file' if single else 'YAML files'}. Default: {default}.",
-        ),
-        click.option(
-            "--scale-node", metavar="FROM@V:TO@V",
-            help="Scale all prices from one process node and voltage to another, as in "
-            "HP45@0.9:HP7@0.7. Default: no scaling.",
-        ),
-    )  # fmt: skip
 
 
 def build_models(configs: Iterable[str]) -> list[ModelSpec]:
@@ -237,8 +222,8 @@ def build_machine(
     Raises
     ------
     InputError
-        If an option is given that the convention has no machine for, the machine is unknown, or the
-        number of lanes is not from 1 to 65536.
+        If an option is given that the convention has no machine for, the machine is unknown, the
+        number of lanes is not from 1 to 65536, or the machine has no array whose lanes it could be.
     """
     if convention == "paper":
         flags = (("--machine", name), ("--lanes", lanes), ("--codec", codec))
@@ -253,7 +238,10 @@ def build_machine(
         return machine
     if not 1 <= lanes <= MAX_LANES:
         raise InputError(f"--lanes {lanes}: give a number from 1 to {MAX_LANES}")
-    return machine.replace(lanes=lanes)
+    try:
+        return with_lanes(machine, lanes)
+    except InputError as error:
+        raise InputError(f"--lanes {lanes}: {error}") from None
 
 
 def build_schemes(names: str, codec: str | None) -> list[Scheme]:
@@ -328,25 +316,6 @@ def measure_zeros(schemes: list[Scheme], checkpoint: Path | None, model: ModelSp
         scheme.with_weight_zeros(census.zero_fraction, by_role, census.name) if fits else scheme
         for scheme, fits in zip(schemes, is_ternary, strict=True)
     ]
-
-
-def build_tables(names: str, scale_node: str | None) -> list[EnergyTable]:
-    """Return the energy tables of a comma-separated list, scaled between nodes on request.
-
-    A superseded table gives a warning on standard error.
-
-    Raises
-    ------
-    InputError
-        If a table is unknown or named twice, or cannot be scaled as asked.
-    """
-    given = split_names("--energy-table", "energy table", names)
-    tables = [load_table(name) for name in given]
-    refuse_same_name("energy table", tables, given)
-    for table in tables:
-        if table.superseded_by:
-            warn(f"energy table {table.name} is superseded by {table.superseded_by}")
-    return [scale_table(table, scale_node) if scale_node else table for table in tables]
 
 
 def split_names(option: str, what: str, names: str) -> list[str]:

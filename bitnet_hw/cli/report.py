@@ -13,14 +13,14 @@ from .options import (
     build_models,
     build_scenario,
     build_schemes,
-    build_tables,
     checkpoint_option,
     machine_options,
     measure_zeros,
+    oversized_option,
     scenario_options,
-    table_options,
 )
 from .paths import GivenPath
+from .prices import build_tables, table_options
 
 
 @click.command()
@@ -46,18 +46,20 @@ from .paths import GivenPath
 @scenario_options()
 @machine_options
 @checkpoint_option
+@oversized_option
 def command(
     configs: tuple[str, ...],
     output: Path,
     force: bool,
     scheme: str,
-    energy_tables: str,
+    energy_tables: str | None,
     scale_node: str | None,
     codec: str | None,
     machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
     checkpoint: Path | None,
+    oversized: bool,
     **given: Any,  # noqa: ANN401  the scenario options
 ) -> None:
     """Write the energy-savings report.
@@ -86,7 +88,8 @@ def command(
             tables,
             scenario,
             described,
-            _command(click.get_current_context()),
+            oversized=oversized,
+            command=_command(click.get_current_context()),
             progress=say,
         )
         written = write_report(report, output, force=force, progress=say)
@@ -104,6 +107,8 @@ def _command(context: click.Context) -> str:
             continue
         if isinstance(parameter, click.Argument):
             parts += [str(part) for part in value or ()]
+        elif isinstance(parameter, click.Option) and parameter.is_flag:
+            parts.append(parameter.opts[-1])
         else:
             parts += [parameter.opts[-1], str(value)]
     return shlex.join(parts)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..inputs.machine import Machine
+from ..inputs.roles import LINEAR_ROLES
 from ..inputs.track_record import Entry
 from ..units import quantity
 from .band import Cost
@@ -83,22 +86,76 @@ def as_row(of: Estimate) -> dict[str, Any]:
 def summary(of: Estimate) -> list[tuple[str, str]]:
     """Return a few lines: energy per token, tokens per second, and how far to trust them."""
     energy = of.energy_per_token
-    low, high = (quantity(end, "J") for end in (energy.low, energy.high))
+    band = range_in_words(energy.low, energy.high, lambda end: quantity(end, "J"))
+    in_range = f" (range of prices: {band})" if band else ""
     lines = [
         ("scenario", of.scenario.describe()),
-        ("energy per token", f"{quantity(energy.value, 'J')} (prices: {low} to {high})"),
+        ("energy per token", f"{quantity(energy.value, 'J')}{in_range}"),
     ]
     if of.time is not None:
-        rate = f"{of.tokens_per_second:.4g}, bound by {of.time.bound_by}"
         lines += [
-            ("machine", of.machine.name + (" (hypothetical)" if of.machine.hypothetical else "")),
-            ("tokens per second", rate),
+            ("machine", machine_in_words(of.machine)),
+            ("boundary", boundary_in_words(of.machine)),
+            ("mean power", quantity(of.mean_power_w, "W")),
+            *((title, f"{rate:.4g}") for title, rate in speeds(of)),
+            ("bound by", of.time.bound_by),
             ("error of speed", error_in_words(of.speed_record, "speed")),
             ("error of energy", error_in_words(of.energy_record, "energy")),
         ]
     if not of.fits:
         lines.append(("memory", does_not_fit(of)))
     return lines
+
+
+def range_in_words(low: float, high: float, write: Callable[[float], str]) -> str:
+    """Return both ends of a range; nothing if they agree to the digits that are written.
+
+    Examples
+    --------
+    >>> range_in_words(3.7292, 3.7304, "{:.3f}".format)
+    '3.729 to 3.730'
+    >>> range_in_words(3.7292, 3.7304, "{:.2f}".format)
+    ''
+    """
+    ends = write(low), write(high)
+    return "" if ends[0] == ends[1] else " to ".join(ends)
+
+
+def speeds(of: Estimate) -> list[tuple[str, float]]:
+    """Return the tokens per second of the whole batch, each with what it is the rate of."""
+    rate = of.tokens_per_second
+    if rate is None:
+        return []
+    phase = "prefill" if of.scenario.phase == "prefill" else "decode"
+    found = [(f"tokens per second of {phase}", rate)]
+    whole = of.tokens_per_second_of_request
+    if whole is not None:
+        found.append(("tokens per second, prefill included", whole))
+    return found
+
+
+def machine_in_words(machine: Machine) -> str:
+    """Return the name of a machine, marked if it is hypothetical."""
+    return machine.name + (" (hypothetical)" if machine.hypothetical else "")
+
+
+def boundary_in_words(machine: Machine) -> str:
+    """Return what the energy of a machine covers, and whether it leaves DRAM out."""
+    boundary = machine.boundary
+    has_dram = any(not memory.on_chip for memory in machine.memories)
+    outside = has_dram and not boundary.has_dram
+    return f"{boundary}; DRAM is outside it" if outside else str(boundary)
+
+
+def unit_in_words(of: Estimate) -> str:
+    """Return the unit that executes the projections and FFN, with the sizes of an array."""
+    unit = next(p for p in of.lowered.products if p.role in LINEAR_ROLES).unit
+    if unit.kind != "array":
+        return unit.name
+    return (
+        f"{unit.name}, R = {unit.rows} rows, L = {unit.lanes} lanes, "
+        f"T = {unit.tokens} tokens per weight fetch"
+    )
 
 
 def error_in_words(record: Entry | None, of: str) -> str:

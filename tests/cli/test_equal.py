@@ -63,6 +63,11 @@ def test_an_unknown_area_is_said_to_be_so(run: Run) -> None:
         assert one["area_known"] is False
 
 
+def test_the_table_is_one_of_measured_macs_unless_another_is_named(run: Run) -> None:
+    found = json.loads(run("estimate", "bitnet-125m", "--equal", "area", "--json").out)
+    assert [one["energy_table"] for one in found] == ["asap7-prelayout"] * 2
+
+
 def test_without_the_option_nothing_is_scaled(run: Run) -> None:
     for one in json.loads(run(*ON_ASAP7, "--json").out):
         assert one["machine"] == "edge"
