@@ -18,12 +18,12 @@ FOLDERS = {"bitnet_hw": ROOT / "bitnet_hw", "bitnet_hw.rtl": ROOT / "rtl",
 
 #: From low to high. A module imports from its own line or from lines above it.
 LAYERS = (
-    ("errors", "units", "files", "energy_tables", "yosys"),
+    ("errors", "units", "files", "energy_tables", "validation", "yosys"),
     ("inputs",),
     ("tally",),
     ("prices", "reference", "census", "tracing", "rtl", "gates"),
     ("cost",),
-    ("measurement", "report", "zigzag"),
+    ("calibration", "measurement", "report", "zigzag"),
     ("cli",),
     ("",),  # bitnet_hw/__init__.py: the public names
 )
@@ -37,6 +37,7 @@ ONLY = {
     "units": {"errors"},
     "yosys": {"errors"},
     "energy_tables": set(),
+    "validation": set(),
 }
 
 #: Distribution -> parts of the package that may import it.
@@ -51,6 +52,7 @@ CONFINED = {
     "transformers": {"tracing"},
     "safetensors": {"census"},
     "pandas": {"tally", "cost"},
+    "scipy": {"calibration"},
 }
 
 

@@ -10,6 +10,7 @@ import click
 from ..cost.band import NO_COST, Cost
 from ..cost.breakdown import Field
 from ..cost.convention import ConventionName
+from ..cost.equal_silicon import By
 from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
 from ..cost.forms import (
@@ -27,6 +28,7 @@ from ..errors import InputError
 from ..inputs.lanes import add_only_arrays, with_lanes
 from ..inputs.roles import LINEAR_ROLES
 from ..units import parse_size, percent, quantity, times
+from .equal import EqualMachines, equal_option, names_of_tables
 from .options import (
     build_machine,
     build_models,
@@ -58,6 +60,7 @@ from .prices import build_tables, table_options
 @convention_option
 @scenario_options(paper=True)
 @machine_options
+@equal_option
 @checkpoint_option
 @click.option(
     "--by",
@@ -88,6 +91,7 @@ def command(
     machine: str | None,
     lanes: int | None,
     float_accumulator: str | None,
+    equal: By | None,
     checkpoint: Path | None,
     field: Field | None,
     capacity: str | None,
@@ -104,7 +108,8 @@ def command(
     form = output_form(as_json, as_csv)
     models = build_models(configs)
     schemes = measure_zeros(build_schemes(scheme, codec), checkpoint, models[0])
-    tables = build_tables(energy_tables, scale_node, convention=convention)
+    names = names_of_tables(equal, energy_tables)
+    tables = build_tables(names, scale_node, convention=convention)
     scenario = build_scenario(convention, given, models)
     described = build_machine(convention, machine, lanes, codec)
     if capacity is not None and convention == "paper":
@@ -112,21 +117,30 @@ def command(
     if capacity is not None and field is not None:
         raise InputError("--memory applies only without --by")
     size = described.capacity_bytes if capacity is None else parse_size(capacity)
+    machines = EqualMachines(equal, convention, schemes, scenario, described, float_accumulator)
     found = [
-        estimate(model, one, table, scenario, convention, described, float_accumulator)
+        estimate(
+            model, one, table, scenario, convention, machines.machine(model, table, one),
+            float_accumulator,
+        )
         for model in models
         for table in tables
         for one in schemes
-    ]
+    ]  # fmt: skip
     if field is not None:
         _print_breakdown(found, len(schemes), field, form)
     elif form == "json":
-        print_json([{**each.as_dict(), "largest_batch": _batch(each, size)} for each in found])
+        print_json(
+            [
+                {**each.as_dict(), "largest_batch": _batch(each, size), **machines.fields(each)}
+                for each in found
+            ]
+        )
     elif form == "csv":
-        print_csv([_flat(each, size) for each in found])
+        print_csv([{**_flat(each, size), **machines.fields(each)} for each in found])
     else:
         for start in range(0, len(found), len(schemes)):
-            _print(found[start : start + len(schemes)], size, oversized)
+            _print(found[start : start + len(schemes)], size, oversized, machines)
 
 
 def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, form: str) -> None:
@@ -185,7 +199,9 @@ def _head(first: Estimate) -> None:
     print_text(f"prices {gates if table.macs else 'of bare operations'}")
 
 
-def _print(group: list[Estimate], size: float | None, oversized: bool) -> None:
+def _print(
+    group: list[Estimate], size: float | None, oversized: bool, machines: EqualMachines
+) -> None:
     first = group[0]
     _head(first)
     names = [each.scheme.name for each in group]
@@ -214,9 +230,11 @@ def _print(group: list[Estimate], size: float | None, oversized: bool) -> None:
     rows += _roles(group)
     if first.convention == "system":
         rows += _time_rows(group, size)
+    rows += machines.rows(group)
     print_table(["", *numbers(*names)], rows)
     if first.convention == "system":
         _notes(group)
+    machines.print_notes(group)
     for reason in dict.fromkeys(found.reason for found in savings if found.reason):
         more = "; --oversized prints savings all the same" if "does not fit" in reason else ""
         print_text(f"no saving: {reason}{more}")

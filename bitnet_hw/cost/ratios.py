@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InputError, named
+from ..inputs.machine import Machine
 from ..inputs.roles import LINEAR_ROLES
 from .band import Band
 from .estimates import Estimate
@@ -21,7 +22,8 @@ def ratio(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> Ba
     """Return the energy of `baseline` divided by that of `other`.
 
     The band spans four corners: each of the two price lists, arithmetic and memory, at its low or
-    its high end, the same for both estimates because both run on the same machine.
+    its high end, the same for both estimates because both run on the same machine, or on variants
+    of one machine that `bitnet_hw.cost.equal_silicon.equalised` returns.
 
     Parameters
     ----------
@@ -35,7 +37,8 @@ def ratio(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> Ba
     ------
     InputError
         If either is not an estimate or does not fit its machine, or the two differ in more than
-        their scheme, or use prices with different boundaries, which cannot be compared.
+        their scheme and the rows of their array units, or use prices with different boundaries,
+        which cannot be compared.
 
     Examples
     --------
@@ -57,10 +60,10 @@ def ratio(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> Ba
             f"a ratio needs one model and one scenario, found {baseline.model.name} "
             f"({baseline.scenario.describe()}) and {other.model.name} ({other.scenario.describe()})"
         )
-    if baseline.machine != other.machine:
+    if not _same_but_for_rows(baseline.machine, other.machine):
         raise InputError(
             f"a ratio needs one machine, found {baseline.machine.name} and {other.machine.name} "
-            "with other sizes"
+            "that differ in more than the rows of array units"
         )
     for of in (baseline, other):
         if not (of.fits or oversized):
@@ -82,6 +85,19 @@ def ratio(baseline: Estimate, other: Estimate, *, oversized: bool = False) -> Ba
     ]
     middle = baseline.energy.value / other.energy.value
     return Band(middle, min(*corners, middle), max(*corners, middle))
+
+
+def _same_but_for_rows(one: Machine, other: Machine) -> bool:
+    """Return whether two machines differ at most in the rows of their array units."""
+    return one == other or _of_one_row(one) == _of_one_row(other)
+
+
+def _of_one_row(machine: Machine) -> Machine:
+    return machine.replace(
+        units=tuple(
+            unit.replace(rows=1) if unit.kind == "array" else unit for unit in machine.units
+        )
+    )
 
 
 def _boundaries(of: Estimate, roles: tuple[str, ...]) -> frozenset[str]:
