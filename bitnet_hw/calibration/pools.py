@@ -26,7 +26,7 @@ from ..inputs.unit import Pair
 from .response import Parameter
 
 #: Groups of machines: each is the machines with the same values of these.
-Group = Literal["all", "device", "memory", "stack", "generation", "stack and device", "machine"]
+Group = Literal["all", "device", "memory", "stack", "generation", "machine"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -38,7 +38,7 @@ class Share(Record):
     group : str
         The group: ``all`` machines; those of one kind of ``device``; with one family of DRAM
         (``memory``: HBM, GDDR, LPDDR, DDR); of one ``stack`` of software; of one ``generation``;
-        ``stack and device``; one ``machine`` alone.
+        one ``machine`` alone.
     each_entry : bool
         Whether every pair of formats, or every entry of codecs, has a contribution of its own.
     spread : float
@@ -154,7 +154,6 @@ def _keys(machine: Machine) -> Mapping[Group, str]:
         "memory": machine.main_memory.kind.rstrip("0123456789EX/"),
         "stack": family.stack,
         "generation": family.generation,
-        "stack and device": f"{family.stack}, {family.device}",
         "machine": machine.name,
     }
 

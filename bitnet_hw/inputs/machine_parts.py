@@ -45,7 +45,8 @@ class Family(Record):
     generation : str
         Architecture: ``Ada``, ``Apple M3``.
     stack : str
-        Software and its age: ``llama.cpp 2026``; or the name of a design in RTL.
+        Software with its age and back end, ``llama.cpp 2026 CUDA``; or the name of a design in
+        RTL.
     """
 
     device: Literal["asic", "fpga", "gpu", "soc-gpu", "cpu"]
