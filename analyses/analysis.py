@@ -75,6 +75,7 @@ def run(script: str, doc: str | None, compare: Compare, args: list[str] | None =
                     "reference": findings.reference,
                     "comparisons": [c.as_dict() for c in findings.comparisons],
                     "tables": [table.as_dict() for table in findings.tables],
+                    "charts": [chart.as_dict() for chart in findings.charts],
                     "notes": findings.notes,
                 },
                 indent=1,

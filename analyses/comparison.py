@@ -278,6 +278,40 @@ class Table:
         }
 
 
+class Point(NamedTuple):
+    """A point of a chart: published and predicted value, its series, and its name."""
+
+    published: float
+    predicted: float
+    series: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of predicted against published values, both axes logarithmic.
+
+    Attributes
+    ----------
+    title, unit : str
+        Title, and unit of both axes.
+    points : sequence of Point
+        The points; the series are told apart by shape and colour.
+    """
+
+    title: str
+    unit: str
+    points: Sequence[Point]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields of the JSON output."""
+        return {
+            "title": self.title,
+            "unit": self.unit,
+            "points": [point._asdict() for point in self.points],
+        }
+
+
 @dataclass(frozen=True)
 class Findings:
     """Results of an analysis.
@@ -290,6 +324,8 @@ class Findings:
         Further tables.
     notes : list of str
         Remarks, printed as a list.
+    charts : list of Chart
+        Charts, which the page shows.
     reference : str
         Heading of the figures that ours are compared with: ``published``, or the name of a tool.
     """
@@ -297,6 +333,7 @@ class Findings:
     comparisons: list[Comparison]
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
     reference: str = "published"
 
     def count(self, verdict: Verdict) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ from bitnet_hw.errors import MismatchError, ToolMissingError
 from bitnet_hw.files.writing import whole_folder
 
 FOLDER = Path(__file__).resolve().parent
-NOT_ANALYSES = {"analysis", "comparison", "peer_rules", "reproduce"}
+NOT_ANALYSES = {"analysis", "comparison", "fit_machines", "peer_rules", "reproduce"}
 PAGE = "index.html"
 #: Version of ``results.json``.
 SCHEMA = 1
@@ -78,6 +79,7 @@ def run_analysis(script: Path) -> dict[str, Any]:
             "sources": [],
             "comparisons": [],
             "tables": [],
+            "charts": [],
             "notes": [],
             "reference": "published",
             "verdict": "FAIL",
@@ -95,6 +97,43 @@ def strip_place(ratio: float) -> float:
     return 10 + (STRIP_WIDTH - 20) * (inside - STRIP_LOW) / (STRIP_HIGH - STRIP_LOW)
 
 
+class ChartFrame:
+    """The square in which a chart is drawn, in pixels, with ticks at powers of ten."""
+
+    side = 420
+    left, top = 60, 10
+    colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+    def __init__(self, chart: dict[str, Any]) -> None:
+        values = [p[key] for p in chart["points"] for key in ("published", "predicted")]
+        self.low = math.floor(math.log10(min(values)))
+        self.high = max(math.ceil(math.log10(max(values))), self.low + 1)
+        self.series = list(dict.fromkeys(point["series"] for point in chart["points"]))
+
+    def x(self, value: float) -> float:
+        """Return the distance of a value from the left."""
+        share = (math.log10(value) - self.low) / (self.high - self.low)
+        return round(self.left + share * self.side, 1)
+
+    def y(self, value: float) -> float:
+        """Return the distance of a value from the top."""
+        return round(self.top + self.side - (self.x(value) - self.left), 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """The powers of ten, and their text."""
+        return [(10.0**n, f"{10.0**n:g}") for n in range(self.low, self.high + 1)]
+
+    def colour(self, series: str) -> str:
+        """Return the colour of a series."""
+        return self.colours[self.series.index(series) % len(self.colours)]
+
+    def shape(self, series: str) -> str:
+        """Return the shape of a series: a path around the origin."""
+        shapes = ("M -4 -4 h 8 v 8 h -8 z", "M 0 -5 l 5 9 h -10 z", "M 0 -5 l 5 5 l -5 5 l -5 -5 z")
+        return shapes[self.series.index(series) % len(shapes)]
+
+
 def render(results: list[dict[str, Any]], version: str) -> str:
     """Return the page as HTML."""
     environment = Environment(
@@ -106,6 +145,7 @@ def render(results: list[dict[str, Any]], version: str) -> str:
     )
     environment.filters["shown"] = shown
     environment.globals["place"] = strip_place
+    environment.globals["frame"] = ChartFrame
     counts = {
         verdict: sum(c["verdict"] == verdict for r in results for c in r["comparisons"])
         for verdict in ("ok", "fitted", "known miss", "FAIL")

@@ -31,7 +31,8 @@ from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import load_scheme
 from bitnet_hw.prices.loading import load_table
-from bitnet_hw.zigzag.export import EXPECTED, write_zigzag
+from bitnet_hw.zigzag.export import write_zigzag
+from bitnet_hw.zigzag.readme import EXPECTED
 from comparison import EXACT, Comparison, Findings, Published, Table, Tolerance
 
 TOKENS = (1, 16)
