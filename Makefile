@@ -81,7 +81,7 @@ $(VENV)/.dev.stamp: $(VENV)/.build.stamp
 	touch $@
 
 $(VENV)/.bench.stamp: $(VENV)/.build.stamp
-	$(INSTALL) -e '.[bench]'
+	$(INSTALL) -e '.[bench,fit]'
 	touch $@
 
 $(VENV)/.sim.stamp: $(VENV)/.build.stamp
