@@ -44,13 +44,13 @@ class SystemConvention(Convention):
             tally.mac_counts[product.mac_key] += shape.macs
             if product.product_format is not None:
                 key = Key(product.scope, product.role, "mul", product.product_format)
-                tally.add(key, round(shape.macs * product.active))
+                tally.add(key, round(product.executed_macs))
             for adder in product.adders:
                 key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
                 tally.add(key, adder.number)
             if product.weight.add_only:
-                slots = product.adder_slots * product.active
-                tally.add_only = tally.add_only.plus(product.add_only_work(slots))
+                work = product.add_only_work(product.executed_macs)
+                tally.add_only = tally.add_only.plus(work)
         for step in lowered.steps:
             for operation, number in step.counts.items():
                 key = Key(step.scope, step.role, operation, step.format, step.accumulator)

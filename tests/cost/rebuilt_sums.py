@@ -94,7 +94,7 @@ class Sums:
     # -- time ----------------------------------------------------------------------------------
 
     def spread_queries(self) -> None:
-        """Let the reads of queries change linearly between the first and last step of a run."""
+        """Let reads of queries and arithmetic change linearly from first to last step of a run."""
         m, near = self.of.model, self.of.near("activations")
         runs: list[list[Pass]] = [[]]
         for each in self.of.passes:
@@ -111,6 +111,10 @@ class Sums:
                     if first or last:
                         part = i / max(1, len(ops) - 1)
                         op.bits[near, "activations"] += first + (last - first) * part
+                first, last = ops[0].compute, ops[-1].compute
+                for i, op in enumerate(ops):
+                    if op.in_attention:
+                        op.compute = first + (last - first) * i / max(1, len(ops) - 1)
 
     def time(self, each: Pass) -> None:
         overheads = self.machine.overheads
@@ -171,7 +175,7 @@ class Sums:
             if price is not None:
                 factor = product.zero_factor if product.weight.add_only else 1.0
                 both = dict.fromkeys((product.act.name, product.weight.name))
-                number = round(product.macs * product.active)
+                number = round(product.slots)
                 self.executed[role, "mac", "*".join(both), product.acc.name] += number
                 add(logic, price, number * factor)
                 continue
