@@ -71,15 +71,15 @@ class EqualMachines:
                 f"--equal {by} contradicts --convention paper, which has no machine: no area, no "
                 "power"
             )
-        self._by = by
+        self._by, self._has_machine = by, convention != "paper"
         self._schemes, self._scenario = schemes, scenario
         self._machine, self._float_accumulator = machine, float_accumulator
         self._found: dict[tuple[str, str], dict[str, Equalised]] = {}
 
-    def machine(self, model: ModelSpec, table: EnergyTable, scheme: Scheme) -> Machine:
-        """Return the machine on which a scheme is estimated."""
+    def machine(self, model: ModelSpec, table: EnergyTable, scheme: Scheme) -> Machine | None:
+        """Return the machine on which a scheme is estimated; None under the paper convention."""
         if self._by is None:
-            return self._machine
+            return self._machine if self._has_machine else None
         key = (model.name, table.name)
         if key not in self._found:
             all_of_them = equalised(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bitnet_hw.inputs.formats import Kind, parse_format
 from bitnet_hw.inputs.machine import Memory
 from bitnet_hw.prices.loading import load_dram_prices
+from bitnet_hw.prices.memories import leakage_w
 from bitnet_hw.tally import MacKey
 
 from .rebuilt_parts import Operator, Pass, Row, add
@@ -238,4 +239,9 @@ class Sums:
             inside = [m for m in machine.memories if m.kind in ON_CHIP or not self.outside]
             figures += [memory.static_w for memory in inside]
         given = [figure.value for figure in figures if figure is not None]
+        for memory in [] if machine.boundary.idle_subtracted else machine.memories:
+            if memory.kind in ON_CHIP and memory.static_w is None:
+                size = int(value(memory.capacity_bytes))
+                leaks = leakage_w(memory.kind, size, self.table.memory_node_nm)
+                given += [] if leaks is None else [leaks]
         return sum(given) * self.of.chips if given else None

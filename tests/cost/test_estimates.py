@@ -40,7 +40,7 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
 
 def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
     powered = lpddr4(idle=(9.0, 0.0))
-    found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper", powered)
+    found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper")
     data = found.as_dict()
     for key in (
         "memory_j",
