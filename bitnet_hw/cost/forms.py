@@ -101,14 +101,13 @@ def summary(of: Result) -> list[tuple[str, str]]:
         lines += [
             (
                 "machine",
-                f"{machine_in_words(of.machine)}; energy of {boundary}",
+                f"{machine_in_words(of.machine)}; energy of {boundary}{_static_in_short(of)}",
             ),
             (first, f"{rate}, bound by {of.time.bound_by}, mean power {power}"),
             *more,
             ("error of speed", error_in_words(of.speed_record, "speed")),
             ("error of energy", error_in_words(of.energy_record, "energy")),
         ]
-        lines += [("static energy", words) for words in missing_static(of)]
     if not of.fits:
         lines.append(("memory", does_not_fit(of)))
     return lines
@@ -193,6 +192,13 @@ def error_in_short(record: Entry | None, of: str) -> str:
     if record is None:
         return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
     return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
+
+
+def _static_in_short(of: Result) -> str:
+    """Return whether static energy is left out, wholly or in part; empty where it is complete."""
+    if of.static_j is None:
+        return ", static energy excluded"
+    return ", static energy incomplete" if missing_static(of) else ""
 
 
 def missing_static(of: Result) -> list[str]:

@@ -49,7 +49,7 @@ class LoweredProduct:
     activation, weight, accumulator : Format
         Formats in which the operands are multiplied and the sums accumulate.
     adders : tuple of Adder
-        Additions that the machine executes.
+        Additions: those that the adder trees execute, and the K - 1 of a dense float dot product.
     slots : int
         Slots of lanes that the terms of the dot products fill, those of idle lanes included.
     active : float
@@ -102,6 +102,11 @@ class LoweredProduct:
     def executed_macs(self) -> float:
         """MACs that the machine executes: ceil(K / L) L per dot product, idle lanes included."""
         return self.slots * self.active
+
+    @property
+    def idle_macs(self) -> int:
+        """MACs that the machine executes in lanes that dot products leave idle."""
+        return round(self.executed_macs) - round(self.shape.macs * self.active)
 
     @property
     def occupied_slots(self) -> float:

@@ -342,8 +342,7 @@ class _Builder:
         active: float,
     ) -> tuple[Adder, ...]:
         if act.kind is Kind.FLOAT and not weight.add_only:
-            number = round((passes * lanes - op.outputs) * active)
-            return (Adder("add", accumulator, number),)
+            return (Adder("add", accumulator, round((op.macs - op.outputs) * active)),)
         executed = round(passes * active)
         operation: Operation = "ternary-add" if weight.add_only else "add"
         return tuple(

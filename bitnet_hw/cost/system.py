@@ -1,6 +1,6 @@
 """The system convention: everything that a machine executes.
 
-Sums have their real widths on L lanes, and every elementwise step is counted, as are bytes, seconds
+Sums of integers have their real widths on L lanes, and every elementwise step is counted, as are bytes, seconds
 and static energy. The default scenario is the decode of one token at context 2048, batch 1.
 """
 
@@ -44,7 +44,7 @@ class SystemConvention(Convention):
             tally.mac_counts[product.mac_key] += shape.macs
             if product.product_format is not None:
                 key = Key(product.scope, product.role, "mul", product.product_format)
-                tally.add(key, round(product.executed_macs))
+                tally.add(key, round(shape.macs * product.active))
             for adder in product.adders:
                 key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
                 tally.add(key, adder.number)

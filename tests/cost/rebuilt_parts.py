@@ -59,7 +59,8 @@ class Product:
         if not self.weight.add_only:
             yield "mul", self.form, "", round(self.slots)
             if self.act.kind is Kind.FLOAT:
-                number = round(self.slots - self.dots * self.active)
+                idle = round(self.slots) - round(self.macs * self.active)
+                number = round((self.macs - self.dots) * self.active) + idle
                 yield "add", self.act.name, self.acc.name, number
                 return
         name = "ternary-add" if self.weight.add_only else "add"

@@ -182,11 +182,6 @@ class Walk:
             self._note(role, "mul", form, "")
             if i:
                 self._note(role, "add", form, accumulator)
-        # The lanes that the last group leaves idle compute as well.
-        while self.unit and n % self.unit.lanes:
-            self._note(role, "mul", form, "")
-            self._note(role, "add", form, accumulator)
-            n += 1
 
     def _lane_dot(self, role: str, n: int) -> None:
         """Walk through groups of L terms: products, a tree whose sums grow, an accumulator."""
@@ -219,9 +214,10 @@ class Walk:
         product = "" if weight == act else f"*{weight.name}"
         while terms:
             group, terms = terms[:lanes], terms[lanes:]
-            self.macs[role] += len(group)
-            for _ in range(0 if weight.add_only else lanes):
-                self._note(role, "mul", act.name + product, "")
+            for _ in group:
+                self.macs[role] += 1
+                if not weight.add_only:
+                    self._note(role, "mul", act.name + product, "")
             bits = [act.bits + (0 if weight.add_only else weight.bits)] * lanes
             self.slots += len(bits) if weight.add_only else 0
             while len(bits) > 1:
