@@ -1,7 +1,8 @@
 """The system convention: everything that a machine executes.
 
-Sums of integers have their real widths on L lanes, and every elementwise step is counted, as are bytes, seconds
-and static energy. The default scenario is the decode of one token at context 2048, batch 1.
+Sums of integers have their real widths on L lanes, and every elementwise step is counted, as are
+bytes, seconds and static energy. The default scenario is the decode of one token at context 2048,
+batch 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lanes and rows that a product leaves idle, compared with a schedule that is walked cycle by cycle.
+"""Lanes and rows that a product leaves idle, compared with a schedule walked cycle by cycle.
 
 An array takes one group of L terms for one group of R outputs in every cycle.
 """
