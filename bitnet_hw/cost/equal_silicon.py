@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, named, unknown_name
 from ..files.records import choices
 from ..inputs.machine import Machine, Unit, as_machine
 from ..inputs.model import ModelSpec, as_model
@@ -129,6 +129,8 @@ def equalised(
     model, machine, table = as_model(model), as_machine(machine), as_table(table)
     scenario = as_scenario(scenario)
     rules = find_convention("system")
+    if isinstance(schemes, (str, Path, Scheme)):
+        raise InputError(f"schemes to equalise must be a list, found {named(schemes)}")
     prepared = [rules.prepared(as_scheme(scheme), float_accumulator) for scheme in schemes]
     if not prepared:
         raise InputError(f"equal {by} needs at least one scheme")

@@ -288,6 +288,8 @@ def test_what_cannot_be_equalised_is_refused(changes: dict[str, object], part: s
 def test_no_schemes_are_refused() -> None:
     with pytest.raises(InputError, match="at least one scheme"):
         equalised(MODEL, [], SCENARIO, EDGE, ASAP7)
+    with pytest.raises(InputError, match="must be a list, found 'fp16'"):
+        equalised(MODEL, "fp16", SCENARIO, EDGE, ASAP7)
 
 
 def test_a_lane_that_the_table_did_not_measure_is_refused() -> None:
