@@ -2,9 +2,11 @@
 
 from .census.record import Census
 from .census.take import take_census
+from .cost.area import MachineArea, machine_area
 from .cost.band import Band, Cost
 from .cost.convention import ConventionName
 from .cost.counting import count, default_scenario
+from .cost.equal_silicon import Equalised, equalised
 from .cost.estimates import Estimate, estimate
 from .cost.footprint import Footprint, footprint, largest_batch
 from .cost.lowered import Lowered
@@ -53,6 +55,7 @@ __all__ = [
     "ConventionName",
     "Cost",
     "EnergyTable",
+    "Equalised",
     "Estimate",
     "Footprint",
     "Format",
@@ -60,6 +63,7 @@ __all__ = [
     "Lowered",
     "MacTable",
     "Machine",
+    "MachineArea",
     "Measurement",
     "MismatchError",
     "MissingPriceError",
@@ -75,6 +79,7 @@ __all__ = [
     "accumulator_bits",
     "count",
     "default_scenario",
+    "equalised",
     "estimate",
     "export_testbench",
     "export_verilog",
@@ -86,6 +91,7 @@ __all__ = [
     "load_scheme",
     "load_table",
     "lower",
+    "machine_area",
     "make_spec",
     "measure",
     "operators",

@@ -28,8 +28,9 @@ def equal_option(function: Any) -> Any:  # noqa: ANN401  click's decorators
     """Add ``--equal``; see `EqualMachines`."""
     return click.option(
         "--equal", type=click.Choice(choices(By)),
-        help="Scale the rows of the array that executes projections and FFN in each scheme to the "
-        "area, or the peak power, of the first scheme's. Needs an energy table of measured MACs; "
+        help="Give every scheme the area, or the peak power, of compute units that the scheme with "
+        "most of it needs: scale up the rows of the array that executes its projections and FFN. "
+        "Needs an energy table of measured MACs; "
         f"{_MEASURED} unless --energy-table names others. Default: the machine as described.",
     )(function)  # fmt: skip
 
@@ -71,15 +72,15 @@ class EqualMachines:
                 f"--equal {by} contradicts --convention paper, which has no machine: no area, no "
                 "power"
             )
-        self._by = by
+        self._by, self._has_machine = by, convention != "paper"
         self._schemes, self._scenario = schemes, scenario
         self._machine, self._float_accumulator = machine, float_accumulator
         self._found: dict[tuple[str, str], dict[str, Equalised]] = {}
 
-    def machine(self, model: ModelSpec, table: EnergyTable, scheme: Scheme) -> Machine:
-        """Return the machine on which a scheme is estimated."""
+    def machine(self, model: ModelSpec, table: EnergyTable, scheme: Scheme) -> Machine | None:
+        """Return the machine on which a scheme is estimated; None under the paper convention."""
         if self._by is None:
-            return self._machine
+            return self._machine if self._has_machine else None
         key = (model.name, table.name)
         if key not in self._found:
             all_of_them = equalised(
@@ -99,8 +100,10 @@ class EqualMachines:
             "equal": self._by,
             "arrays": "+".join(found.arrays),
             "lanes": found.lanes,
-            "array_area_um2": None if by_power else found.size,
-            "array_peak_w": found.size if by_power else None,
+            "array_area_um2": None if by_power else found.array_size,
+            "array_peak_w": found.array_size if by_power else None,
+            "units_area_um2": None if by_power else found.size,
+            "units_peak_w": found.size if by_power else None,
             "difference_percent": found.difference_percent,
             "area_um2": found.area.known_um2,
             "area_known": found.area.um2 is not None,
@@ -117,7 +120,8 @@ class EqualMachines:
         return [
             ["array of projections and FFN", *(" + ".join(each.arrays) for each in found)],
             ["  lanes", *(f"{each.lanes:,}" for each in found)],
-            [f"  {size}", *(_size(each) for each in found)],
+            [f"  {size}", *(_size(each.array_size, self._by) for each in found)],
+            [f"{size} of all units used", *(_size(each.size, self._by) for each in found)],
             ["  remaining difference", *(f"{each.difference_percent:+.2f} %" for each in found)],
             [total, *(_mm2(each.area.known_um2) for each in found)],
         ]
@@ -140,8 +144,8 @@ class EqualMachines:
         return self._found[of.model.name, of.table.name][of.scheme.name]
 
 
-def _size(of: Equalised) -> str:
-    return _mm2(of.size) if of.by == "area" else quantity(of.size, "W", 4)
+def _size(size: float, by: By) -> str:
+    return _mm2(size) if by == "area" else quantity(size, "W", 4)
 
 
 def _mm2(um2: float) -> str:

@@ -18,6 +18,7 @@ from ..cost.forms import (
     error_in_short,
     errors_in_words,
     machine_in_words,
+    missing_static,
     range_in_words,
     speeds,
     unit_in_words,
@@ -306,10 +307,10 @@ def _notes(group: list[Estimate]) -> None:
         units.setdefault(unit_in_words(each), []).append(each.scheme.name)
     for unit, names in units.items():
         print_text(f"projections and FFN of {', '.join(names)} on {unit}")
-    if group[0].static_j is None:
-        print_text("static energy excluded: the machine's description gives no power")
-    elif group[0].machine.boundary.idle_subtracted:
+    if group[0].machine.boundary.idle_subtracted:
         print_text("idle power is subtracted")
+    for words in missing_static(group[0]):
+        print_text(f"static energy {words}")
     for each in group:
         _say_lanes(each)
     for words in errors_in_words(group):

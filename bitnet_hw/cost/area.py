@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from ..inputs.machine import Machine, Memory, Unit
+from ..prices.loading import as_table
 from ..prices.macs import find_mac
 from ..prices.memories import sram_area_um2
 from ..prices.tables import EnergyTable
@@ -77,7 +79,7 @@ class MachineArea:
         return tuple(part for part in self.parts if part.um2 is None)
 
 
-def machine_area(lowered: Lowered, table: EnergyTable) -> MachineArea:
+def machine_area(lowered: Lowered, table: EnergyTable | str | Path) -> MachineArea:
     """Return the area of the units that a lowered model uses, and of the memories on the chip.
 
     A unit counts with all its lanes, each as large as the largest that one of its products needs:
@@ -88,20 +90,20 @@ def machine_area(lowered: Lowered, table: EnergyTable) -> MachineArea:
     ----------
     lowered : Lowered
         The model on its machine.
-    table : EnergyTable
-        Gives the area per lane, if it is a table of measured MACs.
+    table : EnergyTable, str or Path
+        Gives the area per lane, if it is a table of measured MACs: the table, its name, or its
+        file.
 
     Examples
     --------
     >>> from bitnet_hw.cost.lowering import lower
     >>> from bitnet_hw.inputs.scenario import Scenario
-    >>> from bitnet_hw.prices.loading import load_table
     >>> on_edge = lower("gpt2", Scenario("decode", context=64), "bitnet-b1.58", "edge")
-    >>> array = machine_area(on_edge, load_table("asap7-prelayout")).parts[0]
+    >>> array = machine_area(on_edge, "asap7-prelayout").parts[0]
     >>> array.name, array.lanes, round(array.um2, 1)
     ('ternary-array', 1024, 20937.7)
     """
-    machine = lowered.machine
+    machine, table = lowered.machine, as_table(table)
     units = [
         _unit_part(unit, lowered, table) for unit in machine.units if products_of(unit, lowered)
     ]

@@ -64,6 +64,20 @@ class Convention(ABC):
     def count(self, lowered: Lowered) -> OpTally:
         """Return the operations that lowered operators perform."""
 
+    def check_machine(self, machine: object) -> None:
+        """Refuse a machine where the convention has none; None stands for no machine.
+
+        Raises
+        ------
+        ContradictionError
+            If a machine is given.
+        """
+        if machine is not None and not self.has_machine:
+            name = getattr(machine, "name", machine)
+            raise self.contradicts(
+                "machine", name, "which has no machine: no accumulator width, no memory, no time"
+            )
+
     def contradicts(self, setting: str, value: object, reason: str) -> ContradictionError:
         """Return the error for a setting that the convention fixes to another value."""
         return ContradictionError(setting, value, self.name, reason)

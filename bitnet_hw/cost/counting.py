@@ -68,7 +68,7 @@ def count(
         ``system`` or ``paper``: see the modules of those names in `bitnet_hw.cost`.
     machine : Machine, str or Path, optional
         Machine, whose lanes and sharing of fetches the system convention uses. Default: the default
-        machine.
+        machine. The paper convention has none.
 
     Returns
     -------
@@ -89,4 +89,5 @@ def count(
     """
     rules = find_convention(convention)
     rules.check(as_scenario(scenario))
+    rules.check_machine(machine)
     return rules.count(lower(model, scenario, rules.prepared(as_scheme(scheme), None), machine))

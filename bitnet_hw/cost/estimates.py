@@ -29,6 +29,7 @@ from .pricing import (
 )
 from .residency import residency
 from .result import Result
+from .static_power import StaticPower, static_power
 from .time import Timing, timing
 from .traffic import traffic
 
@@ -103,7 +104,7 @@ def estimate(
     convention : str
         ``system`` or ``paper``.
     machine : Machine, str or Path, optional
-        The machine; ``edge`` when absent.
+        The machine; ``edge`` when absent. The paper convention has none.
     float_accumulator : str, optional
         Format in which 16-bit float sums accumulate, where not the scheme's; FP32 in the built-in
         schemes. The paper convention fixes FP16.
@@ -132,6 +133,7 @@ def estimate(
     rules = find_convention(convention)
     scenario = rules.default_scenario(model) if scenario is None else as_scenario(scenario)
     rules.check(scenario)
+    rules.check_machine(machine)
     scheme = rules.prepared(as_scheme(scheme), float_accumulator)
     lowered = lower(model, scenario, scheme, machine)
     tally = rules.count(lowered)
@@ -139,15 +141,17 @@ def estimate(
     unpacking: list[PricedUnpacking] = []
     time: Timing | None = None
     excess = 0.0
+    static = StaticPower(None)
     if rules.has_machine:
         arithmetic = price_operations(tally, table, lowered)
         placed = residency(lowered)
         memory = price_traffic(traffic(lowered, placed), table, lowered.machine)
         unpacking = price_unpacking(lowered)
         time, excess = timing(lowered, placed), placed.excess_bytes
+        static = static_power(lowered.machine, table)
     else:
         arithmetic = price_tally(tally, table)
     return Estimate(
         model, scheme, table, convention, scenario, lowered.machine, lowered, tally, arithmetic,
-        memory, unpacking, time, footprint_of(lowered), excess,
+        memory, unpacking, time, footprint_of(lowered), excess, static,
     )  # fmt: skip

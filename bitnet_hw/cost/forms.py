@@ -46,6 +46,8 @@ def as_dict(of: Result) -> dict[str, Any]:
         "memory_j": of.memory_j,
         "unpacking_j": sum(row.joules for row in of.unpacking) if machine else None,
         "static_j": of.static_j,
+        "leakage_known": not of.static.unknown_leakage if machine else None,
+        "missing_idle_power": list(of.static.missing_idle) if machine else None,
         "operations_j": _joules(of.by("operation", level="logic")),
         "roles_j": _joules(of.by("role", level="logic")),
         "traffic": None if of.memory is None else _traffic(of),
@@ -77,6 +79,7 @@ def as_row(of: Result) -> dict[str, Any]:
         error = row.pop(name) or {}
         row[f"{name}_typical_factor"] = error.get("typical_factor")
         row[f"{name}_worst_factor"] = error.get("worst_factor")
+    row["missing_idle_power"] = "+".join(row["missing_idle_power"] or ()) or None
     keys = ("phase", "tokens", "context", "prompt", "generate")
     return {**row, **dict.fromkeys(keys), **scenario}
 
@@ -98,7 +101,7 @@ def summary(of: Result) -> list[tuple[str, str]]:
         lines += [
             (
                 "machine",
-                f"{machine_in_words(of.machine)}; energy of {boundary}",
+                f"{machine_in_words(of.machine)}; energy of {boundary}{_static_in_short(of)}",
             ),
             (first, f"{rate}, bound by {of.time.bound_by}, mean power {power}"),
             *more,
@@ -189,6 +192,30 @@ def error_in_short(record: Entry | None, of: str) -> str:
     if record is None:
         return f"not checked: {'upper' if of == 'speed' else 'lower'} bound"
     return f"x{record.typical_factor:.2f}, at worst x{record.worst_factor:.2f}"
+
+
+def _static_in_short(of: Result) -> str:
+    """Return whether static energy is left out, wholly or in part; empty where it is complete."""
+    if of.static_j is None:
+        return ", static energy excluded"
+    return ", static energy incomplete" if missing_static(of) else ""
+
+
+def missing_static(of: Result) -> list[str]:
+    """Return clauses on what static energy leaves out; none where it is complete."""
+    missing = " and ".join(of.static.missing_idle)
+    found = []
+    if of.static_j is None:
+        needs = f", a full figure needs the idle power of {missing}" if missing else ""
+        kind = "active power" if of.machine.boundary.idle_subtracted else "power"
+        found.append(f"excluded: the machine's description gives no {kind}{needs}")
+    elif missing:
+        found.append(f"incomplete: the machine's description gives no idle power of {missing}")
+    if of.static.unknown_leakage:
+        names = " and ".join(of.static.unknown_leakage)
+        node = f"{of.table.memory_node_nm:g} nm"
+        found.append(f"without the leakage of {names}, which is not known at {node}")
+    return found
 
 
 def does_not_fit(of: Result) -> str:

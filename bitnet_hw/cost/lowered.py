@@ -49,9 +49,11 @@ class LoweredProduct:
     activation, weight, accumulator : Format
         Formats in which the operands are multiplied and the sums accumulate.
     adders : tuple of Adder
-        Additions that the machine executes.
+        Additions: those that the adder trees execute, and the K - 1 of a dense float dot product.
+    slots : int
+        Slots of lanes that the terms of the dot products fill, those of idle lanes included.
     active : float
-        Share of the MACs that the machine executes.
+        Share of the slots that the machine executes.
     weight_zeros, inactive : float
         Share of zero weights; share of weights that the machine skips because a zero activation
         leaves them unused.
@@ -71,8 +73,6 @@ class LoweredProduct:
         Whether the sum is multiplied by scales; whether the weights are first converted to floats.
     hadamard_adds : int
         Additions of the Hadamard transform of the input; 0 without a transform.
-    adder_slots : int
-        Slots of the adder trees that the terms of the dot products fill, padding included.
     """
 
     shape: Product
@@ -82,6 +82,7 @@ class LoweredProduct:
     weight: Format
     accumulator: Format
     adders: tuple[Adder, ...]
+    slots: int
     active: float
     weight_zeros: float
     inactive: float
@@ -96,12 +97,26 @@ class LoweredProduct:
     rescales: bool = False
     dequantizes: bool = False
     hadamard_adds: int = 0
-    adder_slots: int = 0
 
     @property
     def executed_macs(self) -> float:
-        """MACs that the machine executes."""
-        return self.shape.macs * self.active
+        """MACs that the machine executes: ceil(K / L) L per dot product, idle lanes included."""
+        return self.slots * self.active
+
+    @property
+    def idle_macs(self) -> int:
+        """MACs that the machine executes in lanes that dot products leave idle."""
+        return round(self.executed_macs) - round(self.shape.macs * self.active)
+
+    @property
+    def occupied_slots(self) -> float:
+        """Slots of lanes for which the unit is occupied: those of idle rows included.
+
+        The p outputs of an activation take ceil(p / R) R rows. Idle rows take time but no energy,
+        since their clock can be gated.
+        """
+        rows = self.unit.rows
+        return self.executed_macs * self.shape.row_groups(rows) * rows / self.shape.outputs
 
     @property
     def unpacked(self) -> int:

@@ -84,7 +84,8 @@ def runs(lowered: Lowered) -> Iterator[Run]:
     """Yield the passes of a scenario in order, grouped into runs.
 
     A run ends where the context reaches an attention window. Within a run, every cost is affine in
-    the context, so the first and the last pass determine the others.
+    the context, but for the idle lanes and rows of attention and its reads of queries, which are
+    taken as if they were; so the first and the last pass determine the others.
     """
     of = lowered
     found = list(steps(of.scenario))
@@ -229,6 +230,7 @@ class _Builder:
             LoweredProduct(
                 op, unit, pair, act, weight, accumulator,
                 self._adders(op, act, weight, accumulator, passes, lanes, 1 - inactive),
+                slots=passes * lanes,
                 active=1 - inactive,
                 weight_zeros=formats.weight_zeros,
                 inactive=inactive,
@@ -243,7 +245,6 @@ class _Builder:
                 rescales=formats.rescales,
                 dequantizes=formats.dequantizes,
                 hadamard_adds=hadamard,
-                adder_slots=passes * lanes,
             )
         )  # fmt: skip
         if op.first_of_input and formats.quantizer != "none":
@@ -279,6 +280,7 @@ class _Builder:
             LoweredProduct(
                 op, unit, pair, act, weight, accumulator,
                 self._adders(op, act, weight, accumulator, passes, lanes, 1.0),
+                slots=passes * lanes,
                 active=1.0,
                 weight_zeros=0.0,
                 inactive=0.0,
@@ -289,7 +291,6 @@ class _Builder:
                 code_bits=stored.bits,
                 element_bits=_kv_element_bits(stored, op.head_dim),
                 token_bits=op.heads * op.head_dim * (act.bits + after),
-                adder_slots=passes * lanes,
             )
         )  # fmt: skip
         if formats.narrows:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..inputs.figures import Figure
-from ..inputs.formats import parse_format
+from ..inputs.formats import Kind, parse_format
 from ..inputs.machine import Machine, Memory
 from ..prices.dram import DramPrices
 from ..prices.entries import Price, PriceKind, Source
@@ -175,7 +175,11 @@ def register_sharing(lowered: Lowered) -> dict[tuple[str, str], tuple[int, int]]
 
 
 def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> list[PricedRow]:
-    """Price a tally on the machine for which the operators were lowered."""
+    """Price a tally on the machine for which the operators were lowered.
+
+    Lanes that a dot product leaves idle are priced too: a tally has the multiplications, and the
+    additions of dense float products, of the dot products alone.
+    """
     factors = {product.role: product.zero_factor for product in lowered.products}
     executed = Counter[MacKey]()
     own: dict[MacKey, Price] = {}
@@ -184,7 +188,26 @@ def price_operations(tally: OpTally, table: EnergyTable, lowered: Lowered) -> li
         stated = product.unit.mac_energy(product.pair)
         if stated is not None:
             own[product.mac_key] = stated_price(stated, lowered.machine, "energy per MAC")
-    return price_tally(tally, table, factors, register_sharing(lowered), executed, own)
+    return price_tally(
+        _with_idle_lanes(tally, lowered), table, factors, register_sharing(lowered), executed, own
+    )
+
+
+def _with_idle_lanes(tally: OpTally, lowered: Lowered) -> OpTally:
+    """Return a tally with the multiplications and float additions of idle lanes."""
+    whole = OpTally()
+    whole.counts.update(tally.counts)
+    whole.mac_counts.update(tally.mac_counts)
+    for product in lowered.products:
+        if product.product_format is None or not product.idle_macs:
+            continue
+        key = Key(product.scope, product.role, "mul", product.product_format)
+        whole.add(key, product.idle_macs)
+        if product.activation.kind is Kind.FLOAT:
+            sums = product.accumulator.name
+            key = Key(product.scope, product.role, "add", product.activation.name, sums)
+            whole.add(key, product.idle_macs)
+    return whole
 
 
 def price_traffic(

@@ -196,6 +196,10 @@ class Gemm(NamedTuple):
         """Return the number of reads of weights from far memory, once per block of tokens."""
         return blocks * self.operands
 
+    def row_groups(self, rows: int) -> int:
+        """Return the number of groups of up to R outputs, which one activation feeds together."""
+        return self.vectors * -(-self.p // rows)
+
     def input_reads(self, rows: int) -> int:
         """Return the number of on-chip reads of activations, each of which feeds R outputs."""
         return self.inputs * -(-self.p // rows)
@@ -363,6 +367,12 @@ class AttentionProduct(NamedTuple):
             reach = step.tokens if self.window is None else self.window + block - 1
             positions = blocks * min(step.tokens, reach) * step.passes
         return positions * self.batch * self.layers * self.kv_heads * self.head_dim
+
+    def row_groups(self, rows: int) -> int:
+        """Return the number of groups of up to R outputs, which one activation feeds together."""
+        if self.scores:
+            return self._context_groups(rows) * self.heads
+        return self.queries * self.heads * -(-self.head_dim // rows)
 
     def input_reads(self, rows: int) -> int:
         """Return the number of on-chip reads of queries (or scores), each feeding R outputs."""

@@ -27,6 +27,7 @@ from .convention import ConventionName
 from .footprint import Footprint
 from .lowered import Lowered
 from .pricing import PricedRow, PricedTraffic, PricedUnpacking
+from .static_power import StaticPower
 from .time import Timing
 
 #: An end of the range of a price, or the price itself.
@@ -57,6 +58,8 @@ class Result:
         Bytes that the model occupies.
     excess_bytes : float
         Bytes that fit none of the machine's memories; 0 if the model fits.
+    static : StaticPower
+        Power that flows however fast the model runs, and what is missing from it.
     """
 
     model: ModelSpec
@@ -73,6 +76,7 @@ class Result:
     time: Timing | None
     footprint: Footprint
     excess_bytes: float
+    static: StaticPower
 
     @property
     def fits(self) -> bool:
@@ -115,8 +119,8 @@ class Result:
 
     @property
     def static_j(self) -> float | None:
-        """Idle and active power x time, J; None where the machine gives no power."""
-        power = self.machine.static_w
+        """Static power x time, J; None where no power is known."""
+        power = self.static.watts
         return None if self.time is None or power is None else power * self.time.seconds
 
     @property

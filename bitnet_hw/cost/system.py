@@ -1,7 +1,8 @@
 """The system convention: everything that a machine executes.
 
-Sums have their real widths on L lanes, and every elementwise step is counted, as are bytes, seconds
-and static energy. The default scenario is the decode of one token at context 2048, batch 1.
+Sums of integers have their real widths on L lanes, and every elementwise step is counted, as are
+bytes, seconds and static energy. The default scenario is the decode of one token at context 2048,
+batch 1.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class SystemConvention(Convention):
                 key = Key(product.scope, product.role, adder.operation, act, adder.width.name)
                 tally.add(key, adder.number)
             if product.weight.add_only:
-                slots = product.adder_slots * product.active
-                tally.add_only = tally.add_only.plus(product.add_only_work(slots))
+                work = product.add_only_work(product.executed_macs)
+                tally.add_only = tally.add_only.plus(work)
         for step in lowered.steps:
             for operation, number in step.counts.items():
                 key = Key(step.scope, step.role, operation, step.format, step.accumulator)

@@ -1,6 +1,6 @@
 """Time of a scenario on a machine, and the resource that takes most of it.
 
-Each operator takes the time of its arithmetic (executed MACs over the rate that its unit reaches),
+Each operator takes the time of its arithmetic (slots of its unit over the rate that it reaches),
 of unpacking its weights, and of its traffic in every memory and on the links (bytes over the rate
 that is reached). The longest of these counts in full, the others by what the machine does not
 overlap: longest + (1 - overlap) x (sum - longest). The times of operators add up, and each pass
@@ -168,7 +168,7 @@ def _operators(of: Lowered, placed: Residency) -> list[OperatorTimes]:
 def _product_seconds(product: LoweredProduct, of: Lowered, placed: Residency) -> Seconds:
     chips = of.machine.chip_count
     seconds = _moving(product_traffic(product, of, placed), of.machine)
-    seconds[COMPUTE] += product.executed_macs / product.unit.rate(product.pair) / chips
+    seconds[COMPUTE] += product.occupied_slots / product.unit.rate(product.pair) / chips
     unpacking = of.machine.unpacking_of(product.codec)
     if unpacking is not None and unpacking.seconds_per_weight is not None:
         per_weight = unpacking.seconds_per_weight.value

@@ -36,6 +36,8 @@ def add_only_arrays(machine: Machine) -> tuple[Unit, ...]:
 def with_lanes(machine: Machine, lanes: int) -> Machine:
     """Return a machine whose add-only arrays have another number of lanes.
 
+    A machine with other lanes than were measured is hypothetical, and nothing calibrates it.
+
     Raises
     ------
     InputError
@@ -54,6 +56,8 @@ def with_lanes(machine: Machine, lanes: int) -> Machine:
             f"machine {machine.name} has no unit of kind array for ternary or binary weights, "
             f"whose lanes could be set; it has: {have}"
         )
+    if all(unit.lanes == lanes for unit in arrays):
+        return machine
     for unit in arrays:
         machine = machine.with_unit(unit.name, lanes=lanes)
-    return machine
+    return machine.replace(hypothetical=True, calibration=None)

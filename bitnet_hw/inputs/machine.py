@@ -16,12 +16,12 @@ from .figures import Figure, Fraction, NotNegative
 from .load import Loader
 from .machine_parts import (
     ANY_CODEC,
-    WITHOUT_DRAM,
     Boundary,
     Calibration,
     Chips,
     Family,
     Overheads,
+    Part,
     Power,
     SourceWork,
     Unpacking,
@@ -164,17 +164,29 @@ class Machine(Record):
         Idle power counts unless the boundary subtracts it; that of DRAM and board counts where
         they are inside the boundary.
         """
-        parts = ["core"]
-        if self.boundary.has_dram:
-            parts.append("dram")
-        if self.boundary.covers not in (*WITHOUT_DRAM, "chip and DRAM"):
-            parts.append("board")
         drawn: list[NotNegative | None] = [self.power.active_w]
         if not self.boundary.idle_subtracted:
-            drawn += [self.power.idle_w.get(part) for part in parts]  # type: ignore[call-overload]
+            drawn += [self.power.idle_w.get(part) for part in self.boundary.parts]
             drawn += [m.static_w for m in self.memories if m.on_chip or self.boundary.has_dram]
         known = [figure.value for figure in drawn if figure is not None]
         return sum(known) * self.chip_count if known else None
+
+    @property
+    def missing_idle_power(self) -> tuple[Part, ...]:
+        """Parts inside the boundary whose idle power a full figure needs and nothing gives.
+
+        ``dram`` is needed for memories outside the chip that do not state their own `static_w`.
+        Nothing is needed where idle power is subtracted.
+        """
+        if self.boundary.idle_subtracted:
+            return ()
+        outside = [memory for memory in self.memories if not memory.on_chip]
+        needed: list[Part] = [
+            part
+            for part in self.boundary.parts
+            if part != "dram" or any(memory.static_w is None for memory in outside)
+        ]
+        return tuple(part for part in needed if part not in self.power.idle_w)
 
     def with_unit(self, name: str, **changes: object) -> Self:
         """Return the machine with one unit changed; see `replace`."""

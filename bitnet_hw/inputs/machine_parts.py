@@ -120,6 +120,13 @@ class Boundary(Record):
         """Whether the energy of DRAM is inside."""
         return self.covers not in WITHOUT_DRAM
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Parts inside, whose idle power the energy includes unless it is subtracted."""
+        if not self.has_dram:
+            return ("core",)
+        return ("core", "dram") if self.covers == "chip and DRAM" else ("core", "dram", "board")
+
 
 class Chips(Record):
     """Several chips that share every matrix and the heads (tensor parallelism).

@@ -112,7 +112,13 @@ def work_class(scenario: Scenario, scheme: Scheme) -> WorkClass:
 
 
 def status(machine: Machine, quantity: Quantity) -> Status:
-    """Return what the figures of a machine that decide a quantity rest on."""
+    """Return what the figures of a machine that decide a quantity rest on.
+
+    A design that was never built is blind, also where it is a variant of a machine that was
+    measured.
+    """
+    if machine.hypothetical:
+        return "blind"
     bases = {
         figure.basis
         for path, figure in machine.figures()

@@ -9,6 +9,7 @@ from ..cost.forms import (
     error_in_short,
     errors_in_words,
     machine_in_words,
+    missing_static,
     range_in_words,
     speeds,
     unit_in_words,
@@ -32,7 +33,10 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
     in_range = f"range of prices: {prices}; " if prices else ""
     linear = subject.linear
     weights = f"{linear.codec if subject.add_only else linear.weight} weights"
-    static = "static energy excluded" if of.static_j is None else "static energy included"
+    static = "excluded" if of.static_j is None else "included"
+    left_out = missing_static(of)
+    if left_out and of.static_j is not None:
+        static = f"{static}, but {'; '.join(left_out)}"
     return (
         f"{model.name} in {subject.name} takes {quantity(band.value, 'J')} per token "
         f"({in_range}energy of this class is {_off_by(of)})"
@@ -43,7 +47,7 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
         f"{boundary_in_words(machine)}, mean power {quantity(of.mean_power_w, 'W')}, {weights}, "
         f"{_room(of)}, {subject.attention.kv_cache} KV cache, "
         f"{subject.lm_head.weight} LM head, "
-        f"{_zeros(subject)}{static}."
+        f"{_zeros(subject)}static energy {static}."
     )
 
 

@@ -22,6 +22,8 @@ from .loopnest import Layer, layers
 from .memories import Memories
 from .readme import EXPECTED, README, readme
 
+__all__ = ["EXPECTED", "README", "loop_order", "write_zigzag"]
+
 #: Version of ``expected.json``.
 SCHEMA = 2
 #: Names, without suffix, of the files in the folder of each kind of MAC.

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 Run = Callable[..., Any]
@@ -17,22 +19,40 @@ FIELDS = ("equal", "arrays", "lanes", "array_area_um2", "area_um2", "area_known"
 
 def test_json_has_lanes_and_area_of_each_scheme(run: Run) -> None:
     fp16, ternary = json.loads(run(*ON_ASAP7, "--equal", "area", "--json").out)
-    assert [fp16[key] for key in FIELDS[:3]] == ["area", "float-array", 64]
-    assert [ternary[key] for key in FIELDS[:3]] == ["area", "ternary-array", 832]
+    assert [fp16[key] for key in FIELDS[:3]] == ["area", "float-array", 144]
+    assert [ternary[key] for key in FIELDS[:3]] == ["area", "ternary-array", 1024]
     assert fp16["machine"] == ternary["machine"] == "edge, equal area"
-    assert fp16["array_area_um2"] == pytest.approx(64 * 261.47)
-    assert ternary["array_area_um2"] == pytest.approx(832 * 20.447)
-    assert ternary["difference_percent"] == pytest.approx(1.66, abs=0.01)
-    assert ternary["array_peak_w"] is None
-    # The ternary machine has its FP16 array too; the memories are the same.
-    assert ternary["area_um2"] - fp16["area_um2"] == pytest.approx(ternary["array_area_um2"])
+    assert fp16["array_area_um2"] == pytest.approx(144 * 261.47)
+    assert ternary["array_area_um2"] == pytest.approx(1024 * 20.447)
+    # The ternary scheme uses 64 FP16 lanes too; the memories are the same.
+    assert ternary["units_area_um2"] == pytest.approx(1024 * 20.447 + 64 * 261.47)
+    assert [one["difference_percent"] for one in (fp16, ternary)] == [
+        pytest.approx(-0.0534, abs=1e-3),
+        0,
+    ]
+    assert ternary["array_peak_w"] is ternary["units_peak_w"] is None
+    assert ternary["area_um2"] == pytest.approx(fp16["area_um2"], rel=1e-3)
     assert fp16["area_known"] is ternary["area_known"] is True
+
+
+@pytest.mark.parametrize("by", ["area", "power"])
+def test_json_follows_the_schema(run: Run, by: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "schema" / "estimate-3.json").read_text("utf-8")
+    schema = json.loads(text)
+    for one in json.loads(run(*ON_ASAP7, "--equal", by, "--json").out):
+        jsonschema.validate(one, schema, jsonschema.Draft202012Validator)
+        assert set(schema["properties"]) == set(one)
+        del one["area_known"]
+        with pytest.raises(jsonschema.ValidationError, match="area_known"):
+            jsonschema.validate(one, schema, jsonschema.Draft202012Validator)
 
 
 def test_power_gives_watts(run: Run) -> None:
     fp16, ternary = json.loads(run(*ON_ASAP7, "--equal", "power", "--json").out)
-    assert fp16["array_peak_w"] == pytest.approx(64 * 0.5e9 * 2.1563e-12)
-    assert (ternary["lanes"], ternary["array_area_um2"]) == (1440, None)
+    assert fp16["array_peak_w"] == pytest.approx(112 * 0.5e9 * 2.1563e-12)
+    assert fp16["units_peak_w"] == fp16["array_peak_w"]
+    found = [ternary[key] for key in ("lanes", "array_area_um2", "units_area_um2")]
+    assert found == [1024, None, None]
 
 
 def test_csv_is_the_json_in_rows(run: Run) -> None:
@@ -47,10 +67,11 @@ def test_the_table_shows_lanes_area_and_what_remains(run: Run) -> None:
     lines = {line.split("  ")[0]: line.split() for line in out.splitlines() if line[:1] != " "}
     inner = {line.split()[0]: line.split() for line in out.splitlines() if line[:2] == "  "}
     assert lines["array of projections and FFN"][-2:] == ["float-array", "ternary-array"]
-    assert inner["lanes"][-2:] == ["64", "832"]
-    assert inner["area"][-4:] == ["0.01673", "mm2", "0.01701", "mm2"]
-    assert inner["remaining"][-4:] == ["+0.00", "%", "+1.66", "%"]
-    assert "ternary-array 0.01701 mm2, float-array 0.01673 mm2" in out
+    assert inner["lanes"][-2:] == ["144", "1,024"]
+    assert inner["area"][-4:] == ["0.03765", "mm2", "0.02094", "mm2"]
+    assert lines["area of all units used"][-4:] == ["0.03765", "mm2", "0.03767", "mm2"]
+    assert inner["remaining"][-4:] == ["-0.05", "%", "+0.00", "%"]
+    assert "ternary-array 0.02094 mm2, float-array 0.01673 mm2" in out
     assert "area incomplete" not in out
 
 

@@ -202,7 +202,8 @@ class Rebuilt:
         if dequantizes:
             self.step("dequantize", "dequantize", fetches * n * p)
         op = self.now.operators[name, role]
-        op.compute += rows * n * p * (1 - inactive) / choice.rate / self.chips
+        occupied = rows * passes * lanes * ceil(p / unit.rows) * unit.rows * (1 - inactive)
+        op.compute += occupied / choice.rate / self.chips
         op.codec = of.codec
         op.unpacked += fetches * n * p
         # Memory
@@ -294,8 +295,12 @@ class Rebuilt:
                         self.step("quantize", "absmax", hd)
                     elif not stored_as_is:
                         self.step("quantize", "narrow", hd)
-            for op in ops:
-                op.compute += context * hd * m.num_attention_heads / choice.rate / self.chips
+            for op, terms, outputs in zip(ops, (hd, context), (context, hd), strict=True):
+                lane_slots = ceil(terms / unit.lanes) * unit.lanes
+                row_slots = ceil(outputs / unit.rows) * unit.rows
+                occupied = lane_slots * row_slots * m.num_attention_heads
+                op.compute += occupied / choice.rate / self.chips
+                op.in_attention = True
         near = self.near("activations")
         if near:
             ops[0].query_bits += queries

@@ -40,6 +40,11 @@ class Product:
     sharing: tuple[int, int] = (1 << 30, 1 << 30)
 
     @property
+    def slots(self) -> float:
+        """Slots of lanes that are executed, idle lanes included."""
+        return self.tree_passes * self.lanes * self.active
+
+    @property
     def form(self) -> str:
         if self.weight == self.act or self.act.kind is Kind.FLOAT:
             return self.act.name
@@ -52,9 +57,10 @@ class Product:
     def operations(self) -> Iterator[tuple[Any, str, str, int]]:
         """Yield operation, operand format, adder format and number."""
         if not self.weight.add_only:
-            yield "mul", self.form, "", round(self.macs * self.active)
+            yield "mul", self.form, "", round(self.slots)
             if self.act.kind is Kind.FLOAT:
-                number = round((self.macs - self.dots) * self.active)
+                idle = round(self.slots) - round(self.macs * self.active)
+                number = round((self.macs - self.dots) * self.active) + idle
                 yield "add", self.act.name, self.acc.name, number
                 return
         name = "ternary-add" if self.weight.add_only else "add"
@@ -79,6 +85,7 @@ class Operator:
     unpacked: int = 0
     cache_reads: int = 0  # elements of keys or values, times the tokens of the pass
     query_bits: float = 0.0  # part of the bits at the near memory that jumps with the context
+    in_attention: bool = False  # whether the time of its arithmetic jumps in the same way
     bits: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
 
 

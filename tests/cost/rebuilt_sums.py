@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bitnet_hw.inputs.formats import Kind, parse_format
 from bitnet_hw.inputs.machine import Memory
 from bitnet_hw.prices.loading import load_dram_prices
+from bitnet_hw.prices.memories import leakage_w
 from bitnet_hw.tally import MacKey
 
 from .rebuilt_parts import Operator, Pass, Row, add
@@ -94,7 +95,7 @@ class Sums:
     # -- time ----------------------------------------------------------------------------------
 
     def spread_queries(self) -> None:
-        """Let the reads of queries change linearly between the first and last step of a run."""
+        """Let reads of queries and arithmetic change linearly from first to last step of a run."""
         m, near = self.of.model, self.of.near("activations")
         runs: list[list[Pass]] = [[]]
         for each in self.of.passes:
@@ -111,6 +112,10 @@ class Sums:
                     if first or last:
                         part = i / max(1, len(ops) - 1)
                         op.bits[near, "activations"] += first + (last - first) * part
+                first, last = ops[0].compute, ops[-1].compute
+                for i, op in enumerate(ops):
+                    if op.in_attention:
+                        op.compute = first + (last - first) * i / max(1, len(ops) - 1)
 
     def time(self, each: Pass) -> None:
         overheads = self.machine.overheads
@@ -171,7 +176,7 @@ class Sums:
             if price is not None:
                 factor = product.zero_factor if product.weight.add_only else 1.0
                 both = dict.fromkeys((product.act.name, product.weight.name))
-                number = round(product.macs * product.active)
+                number = round(product.slots)
                 self.executed[role, "mac", "*".join(both), product.acc.name] += number
                 add(logic, price, number * factor)
                 continue
@@ -234,4 +239,9 @@ class Sums:
             inside = [m for m in machine.memories if m.kind in ON_CHIP or not self.outside]
             figures += [memory.static_w for memory in inside]
         given = [figure.value for figure in figures if figure is not None]
+        for memory in [] if machine.boundary.idle_subtracted else machine.memories:
+            if memory.kind in ON_CHIP and memory.static_w is None:
+                size = int(value(memory.capacity_bytes))
+                leaks = leakage_w(memory.kind, size, self.table.memory_node_nm)
+                given += [] if leaks is None else [leaks]
         return sum(given) * self.of.chips if given else None

@@ -20,9 +20,11 @@ from bitnet_hw.cost.estimates import estimate
 from bitnet_hw.cost.lowering import lower
 from bitnet_hw.cost.ratios import ratio
 from bitnet_hw.errors import InputError
+from bitnet_hw.inputs.lanes import with_lanes
 from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.model import load_model
 from bitnet_hw.inputs.scenario import Scenario
+from bitnet_hw.inputs.track_record import status
 from bitnet_hw.prices.loading import load_table
 
 MODEL = load_model("bitnet-125m")
@@ -118,35 +120,60 @@ def test_an_unknown_part_makes_the_whole_unknown(
 
 
 def test_equal_area_by_hand() -> None:
-    fp16, ternary = _equal()
-    assert (fp16.lanes, fp16.difference_percent) == (64, 0)
-    assert fp16.size == ternary.target == pytest.approx(16734.08)
-    # 16734.08 um2 hold 818.4 lanes of 20.447 um2, 25.6 rows of 32.
-    assert (ternary.arrays, ternary.lanes) == (("ternary-array",), 26 * 32)
-    assert ternary.size == pytest.approx(17011.904)
-    assert ternary.difference_percent == pytest.approx(1.6602, abs=1e-3)
+    fp16, w8a8, ternary = _equal("fp16", "w8a8", "bitnet-b1.58")
+    # The ternary scheme needs most: 1024 ternary lanes, and 64 FP16 lanes for attention.
+    assert (ternary.lanes, ternary.difference_percent) == (1024, 0)
+    assert ternary.array_size == pytest.approx(20937.728)
+    assert ternary.size == fp16.target == w8a8.target == pytest.approx(37671.808)
+    # 37671.808 um2 hold 144.08 lanes of 261.47 um2, 18.01 rows of 8.
+    assert (fp16.arrays, fp16.lanes) == (("float-array",), 18 * 8)
+    assert fp16.size == fp16.array_size == pytest.approx(37651.68)
+    assert fp16.difference_percent == pytest.approx(-0.0534, abs=1e-3)
+    # 20937.728 um2 beside the same FP16 lanes hold 310.8 lanes of 67.376 um2, 38.8 rows of 8.
+    assert (w8a8.arrays, w8a8.lanes) == (("integer-array",), 39 * 8)
+    assert w8a8.size == pytest.approx(39 * 8 * 67.376 + 16734.08)
     assert fp16.machine.name == ternary.machine.name == "edge, equal area"
     assert _part(ternary.area, "float-array") == pytest.approx(16734.08)
+    for each in (fp16, w8a8, ternary):
+        logic = sum(part.um2 or 0 for part in each.area.parts if part.lanes)
+        assert logic == pytest.approx(37671.808, rel=3e-3)
 
 
 def test_equal_power_by_hand() -> None:
     fp16, ternary = _equal(by="power")
-    # 64 lanes x 0.5 GHz x 2.1563 pJ; a row of 32 ternary lanes takes 1.539 mW, so 44.8 rows.
-    assert fp16.size == pytest.approx(0.0690016)
-    assert ternary.lanes == 45 * 32
-    assert ternary.size == pytest.approx(1440 * 0.5e9 * 0.096197e-12)
+    # 64 lanes x 0.5 GHz x 2.1563 pJ and 1024 x 0.5 GHz x 0.096197 pJ; a row of 8 FP16 lanes takes
+    # 8.6252 mW, so 13.7 rows.
+    assert ternary.size == fp16.target == pytest.approx(0.0690016 + 0.049252864)
+    assert ternary.array_size == pytest.approx(0.049252864)
+    assert (fp16.lanes, ternary.lanes) == (14 * 8, 1024)
+    assert fp16.size == pytest.approx(14 * 8 * 0.5e9 * 2.1563e-12)
     assert ternary.machine.name == "edge, equal power"
 
 
 def test_power_goes_by_each_clock() -> None:
     slow = EDGE.with_unit("ternary-array", clock_hz={"value": 2.5e8, **OWN})
-    assert _equal(machine=slow, by="power")[1].lanes == 90 * 32  # 89.7 rows at half the clock
+    # 24.6 mW at half the clock, 69.0 mW of FP16 lanes: 10.9 rows of 8.6252 mW.
+    assert _equal(machine=slow, by="power")[0].lanes == 11 * 8
 
 
-def test_the_first_scheme_sets_the_size() -> None:
-    ternary, fp16 = _equal(*reversed(BOTH))
-    assert ternary.lanes == 1024
-    assert fp16.lanes == 10 * 8  # 20937.7 um2 / 261.47 um2 = 80.08 lanes
+def test_the_order_of_schemes_does_not_matter() -> None:
+    assert _equal(*BOTH) == tuple(reversed(_equal(*reversed(BOTH))))
+
+
+def test_a_variant_of_a_measured_machine_is_not_calibrated() -> None:
+    fitted = {"value": 5e8, "fitted": ["row"]}
+    measured = EDGE.replace(
+        hypothetical=False,
+        calibration={"rows_file": "rows.yaml", "date": "2026-01-01", "rows": ["row"],
+                     "residuals": {"row": 1.0}},
+    )  # fmt: skip
+    measured = measured.with_unit("ternary-array", clock_hz=fitted)
+    assert status(measured, "speed") == "calibrated"
+    for each in _equal(machine=measured):
+        assert each.machine.calibration is None
+        assert {status(each.machine, what) for what in ("speed", "energy")} == {"blind"}  # type: ignore[arg-type]
+    assert status(with_lanes(measured, 64), "speed") == "blind"
+    assert with_lanes(measured, 32) == measured
 
 
 def test_variants_differ_in_rows_and_name_alone() -> None:
@@ -176,11 +203,14 @@ def test_equalised_arrays_are_within_one_row(
     machine = EDGE.with_unit("ternary-array", rows=rows[0], lanes=lanes[0])
     machine = machine.with_unit("float-array", rows=rows[1], lanes=lanes[1])
     fp16, ternary = _equal(machine=machine, by=by)
-    row = ternary.size * lanes[0] / ternary.lanes
-    assert abs(ternary.size - fp16.size) <= row / 2 * (1 + 1e-9) or ternary.lanes == lanes[0]
-    # As many more lanes as one of them is smaller (both run at one clock), but for a row.
+    # FP16 has the float array alone, so that the ternary scheme, with both, needs most.
+    assert ternary.machine.units == machine.units
+    row = fp16.size * lanes[1] / fp16.lanes
+    assert abs(ternary.size - fp16.size) <= row / 2 * (1 + 1e-9)
+    # A ternary lane pays for as much of an FP16 lane as it is smaller (both run at one clock).
     per_lane = 261.47 / 20.447 if by == "area" else 2.1563 / 0.096197
-    assert abs(ternary.lanes - fp16.lanes * per_lane) <= lanes[0]
+    more = fp16.lanes - rows[1] * lanes[1]
+    assert abs(more - ternary.lanes / per_lane) <= lanes[1] / 2 * (1 + 1e-9)
 
 
 def test_a_ratio_on_equal_silicon() -> None:
@@ -258,6 +288,8 @@ def test_what_cannot_be_equalised_is_refused(changes: dict[str, object], part: s
 def test_no_schemes_are_refused() -> None:
     with pytest.raises(InputError, match="at least one scheme"):
         equalised(MODEL, [], SCENARIO, EDGE, ASAP7)
+    with pytest.raises(InputError, match="must be a list, found 'fp16'"):
+        equalised(MODEL, "fp16", SCENARIO, EDGE, ASAP7)
 
 
 def test_a_lane_that_the_table_did_not_measure_is_refused() -> None:
@@ -266,11 +298,19 @@ def test_a_lane_that_the_table_did_not_measure_is_refused() -> None:
     assert "choose a table" not in str(caught.value)
 
 
-def test_an_array_that_its_scaling_would_idle_is_refused() -> None:
-    # A second ternary array of 960 lanes is slower than 1024, but faster than the 832 left of them.
-    second = EDGE.units[0].replace(name="second-array", rows=30)
-    with pytest.raises(InputError, match="from ternary-array to second-array"):
-        _equal(machine=EDGE.replace(units=(*EDGE.units, second)))
+def test_an_array_that_scaling_another_would_idle_is_refused() -> None:
+    # 264 FP16 lanes are more than 256 INT8 lanes, but not than the 311 that are as large as 1024
+    # ternary ones; these would take attention over if they could compute it.
+    machine = EDGE.with_unit("float-array", rows=33)
+    machine = machine.with_unit("integer-array", executes=("integerxinteger", "floatxfloat"))
+    with pytest.raises(InputError, match="move attention-score from float-array to integer-array"):
+        _equal("w8a8", "bitnet-b1.58", machine=machine)
+
+
+def test_a_unit_beside_the_scaled_one_must_have_a_size() -> None:
+    machine = EDGE.replace(units=(EDGE.units[0], *_programmable().units))
+    with pytest.raises(InputError, match="unit gpu is programmable and has no rows to scale"):
+        _equal("bitnet-b1.58", machine=machine)
 
 
 def test_records_names_and_files_do_alike(tmp_path: Path) -> None:

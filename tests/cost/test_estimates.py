@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bitnet_hw.cost.counting import default_scenario
+from bitnet_hw.cost.counting import count, default_scenario
 from bitnet_hw.cost.estimates import Estimate, estimate
 from bitnet_hw.cost.parts import KINDS, PARTS
-from bitnet_hw.errors import InputError
+from bitnet_hw.errors import ContradictionError, InputError
+from bitnet_hw.inputs.machine import Machine
 from bitnet_hw.inputs.model import ModelSpec
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
@@ -39,8 +40,7 @@ def test_parts_sum_to_the_whole(found: Estimate) -> None:
 
 
 def test_the_paper_convention_has_no_memory_time_or_static_part() -> None:
-    powered = lpddr4(idle=(9.0, 0.0))
-    found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper", powered)
+    found = estimate(SMALL, load_scheme("fp16"), load_table("7nm"), ON_PAPER, "paper")
     data = found.as_dict()
     for key in (
         "memory_j",
@@ -158,3 +158,28 @@ def test_an_integer_lm_head_keeps_its_scales_to_itself() -> None:
     assert narrow.by("reach")["projections and FFN"].joules == pytest.approx(
         plain.by("reach")["projections and FFN"].joules
     )
+
+
+@pytest.mark.parametrize("machine", [lpddr4(), "edge"])
+def test_the_paper_convention_refuses_a_machine(machine: Machine | str) -> None:
+    name = machine if isinstance(machine, str) else machine.name
+    said = f"machine {name} contradicts the paper convention, which has no machine"
+    with pytest.raises(ContradictionError, match=said) as caught:
+        estimate(SMALL, "fp16", "7nm", ON_PAPER, "paper", machine)
+    assert (caught.value.setting, caught.value.value) == ("machine", name)
+    with pytest.raises(ContradictionError, match=said):
+        count(SMALL, ON_PAPER, "fp16", "paper", machine)
+
+
+def test_both_rates_of_a_request_are_named() -> None:
+    found = estimate(SMALL, "fp16", "7nm", Scenario("request", tokens=9, generate=5))
+    assert found.time is not None
+    decode = 5 / (found.time.seconds - (found.time.first_token_seconds or 0))
+    data = found.as_dict()
+    assert data["tokens_per_s"] == pytest.approx(decode)
+    assert data["tokens_per_s_of_request"] == pytest.approx(5 / found.time.seconds)
+    for text in (repr(found), found._repr_html_()):
+        assert "tokens per second of decode" in text
+        assert f"{decode:.4g}" in text
+        assert "tokens per second, prefill included" in text
+        assert f"{5 / found.time.seconds:.4g}" in text

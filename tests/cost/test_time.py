@@ -52,10 +52,11 @@ def test_a_request_takes_as_long_as_its_passes(
 ) -> None:  # fmt: skip
     """Sum over every pass what the package sums in closed form.
 
-    With one row, every time of an operator is linear in the context, so that the sum is exact.
+    With one row and one lane, every time of an operator is linear in the context, so that the sum
+    is exact.
     """
     model = MIXED.replace(sliding_window=window, sliding_window_layers=2 if window else None)
-    machine = lpddr4(bandwidth=bandwidth, rows=1, overlap=figure(overlap), weights=30_000)
+    machine = lpddr4(bandwidth=bandwidth, rows=1, lanes=1, overlap=figure(overlap), weights=30_000)
     for memory in ("weight-sram", "activation-sram"):
         machine = machine.with_memory(memory, bandwidth_bytes_per_s=figure(near))
     scenario = Scenario("request", tokens=prompt, generate=generate, batch=batch)
@@ -80,9 +81,20 @@ def test_rows_that_do_not_divide_the_context_change_little() -> None:
     assert whole.seconds == pytest.approx(loop, rel=1e-3)
 
 
+def test_idle_lanes_and_rows_in_attention_change_little_between_first_and_last_step() -> None:
+    """Let only arithmetic bind, whose idle slots jump every 32 positions."""
+    machine = lpddr4(rows=32, lanes=32, clock_hz=1e3)
+    scenario = Scenario("request", tokens=40, generate=300)
+    model = load_model("bitnet-125m")
+    whole = timing(lower(model, scenario, "bitnet-b1.58", machine))
+    loop = sum(each.seconds for each in _passes(machine, scenario, model, "bitnet-b1.58"))
+    assert whole.bound_by == "compute"
+    assert whole.seconds == pytest.approx(loop, rel=1e-3)
+
+
 def test_a_crossing_from_dram_to_compute_lies_inside_a_request() -> None:
     """Use an fp16 model whose attention adds arithmetic faster than DRAM traffic."""
-    machine = lpddr4(rows=1, lanes=256, clock_hz=60e6, bandwidth=41.73e9, weights=1)
+    machine = lpddr4(rows=1, lanes=1, clock_hz=256 * 60e6, bandwidth=41.73e9, weights=1)
     scenario = Scenario("request", tokens=100, generate=900)
     whole = lower("bitnet-b1.58-2b4t", scenario, "fp16", machine)
     steps = _passes(machine, scenario, load_model("bitnet-b1.58-2b4t"), "fp16")
