@@ -267,7 +267,8 @@ def solve(
         raise FitError(f"the fit did not converge: {found.message}")
     residuals, jacobian = at(found.x)
     _check_effects(jacobian, names, found.x)
-    _check_determined(jacobian, names)
+    if names:
+        _check_determined(jacobian, names)
     covariance = None
     if intervals:
         free = len(chosen) - (len(names) - len(held))
