@@ -43,8 +43,10 @@ class PublishedIn(Record):
 
     Attributes
     ----------
-    title, where : str
-        What it is, and where it is found.
+    title : str
+        What it is.
+    where : str
+        Where it is found.
     read : bool
         Whether it was read, rather than quoted second-hand or from memory.
     note : str
@@ -62,14 +64,16 @@ class Workload(Record):
 
     Attributes
     ----------
-    decode, prefill : int, optional
-        Context of one new token; tokens of a prompt.
+    decode : int, optional
+        One new token, which attends to this many positions, itself included.
+    prefill : int, optional
+        A prompt of this many tokens.
     prompt, generate : int, optional
-        Tokens of a request.
+        A request: tokens of its prompt, and tokens that it generates.
     batch : int
-        Sequences.
+        Number of sequences processed together.
     lm_head : str
-        ``last``, ``all`` or ``none``.
+        Positions whose logits are computed: the last of each pass, all, or none.
     """
 
     decode: Tokens | None = None
@@ -101,21 +105,31 @@ class Row(Record):
 
     Attributes
     ----------
-    id, source : str
-        Name, unique in its file; key of the file's `sources`.
-    machine, model, weights : str
-        Names in the catalogue, or files, relative to this one: device with its software; model;
-        scheme.
+    id : str
+        Name of the row, unique in its file.
+    source : str
+        Key of the file's sources.
+    machine : str
+        Device with its software: a name in the catalogue, or a file, relative to this one.
+    model : str
+        Model: a name in the catalogue, or a file, relative to this one.
+    weights : str
+        Scheme in which weights are stored and computed: a name in the catalogue, or a file,
+        relative to this one.
     scenario : Workload
         What was run.
     tokens_per_s : float, optional
-        New tokens per second and sequence, decode alone.
+        New tokens per second of one sequence, decode alone.
     tokens_per_s_of_request : float, optional
         New tokens of the whole batch over the whole time, prefill included.
-    prefill_tokens_per_s, time_to_first_token_s : float, optional
-        Of the prompt.
-    energy_per_token_j, power_w : float, optional
-        Within `boundary`.
+    prefill_tokens_per_s : float, optional
+        Tokens of all prompts over the time of the prefill.
+    time_to_first_token_s : float, optional
+        Time of the prefill, s.
+    energy_per_token_j : float, optional
+        Energy per new token, or per token of the prompt in a prefill, within the boundary, J.
+    power_w : float, optional
+        Mean power within the boundary, W.
     boundary : str
         What the instrument saw, such as ``chip and DRAM, idle subtracted``; required with an energy
         or a power.
@@ -169,9 +183,9 @@ class RowFile(Record):
     Attributes
     ----------
     sources : mapping of str to PublishedIn
-        Key -> the publication.
+        Publications, by the keys that rows name.
     rows : tuple of Row
-        The runs.
+        Published runs.
     """
 
     sources: dict[str, PublishedIn]
