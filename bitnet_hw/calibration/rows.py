@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from ..errors import InputError, RecordError
+from ..errors import InputError, RecordError, named
 from ..files.document import Document
 from ..files.reading import read
 from ..files.records import Record, choices, validate, wrong_value
@@ -279,8 +279,20 @@ def load_rows(path: str | Path) -> RowFile:
     ------
     InputError
         If the file is not valid, naming file, line, key and row.
+
+    Examples
+    --------
+    >>> from bitnet_hw.validation import ROWS
+    >>> load_rows(ROWS).rows[0].machine
+    'a100-80gb-gpt-fast'
     """
-    return _validated(read(Path(path)))
+    return _validated(_read(path))
+
+
+def _read(path: str | Path) -> Document:
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"rows are the name or the path of a file, found {named(path)}")
+    return read(Path(path))
 
 
 def _validated(document: Document) -> RowFile:
@@ -319,7 +331,7 @@ def load_values(path: str | Path, known: Mapping[str, Machine] | None = None) ->
         If the file is not valid, or a row names an unknown machine, model, scheme or boundary,
         naming file, line, key and row.
     """
-    document = read(Path(path))
+    document = _read(path)
     file = _validated(document)
     folder = Path(path).parent
     return [

@@ -135,9 +135,16 @@ def calibrate(
         converge, or the values do not determine the figures.
     ToolMissingError
         If scipy is not installed.
+
+    Examples
+    --------
+    >>> from bitnet_hw.validation import ROWS
+    >>> found = calibrate("m4-pro-mlx", ROWS)
+    >>> found.values[0].row.id, found.values[0].published
+    ('m4pro-qwen3-8b-fp16', 16.0)
     """
     described = as_machine(machine)
-    if not isinstance(rows, (str, Path)):
+    if isinstance(rows, Sequence) and not isinstance(rows, str):
         return _calibrate(described, rows, progress)
     known = {described.name: described}
     if isinstance(machine, (str, Path)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,20 @@ import jsonschema
 import pytest
 import yaml
 
-from bitnet_hw.calibration.rows import MEASUREMENTS, load_rows, load_values, same_boundary
+from bitnet_hw.calibration.rows import (
+    MEASUREMENTS,
+    Row,
+    RowFile,
+    load_rows,
+    load_values,
+    same_boundary,
+)
 from bitnet_hw.calibration.rows_schema import schema_text
+from bitnet_hw.calibration.validation import Class
 from bitnet_hw.errors import InputError
+from bitnet_hw.files.records import choices
 from bitnet_hw.inputs import catalogue
-from bitnet_hw.inputs.machine_parts import Boundary
+from bitnet_hw.inputs.machine_parts import Boundary, Covers
 from bitnet_hw.validation import ROWS
 
 from .synthetic import MACHINE
@@ -194,3 +204,16 @@ def test_words_after_a_comma_are_no_part_of_a_boundary(
 
 def test_every_measurement_has_a_unit_in_its_name() -> None:
     assert all(name.endswith(("_s", "_j", "_w", "_of_request")) for name in MEASUREMENTS)
+
+
+def test_the_documentation_shows_a_file_of_rows_and_all_keys() -> None:
+    page = (ROOT / "docs" / "validation.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = RowFile.model_validate(yaml.safe_load(example))
+    assert [row.id for row in file.rows] == ["desk-fp16", "paper-ternary"]
+    described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert set(Row.model_fields) <= described
+    for boundary in choices(Covers):
+        assert f"`{boundary}`" in page
+    for kind in choices(Class):
+        assert f"| `{kind}` |" in page
