@@ -1,5 +1,8 @@
 """Public names of bitnet_hw, each with the module that defines it; `__init__.py` loads them."""
 
+from .calibration.rows import load_rows
+from .calibration.single import calibrate
+from .calibration.validation import validate
 from .census.record import Census
 from .census.take import take_census
 from .cost.area import MachineArea, machine_area
@@ -77,6 +80,7 @@ __all__ = [
     "Timing",
     "ToolMissingError",
     "accumulator_bits",
+    "calibrate",
     "count",
     "default_scenario",
     "equalised",
@@ -88,6 +92,7 @@ __all__ = [
     "largest_batch",
     "load_machine",
     "load_model",
+    "load_rows",
     "load_scheme",
     "load_table",
     "lower",
@@ -105,4 +110,5 @@ __all__ = [
     "trace",
     "trace_numpy",
     "traffic",
+    "validate",
 ]

@@ -23,6 +23,8 @@ HOLDS = {
     "`wq`": '"wq"',
     "int21": "affine in the",
     "JSON form of `count`": '"Count"',
+    "published measurements": "class RowFile",
+    "share fitted figures": "def pooled(",
 }
 
 

@@ -27,6 +27,31 @@ _STEP = 1e-5
 _HALF_WIDTH = 1.645
 #: Smallest standard deviation of the logarithm of a published value that an interval assumes.
 LEAST_SPREAD = 0.05
+#: Changes of all values by an e-fold change of one unknown, in units of their spread (here 0.25
+#: percent), below which it is not determined; and the least singular value of the scaled Jacobian
+#: relative to the largest, below which two or more unknowns trade against each other.
+_LEAST_LENGTH = 0.05
+_LEAST_SINGULAR = 1e-7
+
+
+class FitError(InputError):
+    """A fit does not converge, or does not determine its unknowns."""
+
+
+class FlatError(FitError):
+    """The fit took an unknown to where it has next to no effect on any value.
+
+    Attributes
+    ----------
+    name : str
+        The unknown.
+    log : float
+        Its value.
+    """
+
+    def __init__(self, name: str, log: float) -> None:
+        super().__init__(f"the rows do not determine {name}: hardly any prediction depends on it")
+        self.name, self.log = name, log
 
 
 class Unknown(NamedTuple):
@@ -118,17 +143,15 @@ def figure_of(term: Term, logs: Mapping[str, float]) -> float:
 
 
 def own_problem(responses: Sequence[Response]) -> Problem:
-    """Return the problem in which every free figure of each machine is an unknown of its own."""
+    """Return the problem in which every free figure of one machine is an unknown, by its label."""
     terms: list[tuple[Term, ...]] = []
     unknowns: dict[str, Unknown] = {}
     for response in responses:
         found = []
         for p in response.parameters:
-            name = f"{response.value.machine.name}: {p.label}"
-            unknowns[name] = Unknown(name, None)
-            start = p.figure.value if p.figure.value > 0 else 1e-12
-            constant = _unsaturated(start) if p.is_share else start
-            found.append(Term(p.label, math.log(constant), (name,), p.is_share))
+            unknowns[p.label] = Unknown(p.label, None)
+            start = _unsaturated(p.figure.value) if p.is_share else p.figure.value
+            found.append(Term(p.label, math.log(start), (p.label,), p.is_share))
         terms.append(tuple(found))
     return Problem(responses, terms, unknowns, LEAST_SPREAD)
 
@@ -147,6 +170,22 @@ def pooled_problem(responses: Sequence[Response], pools: PoolFile) -> Problem:
             found.append(Term(p.label, math.log(of.centre), names, p.is_share))
         terms.append(tuple(found))
     return Problem(responses, terms, unknowns, pools.spread_of_values)
+
+
+def with_fixed(problem: Problem, name: str, log: float) -> Problem:
+    """Return a problem in which an unknown has a value."""
+    terms = [
+        tuple(
+            term._replace(
+                constant=term.constant + log * term.unknowns.count(name),
+                unknowns=tuple(other for other in term.unknowns if other != name),
+            )
+            for term in found
+        )
+        for found in problem.terms
+    ]
+    unknowns = {key: unknown for key, unknown in problem.unknowns.items() if key != name}
+    return problem._replace(terms=terms, unknowns=unknowns)
 
 
 def _unsaturated(share: float) -> float:
@@ -176,8 +215,10 @@ def solve(
 
     Raises
     ------
-    InputError
-        If the fit does not converge, or unknowns without a spread are not determined.
+    FlatError
+        If an unknown without a spread has next to no effect on any value.
+    FitError
+        If the fit does not converge, or unknowns without a spread trade against each other.
     ToolMissingError
         If scipy is not installed.
     """
@@ -217,13 +258,17 @@ def solve(
         return cache[key]
 
     first = np.array([(start or {}).get(name, 0.0) for name in names])
+    if not np.all(np.any(at(first)[1], axis=0)):
+        raise FitError("the rows do not determine every figure: no prediction depends on one")
     found = least_squares(
         lambda x: at(x)[0], first, jac=lambda x: at(x)[1], x_scale=scale, max_nfev=300
     )
     if not found.success or not np.all(np.isfinite(found.x)):
-        raise InputError(f"the fit did not converge: {found.message}")
+        raise FitError(f"the fit did not converge: {found.message}")
     residuals, jacobian = at(found.x)
-    _check_determined(jacobian, names)
+    _check_effects(jacobian, names, found.x)
+    if names:
+        _check_determined(jacobian, names)
     covariance = None
     if intervals:
         free = len(chosen) - (len(names) - len(held))
@@ -258,19 +303,26 @@ def _residual(
     return log - math.log(response.value.published), slopes
 
 
-def _check_determined(jacobian: Floats, names: Sequence[str]) -> None:
-    """Refuse a fit whose unknowns trade against each other without any effect on the values."""
+def _check_effects(jacobian: Floats, names: Sequence[str], x: Floats) -> None:
+    """Refuse a fit of which an unknown changes next to nothing."""
     import numpy as np
 
     lengths = np.linalg.norm(jacobian, axis=0)
-    if not np.all(lengths > 0):
-        flat = [name for name, length in zip(names, lengths, strict=True) if not length > 0]
-        raise InputError(f"the rows do not determine {flat[0]}, which changes no prediction")
+    if np.any(lengths < _LEAST_LENGTH):
+        i = int(np.argmin(lengths))
+        raise FlatError(names[i], float(x[i]))
+
+
+def _check_determined(jacobian: Floats, names: Sequence[str]) -> None:
+    """Refuse a fit of which two unknowns or more trade against each other."""
+    import numpy as np
+
+    lengths = np.linalg.norm(jacobian, axis=0)
     _, singular, directions = np.linalg.svd(jacobian / lengths)
-    if len(singular) < len(names) or singular[-1] < 1e-7 * singular[0]:
+    if len(singular) < len(names) or singular[-1] < _LEAST_SINGULAR * singular[0]:
         weights = np.abs(directions[-1])
         pair = [names[i] for i in np.argsort(-weights)[:2]]
-        raise InputError(
+        raise FitError(
             f"the rows do not determine {' and '.join(pair)}, which trade against each other; add "
             "rows that tell them apart, or mark fewer figures as free"
         )

@@ -8,6 +8,7 @@ from ..cost.residency import residency
 from ..cost.system import SystemConvention
 from ..cost.time import Timing, timing
 from ..cost.traffic import traffic
+from ..errors import InputError
 from ..inputs.machine import Machine
 from ..prices.loading import load_table
 from ..prices.tables import EnergyTable
@@ -30,9 +31,15 @@ def predict(value: Value, machine: Machine | None = None) -> float:
     Raises
     ------
     InputError
-        If the machine cannot run the scheme.
+        If the machine cannot run the scheme, naming the row.
     """
-    machine = value.machine if machine is None else machine
+    try:
+        return _predict(value, value.machine if machine is None else machine)
+    except InputError as error:
+        raise value.error(error) from None
+
+
+def _predict(value: Value, machine: Machine) -> float:
     lowered = lower(value.model, value.scenario, value.scheme, machine)
     placed = residency(lowered)
     time = timing(lowered, placed)

@@ -7,7 +7,6 @@ these gives its slope.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ..cost.lowering import lower
 from ..cost.residency import residency
 from ..cost.time import COMPUTE, UNPACKING, OperatorTimes, run_times, together
+from ..errors import InputError
 from ..files.document import KeyPath
 from ..inputs.figures import Figure
 from ..inputs.machine import Machine
@@ -48,9 +48,14 @@ class Parameter(NamedTuple):
         return "reached_share" in self.path
 
     @property
-    def upper(self) -> float:
-        """Largest value that makes sense: 1 for a share."""
-        return 1.0 if self.is_share else math.inf
+    def is_energy(self) -> bool:
+        """Whether it is an energy or a power, in which energies are linear."""
+        return any("energy_pj" in str(key) or str(key).endswith("_w") for key in self.path)
+
+    @property
+    def can_be_fitted(self) -> bool:
+        """Whether a `Response` follows it."""
+        return self.is_share or self.is_energy or str(self.path[-1]).startswith("seconds_per_")
 
 
 def free_parameters(machine: Machine) -> list[Parameter]:
@@ -106,7 +111,20 @@ class Response:
 
 
 def respond(value: Value, machine: Machine) -> Response:
-    """Return the response of a value on a machine, which has the free figures."""
+    """Return the response of a value on a machine, which has the free figures.
+
+    Raises
+    ------
+    InputError
+        If the machine cannot run the scheme, naming the row.
+    """
+    try:
+        return _respond(value, machine)
+    except InputError as error:
+        raise value.error(error) from None
+
+
+def _respond(value: Value, machine: Machine) -> Response:
     free = {parameter.label: parameter for parameter in free_parameters(machine)}
     seconds = _SecondsResponse(value, machine, free)
     if value.kind == "speed":
@@ -114,7 +132,7 @@ def respond(value: Value, machine: Machine) -> Response:
             value, tuple(free[label] for label in seconds.labels),
             lambda values: per_second(value, seconds.at(values)),
         )  # fmt: skip
-    energies = [p for p in free.values() if _is_energy(p)]
+    energies = [p for p in free.values() if p.is_energy]
     joules = _line(_joules, value, machine, energies)
     watts = _line(_watts, value, machine, energies)
 
@@ -248,11 +266,6 @@ def _line(
     values = {p.label: p.figure.value for p in parameters}
     constant = base - sum(slope * values[label] for label, slope in slopes.items())
     return _Line(constant, slopes)
-
-
-def _is_energy(parameter: Parameter) -> bool:
-    """Return whether a figure is an energy or a power."""
-    return any("energy_pj" in str(key) or str(key).endswith("_w") for key in parameter.path)
 
 
 def _joules(value: Value, machine: Machine) -> float:

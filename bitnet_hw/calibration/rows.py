@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from ..errors import InputError
+from ..errors import InputError, RecordError, named
 from ..files.document import Document
 from ..files.reading import read
 from ..files.records import Record, choices, validate, wrong_value
+from ..inputs import catalogue
+from ..inputs.load import exists
 from ..inputs.machine import Machine, load_machine
-from ..inputs.machine_parts import Boundary
+from ..inputs.machine_parts import Boundary, Covers
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
@@ -33,6 +35,7 @@ _OF_ENERGY = ("energy_per_token_j", "power_w")
 
 Positive = Annotated[float, Field(gt=0)]
 Tokens = Annotated[int, Field(gt=0)]
+T = TypeVar("T")
 
 
 class PublishedIn(Record):
@@ -40,8 +43,10 @@ class PublishedIn(Record):
 
     Attributes
     ----------
-    title, where : str
-        What it is, and where it is found.
+    title : str
+        What it is.
+    where : str
+        Where it is found.
     read : bool
         Whether it was read, rather than quoted second-hand or from memory.
     note : str
@@ -59,14 +64,16 @@ class Workload(Record):
 
     Attributes
     ----------
-    decode, prefill : int, optional
-        Context of one new token; tokens of a prompt.
+    decode : int, optional
+        One new token, which attends to this many positions, itself included.
+    prefill : int, optional
+        A prompt of this many tokens.
     prompt, generate : int, optional
-        Tokens of a request.
+        A request: tokens of its prompt, and tokens that it generates.
     batch : int
-        Sequences.
+        Number of sequences processed together.
     lm_head : str
-        ``last``, ``all`` or ``none``.
+        Positions whose logits are computed: the last of each pass, all, or none.
     """
 
     decode: Tokens | None = None
@@ -98,22 +105,34 @@ class Row(Record):
 
     Attributes
     ----------
-    id, source : str
-        Name, unique in its file; key of the file's `sources`.
-    machine, model, weights : str
-        Names in the catalogue, or files: device with its software; model; scheme.
+    id : str
+        Name of the row, unique in its file.
+    source : str
+        Key of the file's sources.
+    machine : str
+        Device with its software: a name in the catalogue, or a file, relative to this one.
+    model : str
+        Model: a name in the catalogue, or a file, relative to this one.
+    weights : str
+        Scheme in which weights are stored and computed: a name in the catalogue, or a file,
+        relative to this one.
     scenario : Workload
         What was run.
     tokens_per_s : float, optional
-        New tokens per second and sequence, decode alone.
+        New tokens per second of one sequence, decode alone.
     tokens_per_s_of_request : float, optional
         New tokens of the whole batch over the whole time, prefill included.
-    prefill_tokens_per_s, time_to_first_token_s : float, optional
-        Of the prompt.
-    energy_per_token_j, power_w : float, optional
-        Within `boundary`.
+    prefill_tokens_per_s : float, optional
+        Tokens of all prompts over the time of the prefill.
+    time_to_first_token_s : float, optional
+        Time of the prefill, s.
+    energy_per_token_j : float, optional
+        Energy per new token, or per token of the prompt in a prefill, within the boundary, J.
+    power_w : float, optional
+        Mean power within the boundary, W.
     boundary : str
-        What the instrument saw, such as ``chip and DRAM, idle subtracted``.
+        What the instrument saw, such as ``chip and DRAM, idle subtracted``; required with an energy
+        or a power.
     note : str
         A remark.
     """
@@ -164,9 +183,9 @@ class RowFile(Record):
     Attributes
     ----------
     sources : mapping of str to PublishedIn
-        Key -> the publication.
+        Publications, by the keys that rows name.
     rows : tuple of Row
-        The runs.
+        Published runs.
     """
 
     sources: dict[str, PublishedIn]
@@ -199,6 +218,8 @@ class Value(NamedTuple):
         Value, in the unit of its key.
     machine, model, scheme, scenario
         What the row names.
+    place : str
+        File, line and row, as messages begin with them.
     """
 
     row: Row
@@ -208,6 +229,11 @@ class Value(NamedTuple):
     model: ModelSpec
     scheme: Scheme
     scenario: Scenario
+    place: str = ""
+
+    def error(self, reason: object) -> InputError:
+        """Build the error for something that is wrong with the row."""
+        return InputError(f"{self.place or f'row {self.row.id}'}: {reason}")
 
     @property
     def kind(self) -> Quantity:
@@ -244,52 +270,110 @@ def same_boundary(stated: str, boundary: Boundary) -> bool:
 def load_rows(path: str | Path) -> RowFile:
     """Return a file of published measurements.
 
+    Parameters
+    ----------
+    path : str or path
+        The file; docs/validation.md describes its form.
+
     Raises
     ------
     InputError
-        If the file is not valid, naming file, line and key.
+        If the file is not valid, naming file, line, key and row.
+
+    Examples
+    --------
+    >>> from bitnet_hw.validation import ROWS
+    >>> load_rows(ROWS).rows[0].machine
+    'a100-80gb-gpt-fast'
     """
-    return validate(RowFile, read(Path(path)))
+    return _validated(_read(path))
 
 
-def load_values(path: str | Path) -> list[Value]:
+def _read(path: str | Path) -> Document:
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"rows are the name or the path of a file, found {named(path)}")
+    return read(Path(path))
+
+
+def _validated(document: Document) -> RowFile:
+    try:
+        return validate(RowFile, document)
+    except RecordError as error:
+        name = _id_at(document, error)
+        if not name or name in str(error):
+            raise
+        raise RecordError(f"{error} (row {name})", error.path, error.reason) from None
+
+
+def _id_at(document: Document, error: RecordError) -> str:
+    """Return the name of the row that an error is about; empty if it has none."""
+    match error.path:
+        case ("rows", int(i), *_):
+            rows = document.data.get("rows")
+            row = rows[i] if isinstance(rows, list) and i < len(rows) else None
+            return str(row.get("id", "")) if isinstance(row, Mapping) else ""
+    return ""
+
+
+def load_values(path: str | Path, known: Mapping[str, Machine] | None = None) -> list[Value]:
     """Return every published value of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    known : mapping of str to Machine, optional
+        Machines that rows may name besides those of the catalogue and files.
 
     Raises
     ------
     InputError
         If the file is not valid, or a row names an unknown machine, model, scheme or boundary,
-        naming file, line and row.
+        naming file, line, key and row.
     """
-    document = read(Path(path))
-    file = validate(RowFile, document)
-    return [value for i, row in enumerate(file.rows) for value in _values(row, i, document)]
+    document = _read(path)
+    file = _validated(document)
+    folder = Path(path).parent
+    return [
+        value
+        for i, row in enumerate(file.rows)
+        for value in _values(row, i, document, folder, known or {})
+    ]
 
 
-def _values(row: Row, i: int, document: Document) -> Iterator[Value]:
+def _values(
+    row: Row, i: int, document: Document, folder: Path, known: Mapping[str, Machine]
+) -> Iterator[Value]:
     key = "machine"
     try:
-        machine = load_machine(row.machine)
+        machine = known.get(row.machine) or _load(load_machine, "machines", row.machine, folder)
         key = "model"
-        model = load_model(row.model)
+        model = _load(load_model, "models", row.model, folder)
         key = "weights"
-        scheme = load_scheme(row.weights)
+        scheme = _load(load_scheme, "schemes", row.weights, folder)
         key = "scenario"
         scenario = row.scenario.scenario().checked(model)
         key = "boundary"
         _check_boundary(row.boundary)
     except InputError as error:
-        raise document.error(("rows", i, key), f"{row.id}: {error}") from None
+        raise document.error(("rows", i, key), f"row {row.id}: {error}") from None
+    place = f"{document.place(('rows', i))}: row {row.id}"
     for quantity in MEASUREMENTS:
         published = getattr(row, quantity)
         if published is not None:
-            yield Value(row, quantity, published, machine, model, scheme, scenario)
+            yield Value(row, quantity, published, machine, model, scheme, scenario, place)
+
+
+def _load(load: Callable[[str], T], kind: str, name: str, folder: Path) -> T:
+    """Load an entry of the catalogue, or a file: beside the rows, or else from where we are."""
+    beside = folder / name
+    if name not in catalogue.names(kind) and exists(beside):
+        return load(str(beside))
+    return load(name)
 
 
 def _check_boundary(stated: str) -> None:
-    from ..inputs.machine_parts import Covers
-
     covers = stated.partition(",")[0].strip()
-    if covers and covers not in choices(Covers):
+    if stated and covers not in choices(Covers):
         known = ", ".join(choices(Covers))
-        raise InputError(f"unknown boundary {covers!r}; known: {known}")
+        raise InputError(f"unknown boundary {covers!r}; known, before a comma: {known}")

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from ..errors import InputError
+from ..files import records
 from ..files.reading import read
-from ..files.records import Record, validate
+from ..files.records import Record
 from ..inputs.track_record import Entry, Quantity, Status, WorkClass, status
 from ..validation import RESULTS, ROWS
 from .prediction import predict
@@ -103,10 +103,10 @@ class Checked(NamedTuple):
 
 def load_results() -> ResultFile:
     """Return the recorded predictions of the shipped rows."""
-    return validate(ResultFile, read(RESULTS))
+    return records.validate(ResultFile, read(RESULTS))
 
 
-def check(path: str | Path | None = None) -> list[Checked]:
+def validate(rows: str | Path | None = None) -> list[Checked]:
     """Predict every published value of a file.
 
     A row that ships with the project was used to fit the machines; its prediction is then the
@@ -115,34 +115,33 @@ def check(path: str | Path | None = None) -> list[Checked]:
 
     Parameters
     ----------
-    path : str or path, optional
-        File of rows; the shipped ones if absent.
+    rows : str or path, optional
+        File of published measurements; those that ship if absent.
 
     Raises
     ------
     InputError
-        If the file is not valid, or a machine cannot run a row.
+        If the file is not valid, or a machine cannot run a row, naming file, line and row.
+
+    Examples
+    --------
+    >>> checked = validate()
+    >>> checked[0].value.row.id, checked[0].value.published
+    ('gpt-fast-a100-llama-2-7b-bf16', 104.9)
     """
     shipped = {_identity(value): value for value in load_values(ROWS)}
     recorded = {(result.id, result.quantity): result for result in load_results().rows}
     found = []
-    for value in load_values(ROWS if path is None else path):
+    for value in load_values(ROWS if rows is None else rows):
         known = shipped.get(_identity(value))
         result = recorded.get((known.row.id, known.quantity)) if known is not None else None
         if not value.is_comparable:
-            found.append(Checked(value, _predict(value), "other boundary", left_out=False))
+            found.append(Checked(value, predict(value), "other boundary", left_out=False))
         elif result is not None and known is not None and known.machine == value.machine:
             found.append(Checked(value, result.predicted, result.status, left_out=True))
         else:
-            found.append(Checked(value, _predict(value), _class(value), left_out=False))
+            found.append(Checked(value, predict(value), _class(value), left_out=False))
     return found
-
-
-def _predict(value: Value) -> float:
-    try:
-        return predict(value)
-    except InputError as error:
-        raise InputError(f"row {value.row.id}: {error}") from None
 
 
 def _identity(value: Value) -> tuple[object, ...]:
@@ -154,6 +153,8 @@ def _identity(value: Value) -> tuple[object, ...]:
 
 def _class(value: Value) -> Class:
     used = {row for _, figure in value.machine.figures() for row in figure.fitted or ()}
+    if value.machine.calibration is not None:
+        used |= set(value.machine.calibration.rows)
     if value.row.id in used:
         return "calibration"
     return status(value.machine, value.kind)
@@ -190,8 +191,9 @@ def _entry(key: tuple[Quantity, WorkClass, Status], of: Sequence[Checked]) -> En
 
 
 def json_form(checked: Sequence[Checked]) -> dict[str, Any]:
-    """Return the JSON form: ``rows`` and ``summary``."""
+    """Return the JSON form, ``rows`` and ``summary``; docs/schema/validate-1.json describes it."""
     return {
+        "schema": 1,
         "rows": [each.as_dict() for each in checked],
         "summary": [entry.model_dump() for entry in summary(checked)],
     }

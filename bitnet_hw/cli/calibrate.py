@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date
 from pathlib import Path
 from statistics import median
 
 import click
 
-from ..calibration.rows import load_values
-from ..calibration.single import SingleCalibration, calibrate
+from ..calibration.single import Fitted, SingleCalibration, calibrate
 from ..calibration.writing import renamed, with_calibration, with_figures
 from ..errors import InputError
 from ..files.document import KeyPath
-from ..files.writing import refuse_existing, write_text
+from ..files.writing import refuse_existing, whole_file
 from ..inputs import catalogue
 from ..inputs.figures import Figure
 from ..inputs.machine import load_machine
@@ -47,54 +45,45 @@ def command(
     figure which rows it was fitted to and the interval that they leave.
     """
     refuse_existing(output, force=force)
-    described = load_machine(machine)
     new = output.stem if name is None else name
+    if output.suffix not in (".yaml", ".yml"):
+        raise InputError(f"--output {output}: a machine file ends in .yaml")
     if new in catalogue.names("machines"):
         raise InputError(f"{new!r} is a shipped machine; give the new one another --name")
-    # A file's rows may name a shipped machine of which this is a variant.
-    values = [
-        value._replace(machine=described)
-        for value in load_values(rows_file)
-        if value.row.machine in (machine, described.name)
-    ]
-    if not values:
-        raise InputError(f"{rows_file}: no row names machine {described.name}")
     with stages("calibrate") as say:
-        found = calibrate(described, values, say)
-    path = Path(machine)
-    if machine in catalogue.names("machines"):
-        path = catalogue.path_of("machines", machine)
+        found = calibrate(machine, rows_file, say)
+    shipped = machine in catalogue.names("machines")
+    path = catalogue.path_of("machines", machine) if shipped else Path(machine)
     figures: dict[KeyPath, Figure] = {
         each.parameter.path: each.figure for each in found.fitted if each.figure is not None
     }
     calibration = Calibration(
         rows_file=rows_file.name,
         date=date.today().isoformat(),
-        rows=tuple(dict.fromkeys(value.row.id for value in values)),
+        rows=tuple(dict.fromkeys(value.row.id for value in found.values)),
         residuals=found.residuals,
         left_out=found.left_out,
     )
     text = with_calibration(renamed(with_figures(path, figures), new), calibration)
-    write_text(output, text, force=force)
+    with whole_file(output, force=force) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+        # A name that no machine may have, for example, is found before the file appears.
+        _check(temporary, output)
     if as_json:
-        print_json(_as_json(found, new, output))
+        print_json({**found.as_dict(), "machine": new, "file": str(output)})
     else:
         _print(found, output)
 
 
+def _check(written: Path, output: Path) -> None:
+    try:
+        load_machine(written)
+    except InputError as error:
+        raise InputError(str(error).replace(str(written), str(output))) from None
+
+
 def _print(found: SingleCalibration, output: Path) -> None:
-    rows = [
-        (
-            each.parameter.label, f"{each.parameter.figure.value:.4g}",
-            *(
-                (f"{each.figure.value:.4g}", f"{each.figure.low:.4g}", f"{each.figure.high:.4g}",
-                 "yes" if each.identified else "no")
-                if each.figure is not None
-                else ("-", "-", "-", "no row depends on it")
-            ),
-        )
-        for each in found.fitted
-    ]  # fmt: skip
+    rows = [_line(each) for each in found.fitted]
     titles = numbers("before", "fitted", "low", "high")
     print_table([Column("figure"), *titles, "identified"], rows)
     click.echo()
@@ -103,8 +92,8 @@ def _print(found: SingleCalibration, output: Path) -> None:
         for name, ratio in found.residuals.items()
     ]
     print_table(["predicted over published", *numbers("fitted", "row left out")], shown)
-    if found.left_out:
-        factors = [max(ratio, 1 / ratio) for ratio in found.left_out.values()]
+    factors = found.left_out_factors
+    if factors:
         print_text(
             f"with its row left out, a value is off by x{median(factors):.2f} in the median and "
             f"x{max(factors):.2f} at worst"
@@ -114,24 +103,11 @@ def _print(found: SingleCalibration, output: Path) -> None:
     print_text(f"wrote {output}")
 
 
-def _as_json(found: SingleCalibration, name: str, output: Path) -> dict[str, object]:
-    factors = [math.exp(abs(math.log(ratio))) for ratio in found.left_out.values()]
-    return {
-        "machine": name,
-        "file": str(output),
-        "figures": [
-            {
-                "figure": each.parameter.label,
-                "before": each.parameter.figure.value,
-                "value": each.figure.value if each.figure else None,
-                "low": each.figure.low if each.figure else None,
-                "high": each.figure.high if each.figure else None,
-                "identified": each.identified,
-            }
-            for each in found.fitted
-        ],
-        "residuals": found.residuals,
-        "left_out": found.left_out,
-        "left_out_median_factor": median(factors) if factors else None,
-        "left_out_worst_factor": max(factors, default=None),
-    }
+def _line(each: Fitted) -> tuple[str, ...]:
+    """Return the row of a figure in the table."""
+    before, after = each.parameter.figure.value, each.figure
+    if after is None:
+        return each.parameter.label, f"{before:.4g}", "-", "-", "-", "no row depends on it"
+    low, high = ("-" if end is None else f"{end:.4g}" for end in (after.low, after.high))
+    identified = "yes" if each.identified else "no"
+    return each.parameter.label, f"{before:.4g}", f"{after.value:.4g}", low, high, identified

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..calibration.rows import MEASUREMENTS
-from ..calibration.validation import Checked, check, json_form, summary
+from ..calibration.validation import Checked, json_form, summary, validate
 from ..inputs.track_record import Entry
 from .options import output_form, output_options
 from .output import Column, numbers, print_csv, print_json, print_table, print_text
@@ -38,7 +38,7 @@ def command(file: Path | None, as_json: bool, as_csv: bool) -> None:
     so that above 1 the prediction is too fast or too costly.
     """
     form = output_form(as_json, as_csv)
-    checked = check(file)
+    checked = validate(file)
     if form == "json":
         print_json(json_form(checked))
     elif form == "csv":
