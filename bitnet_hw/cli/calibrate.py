@@ -8,7 +8,7 @@ from statistics import median
 
 import click
 
-from ..calibration.single import Fitted, SingleCalibration, calibrate
+from ..calibration.single import SingleCalibration, calibrate
 from ..calibration.writing import renamed, with_calibration, with_figures
 from ..errors import InputError
 from ..files.document import KeyPath
@@ -83,10 +83,22 @@ def _check(written: Path, output: Path) -> None:
 
 
 def _print(found: SingleCalibration, output: Path) -> None:
-    rows = [_line(each) for each in found.fitted]
+    rows = [
+        (
+            each.parameter.label, *(_short(value) for value in (
+                each.parameter.figure.value, figure.value, figure.low, figure.high
+            )),
+            "yes" if each.identified else "no",
+        )
+        for each in found.fitted if (figure := each.figure) is not None
+    ]  # fmt: skip
     titles = numbers("before", "fitted", "low", "high")
     print_table([Column("figure"), *titles, "identified"], rows)
     click.echo()
+    idle = [each.parameter.label for each in found.fitted if each.figure is None]
+    if idle:
+        print_text(f"no row depends on these, which stay as they are: {', '.join(idle)}")
+        click.echo()
     shown = [
         (name, f"{ratio:.3f}", f"{found.left_out[name]:.3f}" if name in found.left_out else "-")
         for name, ratio in found.residuals.items()
@@ -103,11 +115,5 @@ def _print(found: SingleCalibration, output: Path) -> None:
     print_text(f"wrote {output}")
 
 
-def _line(each: Fitted) -> tuple[str, ...]:
-    """Return the row of a figure in the table."""
-    before, after = each.parameter.figure.value, each.figure
-    if after is None:
-        return each.parameter.label, f"{before:.4g}", "-", "-", "-", "no row depends on it"
-    low, high = ("-" if end is None else f"{end:.4g}" for end in (after.low, after.high))
-    identified = "yes" if each.identified else "no"
-    return each.parameter.label, f"{before:.4g}", f"{after.value:.4g}", low, high, identified
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

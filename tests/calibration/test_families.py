@@ -84,6 +84,32 @@ def test_a_machine_without_rows_borrows_and_says_so(tmp_path: Path) -> None:
         assert (found.basis, found.borrowed_from) == ("borrowed", described.name)
 
 
+def test_a_figure_is_borrowed_from_the_closest_relatives(tmp_path: Path) -> None:
+    described, relative = (only_free(m, BANDWIDTH) for m in _relatives(tmp_path))
+    family = described.family.replace(generation="Another")
+    distant = described.replace(name="distant", family=family)
+    groups = [{"group": "all", "spread": 0.3}, {"group": "generation", "spread": 0.3}]
+    pools = _pools(alone=0.1)
+    pools = pools.replace(pools=[pool.replace(shares=groups) for pool in pools.pools])
+    values = [
+        *published(described, {BANDWIDTH: 0.5}, SPEEDS[:1]),
+        *published(distant, {BANDWIDTH: 0.8}, SPEEDS[:1]),
+    ]
+    fit = FamilyFit(values, pools)
+    at = next(p.path for p in free_parameters(described))
+    near, far = (
+        fit.figures(relative.replace(name="new", family=f))[at]
+        for f in (described.family, family.replace(generation="A third"))
+    )
+    assert near.borrowed_from == "mine"
+    assert near.value == pytest.approx(fit.figures(described)[at].value)
+    assert far.borrowed_from == "mine, distant"
+    assert near.value < far.value < fit.figures(distant)[at].value
+    assert near.low is not None
+    assert far.low is not None
+    assert near.value / near.low < far.value / far.low
+
+
 def test_pooling_lies_between_the_own_rows_and_the_relatives(tmp_path: Path) -> None:
     """Two machines whose layers take 20 and 80 us, with one and with four rows.
 
