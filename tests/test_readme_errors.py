@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bitnet_hw.calibration.validation import check, summary
+from bitnet_hw.calibration.validation import summary, validate
 from bitnet_hw.inputs.track_record import Entry
 
 README = Path(__file__).parents[1] / "README.md"
@@ -19,7 +19,7 @@ def _line(entry: Entry) -> str:
 
 
 def test_the_table_of_errors_is_what_validate_prints() -> None:
-    wanted = [_line(entry) for entry in sorted(summary(check()), key=_order)]
+    wanted = [_line(entry) for entry in sorted(summary(validate()), key=_order)]
     lines = README.read_text("utf-8").splitlines()
     start = lines.index("| class | values | median | 10 to 90 percent | off by, median | worst |")
     assert lines[start + 2 : start + 2 + len(wanted)] == wanted
