@@ -42,11 +42,11 @@ def rows_to_fit() -> list[Value]:
 def track_record(rows: Sequence[LeftOut], machines: Sequence[LeftOut]) -> list[Entry]:
     """Return the errors by class.
 
-    The class ``calibrated`` holds predictions with rows of the same machine, ``family`` those
-    without any, each of a fit without the row, or without every row of the machine.
+    The class ``calibrated`` holds predictions by a fit without the row; ``family`` and ``blind``,
+    by a fit without any row of the machine.
     """
-    checked = [_checked(each) for each in rows if each.status != "family"]
-    checked += [_checked(each) for each in machines if each.status == "family"]
+    checked = [_checked(each) for each in rows if each.status == "calibrated"]
+    checked += [_checked(each) for each in machines if each.status != "calibrated"]
     return summary(checked)
 
 

@@ -16,6 +16,9 @@ from .response import Parameter, free_parameters, respond
 from .rows import Value
 from .single import IDENTIFIED
 
+#: Basis of a figure that no row of a relative depends on.
+_FAR = "the middle of machines that have measurements, none of which is related to this one"
+
 
 class LeftOut(NamedTuple):
     """A published value, predicted by machines that were fitted without it.
@@ -27,8 +30,8 @@ class LeftOut(NamedTuple):
     predicted : float
         Prediction, in its unit.
     status : str
-        ``calibrated`` if other rows of its machine remained, ``family`` if not, ``blind`` if
-        nothing of its machine is fitted.
+        ``calibrated`` if other rows of its machine remained, ``family`` if only those of relatives
+        did, ``blind`` if not even these, or nothing of its machine is fitted.
     """
 
     value: Value
@@ -92,16 +95,14 @@ class FamilyFit:
             return kind(value=value, fitted=tuple(own), note=note, **bounds)
         if relatives:
             return kind(value=value, borrowed_from=", ".join(relatives), note=note, **bounds)
-        return kind(
-            value=value, assumed="no measurement of a related machine depends on it", **bounds
-        )
+        return kind(value=value, assumed=_FAR, **bounds)
 
     def _informants(
         self, machine: Machine, parameter: Parameter, of: Pooled
     ) -> tuple[list[str], list[str]]:
-        """Return the machine's own rows that depend on a figure, else the nearest relatives."""
+        """Return the machine's own rows that depend on a figure, else its relatives with rows."""
         own: dict[str, None] = {}
-        near: dict[str, dict[str, None]] = {c.name: {} for c in of.contributions}
+        near: dict[str, dict[str, None]] = {c.name: {} for c in of.contributions if c.is_close}
         for response, terms in zip(self.problem.responses, self.problem.terms, strict=True):
             used = {name for term in terms for name in term.unknowns}
             if response.value.machine.name == machine.name:
@@ -127,7 +128,7 @@ class FamilyFit:
             )
             logs = solve(self.problem, others, self.solution.logs).logs
             predicted = predict(self.problem, i, logs)
-            found.append(LeftOut(value, predicted, self._status(i, same)))
+            found.append(LeftOut(value, predicted, self._status(i, others, same)))
         return found
 
     def machines_left_out(self, progress: Callable[[str], None] = lambda _: None) -> list[LeftOut]:
@@ -141,10 +142,21 @@ class FamilyFit:
                 others = [j for j, other in enumerate(values) if other.machine.name != name]
                 logs[name] = solve(self.problem, others, self.solution.logs).logs
             predicted = predict(self.problem, i, logs[name])
-            found.append(LeftOut(value, predicted, self._status(i, same=False)))
+            others = [j for j, other in enumerate(values) if other.machine.name != name]
+            found.append(LeftOut(value, predicted, self._status(i, others, same=False)))
         return found
 
-    def _status(self, i: int, same: bool) -> Status:
-        if not self.problem.terms[i]:
-            return "blind"
-        return "calibrated" if same else "family"
+    def _status(self, i: int, others: Sequence[int], same: bool) -> Status:
+        """Return the class of a prediction from other values."""
+        if same and self.problem.terms[i]:
+            return "calibrated"
+        value = self.values[i]
+        close = {
+            contribution.name
+            for parameter in self.problem.responses[i].parameters
+            if parameter.is_energy == (value.kind == "energy")
+            for contribution in pooled(value.machine, parameter, self.pools).contributions
+            if contribution.is_close
+        }
+        used = {name for j in others for term in self.problem.terms[j] for name in term.unknowns}
+        return "family" if close & used else "blind"

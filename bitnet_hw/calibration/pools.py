@@ -27,6 +27,8 @@ from .response import Parameter
 
 #: Groups of machines: each is the machines with the same values of these.
 Group = Literal["all", "device", "memory", "stack", "generation", "machine"]
+#: Groups whose machines are relatives, from which a figure is borrowed.
+_CLOSE = ("stack", "generation")
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -93,10 +95,21 @@ class PoolFile(Record):
 
 
 class Contribution(NamedTuple):
-    """A summand of the logarithm of a figure: its name, unique to its group, and its spread."""
+    """A summand of the logarithm of a figure.
+
+    Attributes
+    ----------
+    name : str
+        Name, unique to its group.
+    spread : float
+        Standard deviation.
+    is_close : bool
+        Whether the machines of its group are relatives: of one generation, or with one software.
+    """
 
     name: str
     spread: float
+    is_close: bool
 
 
 class Pooled(NamedTuple):
@@ -139,6 +152,7 @@ def pooled(machine: Machine, parameter: Parameter, file: PoolFile) -> Pooled:
                         (under, key, share.group, keys[share.group], *([entry] * share.each_entry))
                     ),
                     share.spread,
+                    share.group in _CLOSE,
                 )
                 for share in pool.shares
             )

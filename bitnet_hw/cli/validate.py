@@ -17,8 +17,9 @@ from .paths import GivenPath
 #: Class of a checked value -> its meaning, in the order in which the output explains them.
 _MEANING = {
     "calibrated": "the machine's figures rest on other rows of the same machine",
-    "family": "they are borrowed from rows of related machines",
-    "blind": "they rest on data sheets or papers alone: a bound rather than an estimate",
+    "family": "they are borrowed from rows of machines with the same software or generation",
+    "blind": "they rest on data sheets, papers and the middle of all machines: a bound, not an "
+    "estimate",
     "calibration": "the machine was fitted to this very row, which is not counted",
     "other boundary": "the published energy covers something else than the machine's; not counted",
 }

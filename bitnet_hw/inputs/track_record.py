@@ -18,7 +18,7 @@ from .scheme import Scheme
 
 #: What is estimated: tokens per second and time to first token, or energy per token.
 Quantity = Literal["speed", "energy"]
-#: What a machine's figures rest on: measurements of itself, of relatives, or data sheets alone.
+#: What a machine's figures rest on: measurements of itself, of relatives, or neither.
 Status = Literal["calibrated", "family", "blind"]
 #: Work whose estimates have errors of the same size.
 WorkClass = Literal["decode, wide weights", "decode, narrow weights", "prefill", "batched requests"]

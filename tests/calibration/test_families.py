@@ -41,8 +41,8 @@ KINDS = (
 
 
 def _pools(alone: float, together: float = 1e-6) -> PoolFile:
-    """Return pools in which each figure has a spread of its own and one of all machines."""
-    shares = [{"group": "machine", "spread": alone}, {"group": "all", "spread": together}]
+    """Return pools in which each figure has a spread of its own and one of its software."""
+    shares = [{"group": "machine", "spread": alone}, {"group": "stack", "spread": together}]
     pools = [
         {"under": under, "figure": figure, "centre": centre, "shares": shares, "why": "a test"}
         for under, figure, centre in KINDS
@@ -103,7 +103,8 @@ def test_a_figure_is_borrowed_from_the_closest_relatives(tmp_path: Path) -> None
     )
     assert near.borrowed_from == "mine"
     assert near.value == pytest.approx(fit.figures(described)[at].value)
-    assert far.borrowed_from == "mine, distant"
+    # Nothing is borrowed from machines of other generations and other software.
+    assert far.basis == "assumed"
     assert near.value < far.value < fit.figures(distant)[at].value
     assert near.low is not None
     assert far.low is not None
