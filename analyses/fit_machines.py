@@ -3,7 +3,7 @@
 Machines that are related share figures as validation/pools.yaml says. Three things are written: the
 free figures of every machine file, each with the rows that it was fitted to or the machines that it
 is borrowed from; validation/results.yaml, the prediction of every row by a fit without it; and the
-track record that estimates show. Run it after a change of the rows, the pools or the cost model.
+track record that estimates show. Run it after a change to the rows, the pools or the cost model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def track_record(rows: Sequence[LeftOut], machines: Sequence[LeftOut]) -> list[E
     """Return the errors by class.
 
     The class ``calibrated`` holds predictions with rows of the same machine, ``family`` those
-    without any, each of a fit without the row, or without every row of the machine.
+    without any: each is by a fit without the row, or without any row of the machine.
     """
     checked = [_checked(each) for each in rows if each.status != "family"]
     checked += [_checked(each) for each in machines if each.status == "family"]

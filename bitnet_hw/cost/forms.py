@@ -206,7 +206,7 @@ def missing_static(of: Result) -> list[str]:
     missing = " and ".join(of.static.missing_idle)
     found = []
     if of.static_j is None:
-        needs = f", a full figure needs the idle power of {missing}" if missing else ""
+        needs = f", a complete figure needs the idle power of {missing}" if missing else ""
         kind = "active power" if of.machine.boundary.idle_subtracted else "power"
         found.append(f"excluded: the machine's description gives no {kind}{needs}")
     elif missing:
