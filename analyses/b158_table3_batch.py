@@ -104,7 +104,7 @@ def fit_rate(step: Callable[[float], float], least: float, seconds: float) -> fl
     """Return the rate of arithmetic, MAC/s, at which a step takes a number of seconds.
 
     Operators that wait for DRAM take part of the time, so that the rate is above the step's MACs
-    over its seconds, `least`. The step becomes shorter with the rate: bisect.
+    over its seconds, `least`. The step becomes shorter as the rate rises: bisect.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 Machines that are related share figures as validation/pools.yaml says. Three things are written: the
 free figures of every machine file, each with the rows that it was fitted to or the machines that it
 is borrowed from; validation/results.yaml, the prediction of every row by a fit without it; and the
-track record that estimates show. Run it after a change of the rows, the pools or the cost model.
+track record that estimates show. Run it after a change to the rows, the pools or the cost model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speeds and energies that others measured, against the cost model.
+"""Speeds and energies that others measured, compared with the cost model.
 
 Every row of validation/rows.yaml is predicted by machines that were fitted to the other rows
 (analyses/fit_machines.py): related machines share what their own rows do not determine, as
@@ -9,7 +9,7 @@ once, which is what a user of a machine without measurements gets.
 
 The fit is repeated here. Tolerance: the recorded predictions (validation/results.yaml) and the
 figures of the shipped machines must agree with it within 1 percent. How far predictions and
-published values are apart has no tolerance: the tables say it.
+published values are apart has no tolerance: the tables show it.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ WHY = {
     "seems to stay idle, which the abstract does not explain",
     "tereffic-onchip": "lanes, clock and number of cards were not read; one card's bandwidth is an "
     "upper bound",
-    "3060-2b4t-bf16": "eager PyTorch spends about a millisecond per layer on the host, which no "
-    "other machine of the rows does",
-    "vllm-gemma2-2b-64-64": "overhead per layer of vLLM in 2025, of which there is no second row",
+    "3060-2b4t-bf16": "eager PyTorch spends about a millisecond per layer on the host, unlike "
+    "every other machine in the rows",
+    "vllm-gemma2-2b-64-64": "overhead per layer of vLLM in 2025, for which there is no second row",
     "orin-gpu-llama-cpp-7b-w2": "unpacking of Q2_K on this GPU is slower than that of any codec "
     "elsewhere",
-    "orin-cpu-12-t-mac-bitnet-b1.58-3b": "the bandwidth that the CPU clusters can draw is from "
-    "memory",
+    "orin-cpu-12-t-mac-bitnet-b1.58-3b": "the bandwidth that the CPU clusters can draw was "
+    "not looked up",
     "pi5-2-t-mac-bitnet-b1.58-3b": "two slow cores overlap their lookups with the DRAM; the model "
     "adds the two",
     "pp-a100-80gb-pcie-llama-cpp-2023-7b-fp16": "llama.cpp of 2023 reached a quarter of the A100's "
-    "FP16 peak in prefill, less than of any other card",
-    "4090-pp-qwen3-8b-fp16": "0.44 of the peak that accumulates in FP16",
-    "survey-pp-qwen2.5-1.5b-q4_0": "the share of the INT8 peak that llama.cpp reaches on a CPU has "
-    "no second row",
+    "FP16 peak in prefill, a smaller share than of any other card's",
+    "4090-pp-qwen3-8b-fp16": "0.44 of the peak rate with FP16 accumulation",
+    "survey-pp-qwen2.5-1.5b-q4_0": "no second row shows the share of the INT8 peak that llama.cpp "
+    "reaches on a CPU",
 }
 
 
@@ -115,7 +115,7 @@ def _drift(machine: Machine, fit: FamilyFit) -> float:
 
 
 def compare(_published: Published) -> Findings:
-    """Repeat the fit, leave out every row and every machine, and sum the errors up."""
+    """Repeat the fit, leave out every row and every machine, and summarise the errors."""
     try:
         fit = FamilyFit(rows_to_fit(), load_pools(POOLS))
     except ToolMissingError as error:
@@ -173,8 +173,9 @@ def compare(_published: Published) -> Findings:
         ),
     ]  # fmt: skip
     notes = [
-        "A machine without rows of its own is as good as its relatives: within a stack of software "
-        "the errors are small, across stacks the time per layer alone differs by a factor of 90.",
+        "A machine without rows of its own is predicted as well as its relatives allow: within one "
+        "software stack the errors are small; across stacks, the time per layer alone differs by a "
+        "factor of 90.",
         "Seconds per layer and seconds per weight trade against each other. Machine files say with "
         "an interval, or `not identified`, how far the rows tell them apart.",
         "The spreads of validation/pools.yaml were chosen with all rows at hand, so that the "

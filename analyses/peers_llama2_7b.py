@@ -258,7 +258,7 @@ def llm_viewer_rows(sides: Sides) -> list[Comparison]:
 
 
 def unlike(model: ModelSpec, n: int) -> float:
-    """Return how many more bytes of activations ours has than LLM-Viewer, with fused attention.
+    """Return how many more bytes of activations ours moves than LLM-Viewer, if attention is fused.
 
     Per layer, LLM-Viewer moves the scores twice where ours moves the result of attention once, and
     11 hidden vectors per token in elementwise steps; ours moves the results of K and V, which then
@@ -327,7 +327,7 @@ def notes(passes: dict[str, Work], measured: float) -> list[str]:
         "Prefill traffic: all three let activations leave the chip between matrices. With fused "
         f"attention LLM-Viewer counts {fused.activations / GB:.1f} GB of them, ours "
         f"{our.activations / GB:.1f} GB: ours lacks the traffic of elementwise steps, 5.9 GB, "
-        "which kernels of their own do cause.",
+        "which do cause traffic where they are kernels of their own.",
         f"Of these {fused.activations / GB:.1f} GB, "
         f"{(fused.activations - right.activations) / GB:.1f} GB are too much: LLM-Viewer gives the "
         f"result of fused attention the size of the scores. Its {fused.kv / GB:.1f} GB of keys and "

@@ -1,4 +1,4 @@
-"""Published measurements and what the cost model says to them, as data.
+"""Published measurements and what the cost model predicts for them, as data.
 
 - ``rows.yaml``: measurements that others published, with their sources;
 - ``pools.yaml``: how machines share the figures that their own rows do not determine;

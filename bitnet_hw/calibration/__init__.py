@@ -1,1 +1,1 @@
-"""Calibration: machines fitted to published measurements, and estimates held against them."""
+"""Calibration: machines fitted to published measurements, and estimates compared with them."""

@@ -40,12 +40,12 @@ class LeftOut(NamedTuple):
 
 
 class FamilyFit:
-    """A fit of many machines, which share figures as a file of pools says.
+    """A fit of many machines that share figures as a file of pools says.
 
     Parameters
     ----------
     values : sequence of Value
-        Published values; those whose boundary is not that of their machine are left aside.
+        Published values; those whose boundary is not that of their machine are ignored.
     pools : PoolFile
         How figures are shared.
 

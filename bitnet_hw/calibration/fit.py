@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-#: Step of a logarithm for slopes.
+#: Step in the logarithm of a figure by which slopes are computed.
 _STEP = 1e-5
 #: Half-width of a 90 percent interval of a normal distribution, in standard deviations.
 _HALF_WIDTH = 1.645
@@ -173,7 +173,7 @@ def pooled_problem(responses: Sequence[Response], pools: PoolFile) -> Problem:
 
 
 def with_fixed(problem: Problem, name: str, log: float) -> Problem:
-    """Return a problem in which an unknown has a value."""
+    """Return a problem in which an unknown is fixed at a value."""
     terms = [
         tuple(
             term._replace(
@@ -304,7 +304,7 @@ def _residual(
 
 
 def _check_effects(jacobian: Floats, names: Sequence[str], x: Floats) -> None:
-    """Refuse a fit of which an unknown changes next to nothing."""
+    """Refuse a fit in which an unknown changes next to nothing."""
     import numpy as np
 
     lengths = np.linalg.norm(jacobian, axis=0)
@@ -314,7 +314,7 @@ def _check_effects(jacobian: Floats, names: Sequence[str], x: Floats) -> None:
 
 
 def _check_determined(jacobian: Floats, names: Sequence[str]) -> None:
-    """Refuse a fit of which two unknowns or more trade against each other."""
+    """Refuse a fit in which two or more unknowns trade against each other."""
     import numpy as np
 
     lengths = np.linalg.norm(jacobian, axis=0)

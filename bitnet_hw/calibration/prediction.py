@@ -19,7 +19,7 @@ ARITHMETIC = "jouppi-2021-7nm"
 
 
 def predict(value: Value, machine: Machine | None = None) -> float:
-    """Return what the cost model says to a published value, in the same unit.
+    """Return what the cost model predicts for a published value, in the same unit.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Responses: how a predicted value depends on the free figures of a machine.
 
-The cost model is asked once for the times of every operator; a free figure then stretches those of
-its resource. Energies are linear in energies and powers, so that one more evaluation for each of
-these gives its slope.
+The cost model computes the times of every operator once; a free figure then stretches those of its
+resource. Energies are linear in energies and powers, so that one more evaluation for each of these
+gives its slope.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Parameter(NamedTuple):
 
     @property
     def is_share(self) -> bool:
-        """Whether it is a share of a peak, by whose reciprocal a time grows."""
+        """Whether it is a share of a peak, with whose reciprocal a time grows."""
         return "reached_share" in self.path
 
     @property
@@ -54,7 +54,7 @@ class Parameter(NamedTuple):
 
     @property
     def can_be_fitted(self) -> bool:
-        """Whether a `Response` follows it."""
+        """Whether a `Response` can depend on it."""
         return self.is_share or self.is_energy or str(self.path[-1]).startswith("seconds_per_")
 
 

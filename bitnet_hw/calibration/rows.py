@@ -131,8 +131,8 @@ class Row(Record):
     power_w : float, optional
         Mean power within the boundary, W.
     boundary : str
-        What the instrument saw, such as ``chip and DRAM, idle subtracted``; required with an energy
-        or a power.
+        What the measurement covers, such as ``chip and DRAM, idle subtracted``; required with an
+        energy or a power.
     note : str
         A remark.
     """
@@ -365,7 +365,7 @@ def _values(
 
 
 def _load(load: Callable[[str], T], kind: str, name: str, folder: Path) -> T:
-    """Load an entry of the catalogue, or a file: beside the rows, or else from where we are."""
+    """Load an entry of the catalogue, or a file: beside the rows, or else in the current folder."""
     beside = folder / name
     if name not in catalogue.names(kind) and exists(beside):
         return load(str(beside))

@@ -115,7 +115,7 @@ def calibrate(
     rows: str | Path | Sequence[Value],
     progress: Callable[[str], None] = lambda _: None,
 ) -> SingleCalibration:
-    """Fit the free figures of a machine to published values of it.
+    """Fit the free figures of a machine to its published values.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def calibrate(
     Raises
     ------
     InputError
-        If nothing is free, a free figure is none that a fit can change, no row is of the machine,
+        If nothing is free, a fit cannot change a figure that is free, no row is for the machine,
         there are more free figures than values, a value has another boundary, the fit does not
         converge, or the values do not determine the figures.
     ToolMissingError
@@ -155,7 +155,7 @@ def calibrate(
         names = list(dict.fromkeys(value.row.machine for value in every))
         others = f" and {len(names) - 3} others" if len(names) > 3 else ""
         raise InputError(
-            f"{rows}: no row is of machine {described.name}; the rows are of "
+            f"{rows}: no row is for machine {described.name}; the rows are for "
             f"{', '.join(names[:3])}{others}"
         )
     try:
@@ -200,7 +200,7 @@ def _calibrate(
 
 
 def _start(parameter: Parameter) -> float:
-    """Return where a figure of 0 starts: 1 pJ, 1 W, 10 us per step or layer, 1 ps per weight."""
+    """Return the start for a figure of 0: 1 pJ, 1 W, 10 us per step or layer, 1 ps per weight."""
     if parameter.is_energy:
         return 1.0
     return 1e-5 if parameter.path[0] == "overheads" else 1e-12
@@ -226,7 +226,7 @@ def _checked_free(machine: Machine) -> list[Parameter]:
 
 
 def _within_limits(problem: Problem, rows: Sequence[int]) -> tuple[Problem, Solution]:
-    """Fit a problem, and hold figures that the fit takes to 0, or to the whole share, there."""
+    """Fit a problem, and hold figures at 0, and shares at 1, where the fit pushes them there."""
     while True:
         try:
             return problem, solve(problem, rows, intervals=True)
@@ -281,7 +281,7 @@ def _fitted(
 
 
 def _at_limit(parameter: Parameter, value: float) -> float | None:
-    """Return the limit that a fit took a figure to, 1 for a share and 0 for others; else None."""
+    """Return the limit that a fit pushed a figure to, 1 for a share and 0 for others; else None."""
     if parameter.is_share:
         return 1.0 if value > 0.99 else None
     start = parameter.figure.value or _start(parameter)

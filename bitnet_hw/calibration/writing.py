@@ -1,4 +1,4 @@
-"""Writing of machine files with other figures: the rest of a file stays as its author wrote it.
+"""Writing of machine files with changed figures: the rest of a file stays as its author wrote it.
 
 The places of figures in the text are those that PyYAML's parser gives to the nodes of the document,
 so that any way of writing a mapping is found: in braces, on one line or several, or as a block.
@@ -41,7 +41,7 @@ def with_figures(path: str | Path, figures: Mapping[KeyPath, Figure]) -> str:
     """
     document = read(Path(path))
     if Path(path).suffix == ".json":
-        raise InputError(f"{path}: is JSON; give the machine as YAML, in which it can be rewritten")
+        raise InputError(f"{path}: is JSON; give the machine as YAML, which can be rewritten")
     # Bytes, because reading as text would change the ends of the lines.
     text = Path(path).read_bytes().decode("utf-8-sig")
     root = yaml.compose(text, Loader=yaml.SafeLoader)

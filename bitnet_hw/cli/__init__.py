@@ -33,7 +33,7 @@ COMMANDS = {
     "schemes": "List the shipped schemes, or show one scheme.",
     "simulate": "Simulate a processing element and compare it with the reference.",
     "tables": "List, show and check energy tables.",
-    "validate": "Hold the cost model against published measurements.",
+    "validate": "Compare the cost model with published measurements.",
     "verilog": "Export a processing element as Verilog.",
 }
 

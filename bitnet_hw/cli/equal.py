@@ -28,8 +28,8 @@ def equal_option(function: Any) -> Any:  # noqa: ANN401  click's decorators
     """Add ``--equal``; see `EqualMachines`."""
     return click.option(
         "--equal", type=click.Choice(choices(By)),
-        help="Give every scheme the area, or the peak power, of compute units that the scheme with "
-        "most of it needs: scale up the rows of the array that executes its projections and FFN. "
+        help="Give every scheme as much area, or peak power, of compute units as the scheme that "
+        "needs the most: scale up the rows of the array that executes its projections and FFN. "
         "Needs an energy table of measured MACs; "
         f"{_MEASURED} unless --energy-table names others. Default: the machine as described.",
     )(function)  # fmt: skip

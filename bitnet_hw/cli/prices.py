@@ -15,7 +15,7 @@ from ..prices.tables import EnergyTable
 from .options import split_names
 from .output import warn
 
-#: Tables of commands that take several: measured gates lead, and bare operations stand beside them.
+#: Tables of commands that take several: measured gates first, with bare operations beside them.
 _GATES_FIRST = "asap7-prelayout,7nm"
 #: Tables of bare operations, for the paper convention and for scaling between nodes.
 _OPERATIONS = "7nm,45nm"

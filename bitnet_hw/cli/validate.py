@@ -21,7 +21,7 @@ _MEANING = {
     "blind": "they rest on data sheets, papers and the middle of all machines: a bound, not an "
     "estimate",
     "calibration": "the machine was fitted to this very row, which is not counted",
-    "other boundary": "the published energy covers something else than the machine's; not counted",
+    "other boundary": "the published energy and the machine's cover different things; not counted",
 }
 
 
@@ -29,7 +29,7 @@ _MEANING = {
 @click.argument("file", type=GivenPath("a file"), required=False)
 @output_options
 def command(file: Path | None, as_json: bool, as_csv: bool) -> None:
-    """Hold the cost model against published measurements.
+    """Compare the cost model with published measurements.
 
     FILE holds measurements in the form that docs/validation.md describes; the measurements that
     ship with the project are used if it is absent. The machines were fitted to those, so each of

@@ -1,8 +1,8 @@
 """Area of a machine: the lanes of the units that a model uses, and the memories on the chip.
 
 A lane is a multiplier or an add-only selector with its share of the adder tree, of the accumulator
-and of the registers, as the MAC tables measure it, pre-layout. Decoders of stored weights, units of
-elementwise steps, control, network and pads have no figure and are not counted.
+and of the registers, as the MAC tables measure it, pre-layout. Decoders of stored weights, units
+for elementwise steps, control, network and pads have no known area and are not counted.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def lane_area(unit: Unit, lowered: Lowered, table: EnergyTable) -> PerLane:
 
     That is the largest area that one of them needs: a lane that executes several pairs of formats
     is at least as large as one that executes the widest of them. The tables measure standard cells,
-    so that they say nothing of an FPGA or a processor.
+    so they say nothing about an FPGA or a processor.
     """
     device = lowered.machine.family.device
 

@@ -1,8 +1,8 @@
 """Variants of a machine on which schemes are compared at equal area or equal power.
 
 One FP16 lane takes the silicon of many ternary lanes, so that a comparison of arrays with the same
-number of lanes compares chips of different size. Every scheme gets the silicon of the scheme that
-needs most.
+number of lanes compares chips of different sizes. Every scheme gets as much silicon as the scheme
+that needs the most.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Equalised:
     array_size : float
         Their area, um2, or peak power, W.
     size, target : float
-        The same of all units that the scheme uses; and that of the scheme that needs most, which
-        was aimed at.
+        The same of all units that the scheme uses; and that of the scheme that needs the most,
+        which was the target.
     area : MachineArea
         Area of the variant, memories on the chip included.
     """
@@ -87,9 +87,9 @@ def equalised(
 
     The silicon of a scheme is the area, or the peak power (lanes x clock x energy per MAC), of all
     units that it uses: those of the projections and FFN, and those of attention and the LM head.
-    Every scheme gets that of the scheme that needs most: the rows of the array units that execute
-    its projections and FFN are scaled up until the total is nearest to that one's. Its other units,
-    and all memories, keep their size.
+    Every scheme gets as much as the scheme that needs the most: the rows of the array units that
+    execute its projections and FFN are scaled up until the total is nearest to that one's. Its
+    other units, and all memories, keep their size.
 
     Parameters
     ----------

@@ -171,7 +171,7 @@ def error_in_words(record: Entry | None, of: str) -> str:
         return f"not checked against any measurement of this class: {bound}"
     if record.status == "blind":
         bound = "an upper bound" if of == "speed" else "a lower bound"
-        return f"{bound}, from data sheets alone: {record.in_words}"
+        return f"{bound}, without measurements of the machine or its relatives: {record.in_words}"
     basis = "this machine's" if record.status == "calibrated" else "related machines'"
     return f"{record.in_words}, predicted from {basis} other measurements"
 
@@ -206,7 +206,7 @@ def missing_static(of: Result) -> list[str]:
     missing = " and ".join(of.static.missing_idle)
     found = []
     if of.static_j is None:
-        needs = f", a full figure needs the idle power of {missing}" if missing else ""
+        needs = f", a complete figure needs the idle power of {missing}" if missing else ""
         kind = "active power" if of.machine.boundary.idle_subtracted else "power"
         found.append(f"excluded: the machine's description gives no {kind}{needs}")
     elif missing:

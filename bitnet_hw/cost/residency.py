@@ -30,7 +30,7 @@ class Residency(NamedTuple):
         Content -> the memories that hold it, nearest first, with shares that add up to 1; what
         fits nowhere is given to the farthest memory that may hold it.
     rooms : mapping of str to float
-        Memory -> bytes that it has for activations, which may be more than there are.
+        Memory -> bytes that it has for activations, which may be more than they fill.
     excess_bytes : float
         Bytes that fit nowhere; 0 if the model fits.
     """

@@ -59,7 +59,7 @@ class Result:
     excess_bytes : float
         Bytes that fit none of the machine's memories; 0 if the model fits.
     static : StaticPower
-        Power that flows however fast the model runs, and what is missing from it.
+        Power that is drawn however fast the model runs, and what is missing from it.
     """
 
     model: ModelSpec

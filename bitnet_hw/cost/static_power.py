@@ -1,4 +1,4 @@
-"""Static power: what flows however fast a model runs, with the leakage of memories on the chip."""
+"""Static power: what is drawn however fast a model runs, and the leakage of on-chip memories."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class StaticPower(NamedTuple):
 def static_power(machine: Machine, table: EnergyTable) -> StaticPower:
     """Return the static power of a machine.
 
-    A memory on the chip that does not state its own `static_w` leaks what is published for its kind
-    and capacity at the table's node. Where idle power is subtracted, so is leakage.
+    A memory on the chip that does not state its own `static_w` has the leakage that is published
+    for its kind and capacity at the table's node. Where idle power is subtracted, so is leakage.
 
     Parameters
     ----------

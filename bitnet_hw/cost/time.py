@@ -2,10 +2,10 @@
 
 Each operator takes the time of its arithmetic (slots of its unit over the rate that it reaches),
 of unpacking its weights, and of its traffic in every memory and on the links (bytes over the rate
-that is reached). The longest of these counts in full, the others by what the machine does not
-overlap: longest + (1 - overlap) x (sum - longest). The times of operators add up, and each pass
-adds the seconds per step and, for every layer, per layer. Elementwise steps have no time of their
-own: on machines whose figures were fitted, it is part of the seconds per layer.
+that is reached). The longest of these counts in full, the others as far as the machine does not
+overlap them: longest + (1 - overlap) x (sum - longest). The times of operators add up, and each
+pass adds the seconds per step and, for every layer, per layer. Elementwise steps have no time of
+their own: on machines whose figures were fitted, it is part of the seconds per layer.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ keys and values):
   read and written once in the memory that holds them, as kernels that run one after another do;
 - one row of the embedding table is read per token;
 - with N chips, the results of the matrices that end attention and the FFN are summed over the
-  chips (ring all-reduce): 2 (N - 1) times their size passes the links.
+  chips (ring all-reduce): 2 (N - 1) times their size crosses the links.
 
 Traffic of gains, biases and elementwise steps is not counted.
 """

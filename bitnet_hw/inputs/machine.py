@@ -159,7 +159,7 @@ class Machine(Record):
 
     @property
     def static_w(self) -> float | None:
-        """Power of all chips that flows however fast a model runs, W; None where unknown.
+        """Power that all chips draw however fast a model runs, W; None where unknown.
 
         Idle power counts unless the boundary subtracts it; that of DRAM and board counts where
         they are inside the boundary.
@@ -173,7 +173,7 @@ class Machine(Record):
 
     @property
     def missing_idle_power(self) -> tuple[Part, ...]:
-        """Parts inside the boundary whose idle power a full figure needs and nothing gives.
+        """Parts inside the boundary whose idle power a complete figure needs and nothing gives.
 
         ``dram`` is needed for memories outside the chip that do not state their own `static_w`.
         Nothing is needed where idle power is subtracted.

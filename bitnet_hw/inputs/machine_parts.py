@@ -35,7 +35,7 @@ class SourceWork(Record):
 
 
 class Family(Record):
-    """Relations of a machine, along which fits share what its own measurements do not determine.
+    """Groups that a machine belongs to, in which fits share what its own rows do not determine.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Unpacking(Record):
 
 
 class Overheads(Record):
-    """Time that no operator explains: launches of kernels, synchronisation, the host.
+    """Time that no operator explains: kernel launches, synchronisation, the host.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Track record: by which factors estimates of a class have been off where others measured."""
+"""Track record: how far estimates of a class have been off where others have measured."""
 
 from __future__ import annotations
 
@@ -114,8 +114,7 @@ def work_class(scenario: Scenario, scheme: Scheme) -> WorkClass:
 def status(machine: Machine, quantity: Quantity) -> Status:
     """Return what the figures of a machine that decide a quantity rest on.
 
-    A design that was never built is blind, also where it is a variant of a machine that was
-    measured.
+    A design that was never built is blind, even if it is a variant of a machine that was measured.
     """
     if machine.hypothetical:
         return "blind"

@@ -68,8 +68,9 @@ class Macros:
     def price(self, capacity_bytes: int) -> Price:
         """Return the energy per bit of a memory of some capacity.
 
-        Of the capacity of a macro: the macro's. Between two: interpolated, see `between`. Below
-        the smallest: the smallest macro's. Above the largest: banks of it and wires between them.
+        At the capacity of a macro, it is the macro's; between two, it is interpolated (see
+        `between`); below the smallest, it is the smallest macro's; above the largest, it is that of
+        banks of the largest and of the wires between them.
 
         Parameters
         ----------

@@ -46,7 +46,7 @@ class Source(Record):
 
 
 class OwnSource(Source):
-    """Where a user says that a figure of their own comes from.
+    """The source that a user states for a figure of their own.
 
     Attributes
     ----------

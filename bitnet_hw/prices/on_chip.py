@@ -180,7 +180,7 @@ class OnChipPrices(PriceFile):
         """Return how the energy grows from one bank to a large memory simulated as one array.
 
         The logarithm of the energy is interpolated in that of the capacity. Outside the simulated
-        capacities, the line through the nearest two goes on.
+        capacities, the line through the nearest two is extended.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ PLOTS = (
         "hollow marks for the models of this report. "
         "Solid: system convention, with the scenario and machine of this report. Dashed: paper "
         "convention, 512 tokens, arithmetic only, at published prices of operations. Sizes that do "
-        "not fit the machine in either scheme have no mark of the system convention, unless "
+        "not fit the machine in either scheme have no mark for the system convention, unless "
         "savings of oversized models were asked for.",
         ratios.say_energy_savings,
         ratios.draw_energy_savings,

@@ -102,7 +102,7 @@ def _bare_projections(report: Report, model: ModelSpec, table: EnergyTable) -> s
 
 
 def conditions(report: Report, model: ModelSpec) -> list[str]:
-    """Return sentences with speed, how far the estimates are to be trusted, and what they cover."""
+    """Return sentences on speed, on how far to trust the estimates, and on what they cover."""
     table = report.tables[0]
     group = [report.system_of(scheme, table, model) for scheme in report.schemes]
     rates: dict[str, list[str]] = {}

@@ -180,7 +180,7 @@ def _saving(pair: Pair, oversized: bool) -> Saving:
 def _vary_machine(
     vary: Callable[..., None], machine: Machine, on: Callable[[Machine], Pair]
 ) -> None:
-    """Vary what the machine is made of, as far as it has it."""
+    """Vary those parts of the machine that it has."""
     far = machine.main_memory
     if not far.on_chip and machine.boundary.has_dram:
         kinds = ("DDR4", "HBM3E")

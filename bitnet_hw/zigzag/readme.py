@@ -54,15 +54,16 @@ The two differ as follows:
 {prices["weight_buffer"]:.6g} in the weight buffer
   and {prices["dram"]:.6g} in DRAM{outside}, for reading and for writing.
   Registers cost nothing, because their energy is part of the MAC's.
-- bitnet-hw keeps as much of the weights and the KV cache in the weight buffer as fits it, and
+- bitnet-hw keeps as much of the weights and the KV cache in the weight buffer as fits, and
   reads the rest from DRAM; ZigZag reads all of a layer's weights from DRAM.
 - ZigZag also charges for writing the weight buffer as it is filled from DRAM; bitnet-hw charges
   only for reading it.
 - The stored scales of integer weights and of an integer KV cache, norms, softmax and other
   elementwise steps, and the embedding are not exported.
 - Where a layer's activations exceed the activation buffer, ZigZag reads and writes them in DRAM;
-  bitnet-hw loads the weights more often instead, in as many blocks of tokens as the activations
-  have buffers, not rounded to a whole number, and always keeps attention scores on chip.
+  bitnet-hw loads the weights more often instead, once per block of tokens. The number of blocks
+  is the activations over the size of the buffer, not rounded to a whole number. It always keeps
+  attention scores on chip.
 - The mapping prescribes bitnet-hw's loop order where every dimension divides evenly; delete
   `temporal_ordering` to let ZigZag search for one.
 """

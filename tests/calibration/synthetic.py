@@ -1,4 +1,4 @@
-"""A machine with free figures, and published values of it that the cost model made up."""
+"""A machine with free figures, and published values for it that the cost model made up."""
 
 from __future__ import annotations
 

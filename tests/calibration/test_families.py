@@ -41,7 +41,7 @@ KINDS = (
 
 
 def _pools(alone: float, together: float = 1e-6) -> PoolFile:
-    """Return pools in which each figure has a spread of its own and one of its software."""
+    """Return pools in which each figure has a spread for each machine and one for its software."""
     shares = [{"group": "machine", "spread": alone}, {"group": "stack", "spread": together}]
     pools = [
         {"under": under, "figure": figure, "centre": centre, "shares": shares, "why": "a test"}
@@ -200,7 +200,7 @@ def test_every_free_figure_of_a_shipped_machine_has_a_pool() -> None:
 
 
 def test_the_shipped_rows_can_be_fitted_together() -> None:
-    """Nearly every value within a factor of two, which no machine from its data sheet reaches."""
+    """Nearly every value is within a factor of two, which data sheets alone do not reach."""
     fit = FamilyFit(load_values(ROWS), load_pools(POOLS))
     factors = sorted(math.exp(abs(residual)) for residual in fit.solution.residuals)
     assert factors[len(factors) // 2] < 1.1

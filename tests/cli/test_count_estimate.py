@@ -215,7 +215,10 @@ def test_the_error_of_checked_estimates_is_printed(
     # The baseline's weights are wide, and of that class nothing was checked.
     assert row.split(maxsplit=3)[3].split("  ")[0] == "not checked: upper bound"
     assert row.endswith("x1.31, at worst x2.04")
-    assert "speed of bitnet-b1.58: an upper bound, from data sheets alone: off by x1.31" in text
+    assert (
+        "speed of bitnet-b1.58: an upper bound, without measurements of the machine or its relatives: off by x1.31"
+        in text
+    )
     assert "over 7 published values" in text
 
 

@@ -71,7 +71,7 @@ def test_golden_dram_takes_a_hundred_times_the_energy_of_all_arithmetic(
 
 
 def test_the_whole_on_an_array_with_lpddr4() -> None:
-    """Hold the headline of the former machine: 0.1205 J per token, FP16 over ternary 3.73.
+    """Check the headline of the former machine: 0.1205 J per token, FP16 over ternary 3.73.
 
     Those took all weights from DRAM. The 1 MiB buffer keeps 0.09 percent of the ternary matrices
     and LM head and 0.02 percent of the FP16 ones, so that up to 0.1 percent less is right.

@@ -151,7 +151,7 @@ def test_a_larger_memory_never_costs_more(
 
 
 def test_a_machine_is_a_ramp_from_dram_to_on_chip_memory() -> None:
-    """A hundredth of the memory for weights more always saves a hundredth of the reads."""
+    """One percent more memory for weights always saves one percent of the reads."""
     scenario, scheme = Scenario("decode", context=8), load_scheme("bitnet-b1.58")
     whole = residency(lower(SMALL, scenario, scheme, lpddr4())).sizes["weights"]
     moved = []

@@ -101,7 +101,7 @@ def test_idle_powers_that_the_boundary_needs_are_named(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "static energy excluded: the machine's description gives no power, a full figure "
+        ({}, "static energy excluded: the machine's description gives no power, a complete figure "
              "needs the idle power of core and dram"),
         ({"idle": (1.0, 0.5)}, "static energy without the leakage of weight-sram and "
                                "activation-sram, which is not known at 7 nm"),

@@ -83,7 +83,8 @@ def test_conditions_are_in_every_document(standard_report: Path) -> None:
         "bound.",
         "Energy of fp16, w8a8, w4a16: not checked against any measurement of this class: a lower "
         "bound.",
-        f"Speed of bitnet-b1.58: an upper bound, from data sheets alone: {record.in_words}.",
+        "Speed of bitnet-b1.58: an upper bound, without measurements of the machine or its "
+        f"relatives: {record.in_words}.",
     )
     for sentence in wanted:
         assert sentence in conditions
