@@ -49,6 +49,12 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_folder_is_named(run: Run, tmp_path: Path) -> None:
+    result = run("validate", tmp_path)
+    assert result.code == 2
+    assert result.err == f"bitnet-hw: error: {tmp_path}: is a folder; a file was expected\n"
+
+
 def test_json_has_a_row_per_value_and_a_summary(run: Run, rows: Path) -> None:
     result = run("validate", rows, "--json")
     assert (result.code, result.err) == (0, "")
