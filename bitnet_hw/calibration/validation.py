@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from ..cost.lowering import lower
+from ..cost.residency import residency
 from ..files import records
 from ..files.reading import read
 from ..files.records import Record
@@ -81,6 +83,13 @@ class Checked(NamedTuple):
         """Predicted over published."""
         return self.predicted / self.value.published
 
+    @property
+    def fits(self) -> bool:
+        """Whether the model fits the memories of the machine; if not, no machine ran it so."""
+        value = self.value
+        placed = residency(lower(value.model, value.scenario, value.scheme, value.machine))
+        return placed.excess_bytes <= 0
+
     def as_dict(self) -> dict[str, Any]:
         """Return the row of the JSON form."""
         value = self.value
@@ -98,6 +107,7 @@ class Checked(NamedTuple):
             "source": value.row.source,
             "boundary": value.row.boundary,
             "left_out": self.left_out,
+            "fits": self.fits,
         }
 
 

@@ -15,6 +15,7 @@ from ..cost.estimates import Estimate, estimate
 from ..cost.footprint import largest_batch
 from ..cost.forms import (
     boundary_in_words,
+    does_not_fit,
     error_in_short,
     errors_in_words,
     machine_in_words,
@@ -160,11 +161,14 @@ def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, for
                 rows.append([name, *(cell for pair in cells for cell in pair)])
             titles = [title for each in group for title in (each.scheme.name, "share")]
             print_table([field, *numbers(*titles)], rows)
+            _say_how_far_to_trust(group)
         return
     listed = [
         {
             "model": of.model.name, "scheme": of.scheme.name, "energy_table": of.table.short_name,
-            "field": field, "name": name, "energy_j": cost.energy.value,
+            "hypothetical": of.machine.hypothetical if of.convention == "system" else None,
+            "fits": of.fits if of.convention == "system" else None, "field": field,
+            "name": name, "energy_j": cost.energy.value,
             "energy_low_j": cost.energy.low, "energy_high_j": cost.energy.high,
             "operations": cost.operations, "bytes": round(cost.bytes),
         }
@@ -172,6 +176,18 @@ def _print_breakdown(found: list[Estimate], side_by_side: int, field: Field, for
         for name, cost in of.by(field).items()
     ]  # fmt: skip
     (print_json if form == "json" else print_csv)(listed)
+
+
+def _say_how_far_to_trust(group: list[Estimate]) -> None:
+    """Print below a breakdown which models do not fit, and the errors of such estimates."""
+    if group[0].convention == "paper":
+        return
+    for each in group:
+        if not each.fits:
+            print_text(f"{each.scheme.name} {does_not_fit(each)}")
+    for words in errors_in_words(group):
+        if words.startswith("energy"):
+            print_text(words)
 
 
 def _batch(of: Estimate, size: float | None) -> int | None:

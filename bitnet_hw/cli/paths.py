@@ -44,8 +44,11 @@ class GivenPath(click.Path):
         Raises
         ------
         InputError
-            If it is empty.
+            If it is empty, or a folder where a file is wanted.
         """
         if not str(value).strip():
             raise InputError(f"{name_of(param)} is empty; give {self.wanted}")
+        if isinstance(param, click.Argument) and not self.dir_okay and Path(value).is_dir():
+            # The general message names the argument alone, not the path that was given.
+            raise InputError(f"{value}: is a folder; a file was expected")
         return super().convert(value, param, ctx)

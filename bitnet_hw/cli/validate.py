@@ -65,6 +65,13 @@ def _print(checked: Sequence[Checked]) -> None:
     for kind, meaning in _MEANING.items():
         if kind in used:
             print_text(f"{kind}: {meaning}")
+    misfits = dict.fromkeys(
+        f"row {each.value.row.id}: {each.value.model.name} does not fit {each.value.machine.name}"
+        for each in checked
+        if not each.fits
+    )
+    for misfit in misfits:
+        print_text(misfit)
 
 
 def print_summary(entries: Sequence[Entry]) -> None:

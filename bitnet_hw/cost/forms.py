@@ -113,18 +113,25 @@ def summary(of: Result) -> list[tuple[str, str]]:
     return lines
 
 
+#: Share of its high end below which the width of a range is not worth printing.
+_NARROW = 0.01
+
+
 def range_in_words(low: float, high: float, write: Callable[[float], str]) -> str:
-    """Return both ends of a range; nothing if they agree to the digits that are written.
+    """Return both ends of a range; nothing if they are less than 1 percent apart.
+
+    A narrow range of prices says nothing of the error, which is far larger, but looks as if it did.
 
     Examples
     --------
-    >>> range_in_words(3.7292, 3.7304, "{:.3f}".format)
-    '3.729 to 3.730'
-    >>> range_in_words(3.7292, 3.7304, "{:.2f}".format)
+    >>> range_in_words(3.72, 4.08, "{:.3g}".format)
+    '3.72 to 4.08'
+    >>> range_in_words(3.7292, 3.7304, "{:.4g}".format)
     ''
     """
     ends = write(low), write(high)
-    return "" if ends[0] == ends[1] else " to ".join(ends)
+    narrow = high - low < _NARROW * high or ends[0] == ends[1]
+    return "" if narrow else " to ".join(ends)
 
 
 def speeds(of: Result) -> list[tuple[str, float]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import MissingPriceError
 from ..inputs.figures import Figure
 from ..inputs.formats import Kind, parse_format
 from ..inputs.machine import Machine, Memory
@@ -254,9 +255,13 @@ def memory_price(
     """Return the energy per bit of a memory: its own figure, or that of its kind and size."""
     if memory.energy_pj_per_bit is not None:
         return stated_price(memory.energy_pj_per_bit, machine, f"energy per bit of {memory.name}")
-    if memory.capacity_bytes is None or not memory.on_chip:
-        return dram_prices.price(memory.kind)
-    return memory_price_of_kind(memory.kind, int(memory.capacity_bytes.value), table, dram_prices)
+    try:
+        if memory.capacity_bytes is None or not memory.on_chip:
+            return dram_prices.price(memory.kind)
+        capacity = int(memory.capacity_bytes.value)
+        return memory_price_of_kind(memory.kind, capacity, table, dram_prices)
+    except MissingPriceError as error:
+        raise MissingPriceError(f"machine {machine.name}: memory {memory.name}: {error}") from None
 
 
 def stated_price(figure: Figure, machine: Machine, what: str) -> Price:

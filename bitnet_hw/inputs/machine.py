@@ -254,7 +254,7 @@ _MOVED = {
 def _read(path: Path) -> Machine:
     document = read(path)
     moved = [key for key in _MOVED if key in document.data]
-    if "schema" not in document.data and moved:
+    if document.data.get("schema", 1) == 1 and moved:
         raise document.error(
             (moved[0],),
             f"is a key of version 1; write `schema: 2` and give it as {_MOVED[moved[0]]}, with a "

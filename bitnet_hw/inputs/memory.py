@@ -13,6 +13,8 @@ from .figures import NotNegative, Positive, Share
 Content = Literal["weights", "kv-cache", "activations", "embedding"]
 #: Kinds of memory on the chip; every other kind is one of the DRAM price list.
 ON_CHIP = ("SRAM", "ROM", "eDRAM")
+#: Contents that are written while a model runs, which a ROM cannot hold.
+_WRITTEN = ("kv-cache", "activations")
 
 
 class Memory(Record):
@@ -56,6 +58,12 @@ class Memory(Record):
     def _check(self) -> Self:
         if not self.holds:
             raise wrong_value("holds", "must name at least one content")
+        written = [content for content in self.holds if content in _WRITTEN]
+        if self.kind == "ROM" and written:
+            raise wrong_value(
+                f"holds.{written[0]}",
+                "a ROM cannot be written; it may hold weights and embedding",
+            )
         if self.bandwidth_bytes_per_s is None and not self.on_chip:
             raise wrong_value(
                 "bandwidth_bytes_per_s", f"is missing; {self.kind} outside the chip needs it"

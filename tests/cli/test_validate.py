@@ -49,6 +49,25 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_model_that_does_not_fit_is_marked(run: Run, tmp_path: Path) -> None:
+    # 13 GB of FP16 weights in 8 GB.
+    path = tmp_path / "rows.yaml"
+    path.write_text(TWO.replace("gpt2", "llama-2-7b"), "utf-8")
+    assert "row a: llama-2-7b does not fit edge" in run("validate", path).out.splitlines()
+    rows = json.loads(run("validate", path, "--json").out)["rows"]
+    assert [row["fits"] for row in rows] == [False, True, True]
+
+
+def test_every_shipped_row_fits_its_machine(run: Run) -> None:
+    assert all(row["fits"] for row in json.loads(run("validate", "--json").out)["rows"])
+
+
+def test_a_folder_is_named(run: Run, tmp_path: Path) -> None:
+    result = run("validate", tmp_path)
+    assert result.code == 2
+    assert result.err == f"bitnet-hw: error: {tmp_path}: is a folder; a file was expected\n"
+
+
 def test_json_has_a_row_per_value_and_a_summary(run: Run, rows: Path) -> None:
     result = run("validate", rows, "--json")
     assert (result.code, result.err) == (0, "")

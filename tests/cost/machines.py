@@ -185,7 +185,8 @@ def _memories(draw: random.Random) -> list[dict[str, Any]]:
         }
         if draw.random() < 0.5:
             memory["bandwidth_bytes_per_s"] = figure(10 ** draw.uniform(7, 12))
-        memories.append(_priced(draw, memory, ["SRAM", "ROM", "eDRAM"]))
+        written = {"kv-cache", "activations"} & {*held}
+        memories.append(_priced(draw, memory, ["SRAM", "eDRAM", *["ROM"] * (not written)]))
     far = {
         "name": "dram",
         "kind": draw.choice(["LPDDR4", "HBM2", "DDR5"]),

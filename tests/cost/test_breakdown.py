@@ -132,3 +132,18 @@ def test_the_command_prints_a_breakdown(run: Run) -> None:
         mine = [row["energy_j"] for row in rows if row["scheme"] == of["scheme"]]
         assert sum(mine) == pytest.approx(of["energy_j"])
     assert run("estimate", "gpt2", "--by", "nonsense").code == 2
+
+
+def test_a_breakdown_marks_what_does_not_fit_and_how_far_to_trust_it(run: Run) -> None:
+    # 13 GB of FP16 weights do not fit the 8 GB of `edge`; 1.6 GB of ternary ones do.
+    arguments = ("estimate", "llama-2-7b", "--energy-table", "7nm", "--by", "part")
+    lines = run(*arguments).out.splitlines()
+    assert any(line.startswith("fp16 does not fit edge: ") for line in lines)
+    assert not any(line.startswith("bitnet-b1.58 does not fit") for line in lines)
+    assert any(line.startswith("energy of fp16: not checked") for line in lines)
+    rows = json.loads(run(*arguments, "--json").out)
+    assert {(row["scheme"], row["fits"], row["hypothetical"]) for row in rows} == {
+        ("fp16", False, True), ("bitnet-b1.58", True, True),
+    }  # fmt: skip
+    paper = run(*arguments, "--convention", "paper", "--json").out
+    assert {(row["fits"], row["hypothetical"]) for row in json.loads(paper)} == {(None, None)}

@@ -96,7 +96,7 @@ def test_figures_of_the_machine_come_before_those_of_the_table() -> None:
         (EDGE, "7nm", "ternary-array", "jouppi-2021-7nm gives no area per lane of int8xternary"),
         (EDGE, "sky130hd-prelayout", "weight-sram", "the area of SRAM at 130 nm is not known"),
         (
-            EDGE.with_memory("weight-sram", kind="ROM"),
+            EDGE.with_memory("weight-sram", kind="ROM", holds={"weights": 1}),
             "asap7-prelayout", "weight-sram", "the area of ROM at 7 nm is not known",
         ),
         (

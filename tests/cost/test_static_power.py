@@ -72,7 +72,9 @@ def test_unknown_leakage_is_left_out_and_said_to_be(table: str) -> None:
     assert found.static.unknown_leakage == ("weight-sram", "activation-sram")
     assert "static energy incomplete" in repr(found)
     rom = lpddr4(idle=(0.5, 0.25))
-    rom = rom.with_memory("weight-sram", kind="ROM", energy_pj_per_bit=figure(1))
+    rom = rom.with_memory(
+        "weight-sram", kind="ROM", holds={"weights": 1}, energy_pj_per_bit=figure(1)
+    )
     assert _on(rom).static.unknown_leakage == ("weight-sram",)
 
 

@@ -311,6 +311,21 @@ def test_a_file_of_version_1_is_told_what_to_write(tmp_path: Path, key: str, ins
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_version_1_that_says_so_is_told_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("schema: 1\nname: old\nsource: assumed\nrows: 32\n", "utf-8")
+    with pytest.raises(InputError, match=r"old\.yaml:4: rows: is a key of version 1; write `sch"):
+        load_machine(path)
+
+
+@pytest.mark.parametrize("content", ["kv-cache", "activations"])
+def test_a_rom_holds_nothing_that_is_written(content: str) -> None:
+    memory = load_machine("edge").memories[0].replace(kind="ROM", holds={"weights": 1})
+    assert memory.on_chip
+    with pytest.raises(InputError, match=rf"holds\.{content}: a ROM cannot be written"):
+        memory.replace(holds={"weights": 1, content: 1})
+
+
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'server'"):
         load_machine("serwer")

@@ -101,4 +101,5 @@ def test_an_empty_range_is_left_out(report: Report) -> None:
     sentence = headline(report, report.model, report.tables[0])
     found = re.search(r"([\d.]+×) less than in fp16( \(([\d.]+×) to ([\d.]+×))?", sentence)
     assert found is not None
-    assert found[3] is None or found[3] != found[4]
+    # Both schemes have the same prices, which move their ratio by less than 1 percent.
+    assert found[2] is None
