@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import MissingPriceError
 from ..inputs.figures import Figure
 from ..inputs.formats import Kind, parse_format
 from ..inputs.machine import Machine, Memory
@@ -255,7 +256,12 @@ def memory_price(
     if memory.energy_pj_per_bit is not None:
         return stated_price(memory.energy_pj_per_bit, machine, f"energy per bit of {memory.name}")
     if memory.capacity_bytes is None or not memory.on_chip:
-        return dram_prices.price(memory.kind)
+        try:
+            return dram_prices.price(memory.kind)
+        except MissingPriceError as error:
+            raise MissingPriceError(
+                f"machine {machine.name}, memory {memory.name}: {error}; or give energy_pj_per_bit"
+            ) from None
     return memory_price_of_kind(memory.kind, int(memory.capacity_bytes.value), table, dram_prices)
 
 
