@@ -47,6 +47,8 @@ POSITIONS = 512
 COLUMNS = {"llama": "fp16", "bitnet": "bitnet-b1.58"}
 KV_FORMATS = ("fp16", "int8", "int4")
 GB = 1e9
+#: Any rate: traffic does not depend on it.
+TERA = 1e12
 #: L2 cache of one GPU. It holds the activations of a batch, but not the weights.
 L2_BYTES = 40_000_000
 
@@ -185,7 +187,7 @@ def compare(published: Published) -> Findings:
     moved, macs, seconds = {}, {}, {}
     for c, scheme in schemes.items():
         scenario = one.replace(batch=batch[c])
-        rows = traffic(lower(model, scenario, scheme, machine(1.0, 1.0)))
+        rows = traffic(lower(model, scenario, scheme, machine(TERA, TERA)))
         moved[c] = sum(row.bytes for row in rows if row.level == "dram")
         macs[c] = count(model, scenario, scheme).macs
         seconds[c] = batch[c] / throughput[c]

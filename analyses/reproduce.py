@@ -38,6 +38,8 @@ TIME_LIMIT_S = 600
 
 #: Strip of ratios: its width in pixels, and the ratios at its ends.
 STRIP_WIDTH, STRIP_LOW, STRIP_HIGH = 600, 0.8, 1.25
+#: Characters of the longest cell beyond which the lines of a column of text are broken.
+LONG = 60
 
 
 def scripts() -> list[Path]:
@@ -97,12 +99,31 @@ def strip_place(ratio: float) -> float:
     return 10 + (STRIP_WIDTH - 20) * (inside - STRIP_LOW) / (STRIP_HIGH - STRIP_LOW)
 
 
+def column_classes(table: dict[str, Any]) -> list[str]:
+    """Return the CSS class of each column of a table: ``n`` of numbers, ``long`` of sentences."""
+    classes = []
+    for cells in zip(*table["rows"], strict=True):
+        long = max(len(cell) if isinstance(cell, str) else 0 for cell in cells) > LONG
+        numeric = any(isinstance(cell, (int, float)) for cell in cells)
+        classes.append("n" if numeric else "long" if long else "")
+    return classes or [""] * len(table["columns"])
+
+
 class ChartFrame:
     """The square in which a chart is drawn, in pixels, with ticks at powers of ten."""
 
     side = 420
     left, top = 60, 10
     colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+    #: As many as colours, so that print without colour tells the series apart as well.
+    shapes = (
+        "M -4 -4 h 8 v 8 h -8 z",
+        "M 0 -5 l 5 9 h -10 z",
+        "M 0 -5 l 5 5 l -5 5 l -5 -5 z",
+        "M -5 0 a 5 5 0 1 0 10 0 a 5 5 0 1 0 -10 0 z",
+        "M 0 5 l 5 -9 h -10 z",
+        "M -1.5 -5 h 3 v 3.5 h 3.5 v 3 h -3.5 v 3.5 h -3 v -3.5 h -3.5 v -3 h 3.5 z",
+    )
 
     def __init__(self, chart: dict[str, Any]) -> None:
         values = [p[key] for p in chart["points"] for key in ("published", "predicted")]
@@ -130,8 +151,7 @@ class ChartFrame:
 
     def shape(self, series: str) -> str:
         """Return the shape of a series: a path around the origin."""
-        shapes = ("M -4 -4 h 8 v 8 h -8 z", "M 0 -5 l 5 9 h -10 z", "M 0 -5 l 5 5 l -5 5 l -5 -5 z")
-        return shapes[self.series.index(series) % len(shapes)]
+        return self.shapes[self.series.index(series) % len(self.shapes)]
 
 
 def render(results: list[dict[str, Any]], version: str) -> str:
@@ -146,6 +166,7 @@ def render(results: list[dict[str, Any]], version: str) -> str:
     environment.filters["shown"] = shown
     environment.globals["place"] = strip_place
     environment.globals["frame"] = ChartFrame
+    environment.globals["column_classes"] = column_classes
     counts = {
         verdict: sum(c["verdict"] == verdict for r in results for c in r["comparisons"])
         for verdict in ("ok", "fitted", "known miss", "FAIL")

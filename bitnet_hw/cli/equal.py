@@ -55,7 +55,7 @@ class EqualMachines:
     Raises
     ------
     InputError
-        If the convention has no machine to scale.
+        If the convention has no machine to scale, or there is nothing to compare with.
     """
 
     def __init__(
@@ -71,6 +71,10 @@ class EqualMachines:
             raise InputError(
                 f"--equal {by} contradicts --convention paper, which has no machine: no area, no "
                 "power"
+            )
+        if by is not None and len(schemes) < 2:
+            raise InputError(
+                f"--equal {by} compares schemes with each other; give two or more with --scheme"
             )
         self._by, self._has_machine = by, convention != "paper"
         self._schemes, self._scenario = schemes, scenario

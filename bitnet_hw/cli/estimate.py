@@ -243,6 +243,8 @@ def _print(
         ]
     rows += _kind_rows(group)
     rows += _memory_rows(group)
+    if first.convention == "system":
+        rows.append(row("static", *map(_static, group)))
     rows.append(row("share of derived prices", *(percent(e.derived_share) for e in group)))
     rows += _roles(group)
     if first.convention == "system":
@@ -260,6 +262,10 @@ def _print(
 def _range(of: Estimate) -> str:
     words = range_in_words(of.energy.low, of.energy.high, lambda end: quantity(end, "J", 4))
     return words or "-"
+
+
+def _static(of: Estimate) -> str:
+    return "excluded" if of.static_j is None else quantity(of.static_j, "J", 4)
 
 
 def _kind_rows(group: list[Estimate]) -> list[list[str]]:

@@ -179,8 +179,9 @@ def error_in_words(record: Entry | None, of: str) -> str:
     if record.status == "blind":
         bound = "an upper bound" if of == "speed" else "a lower bound"
         return f"{bound}, without measurements of the machine or its relatives: {record.in_words}"
-    basis = "this machine's" if record.status == "calibrated" else "related machines'"
-    return f"{record.in_words}, predicted from {basis} other measurements"
+    same = record.status == "calibrated"
+    basis = "other measurements of its machine" if same else "measurements of related machines"
+    return f"{record.in_words}, each predicted from {basis}"
 
 
 def errors_in_words(group: Sequence[Result]) -> list[str]:
@@ -208,9 +209,20 @@ def _static_in_short(of: Result) -> str:
     return ", static energy incomplete" if missing_static(of) else ""
 
 
+def in_a_row(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them.
+
+    Examples
+    --------
+    >>> in_a_row(["core", "dram", "board"])
+    'core, dram and board'
+    """
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
 def missing_static(of: Result) -> list[str]:
     """Return clauses on what static energy leaves out; none where it is complete."""
-    missing = " and ".join(of.static.missing_idle)
+    missing = in_a_row(of.static.missing_idle)
     found = []
     if of.static_j is None:
         needs = f", a complete figure needs the idle power of {missing}" if missing else ""
@@ -219,7 +231,7 @@ def missing_static(of: Result) -> list[str]:
     elif missing:
         found.append(f"incomplete: the machine's description gives no idle power of {missing}")
     if of.static.unknown_leakage:
-        names = " and ".join(of.static.unknown_leakage)
+        names = in_a_row(of.static.unknown_leakage)
         node = f"{of.table.memory_node_nm:g} nm"
         found.append(f"without the leakage of {names}, which is not known at {node}")
     return found

@@ -319,7 +319,8 @@ class _Builder:
             have = "; ".join(f"{u.name}: {', '.join(u.pairs)}" for u in self.machine.units)
             raise InputError(
                 f"machine {self.machine.name}: no unit has a rate for {pair}, which scheme "
-                f"{self.scheme.name} needs for {role}; its units execute {have}"
+                f"{self.scheme.name} needs for {role}; its units execute {have}; choose "
+                "another scheme, or give a unit this rate in the machine's file"
             )
         return found
 

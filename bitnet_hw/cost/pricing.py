@@ -261,7 +261,9 @@ def memory_price(
         capacity = int(memory.capacity_bytes.value)
         return memory_price_of_kind(memory.kind, capacity, table, dram_prices)
     except MissingPriceError as error:
-        raise MissingPriceError(f"machine {machine.name}: memory {memory.name}: {error}") from None
+        raise MissingPriceError(
+            f"machine {machine.name}, memory {memory.name}: {error}; or give energy_pj_per_bit"
+        ) from None
 
 
 def stated_price(figure: Figure, machine: Machine, what: str) -> Price:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..files.records import Record, wrong_value
 
@@ -97,3 +97,47 @@ class Fraction(Figure):
     """A figure from 0 to 1."""
 
     value: Annotated[float, Field(ge=0, le=1)]
+
+
+FigureT = TypeVar("FigureT", bound=Figure)
+
+
+def at_least(least: float, unit: str, likely: str) -> AfterValidator:
+    """Return a check that refuses a number which must have been meant in a larger unit.
+
+    Parameters
+    ----------
+    least : float
+        Smallest number that any real part has, in `unit`.
+    unit : str
+        Unit of the key, in words.
+    likely : str
+        How the number that was probably meant is written.
+    """
+
+    def check(figure: FigureT) -> FigureT:
+        if figure.value < least:
+            raise ValueError(
+                f"{figure.value:g} {unit} are too few for any real part; is it in another unit? "
+                f"Write {likely}"
+            )
+        return figure
+
+    return AfterValidator(check)
+
+
+def at_most(most: float, unit: str, likely: str) -> AfterValidator:
+    """Return a check that refuses a number which must have been meant in a smaller unit.
+
+    Parameters are those of `at_least`, with the largest number instead of the smallest.
+    """
+
+    def check(figure: FigureT) -> FigureT:
+        if figure.value > most:
+            raise ValueError(
+                f"{figure.value:g} {unit} are too many for any real part; is it in another unit? "
+                f"Write {likely}"
+            )
+        return figure
+
+    return AfterValidator(check)

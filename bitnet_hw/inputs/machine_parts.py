@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from ..files.records import Record
 from .codecs import find_codec
-from .figures import NotNegative, Positive
+from .figures import NotNegative, Positive, at_least, at_most
 from .unit import Count
 
 #: What an energy covers, from the arithmetic alone to everything on the mains.
@@ -22,6 +22,8 @@ WITHOUT_DRAM = ("core", "chip", "package")
 Part = Literal["core", "dram", "board"]
 #: Codecs of an entry of `Machine.unpacking` that stands for all that no other entry names.
 ANY_CODEC = "any"
+#: A time that no pass through a model exceeds by itself.
+Time = Annotated[NotNegative, at_most(10, "seconds", "40 us as 4.0e-5")]
 
 
 class SourceWork(Record):
@@ -68,7 +70,9 @@ class Unpacking(Record):
     """
 
     codecs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    seconds_per_weight: NotNegative | None = None
+    seconds_per_weight: (
+        Annotated[NotNegative, at_most(1e-3, "seconds per weight", "0.1 ps as 1.0e-13")] | None
+    ) = None
     energy_pj_per_weight: NotNegative | None = None
 
     @field_validator("codecs")
@@ -86,8 +90,8 @@ class Overheads(Record):
         Per pass through the model, and per layer of each pass, s.
     """
 
-    seconds_per_step: NotNegative | None = None
-    seconds_per_layer: NotNegative | None = None
+    seconds_per_step: Time | None = None
+    seconds_per_layer: Time | None = None
 
 
 class Power(Record):
@@ -142,7 +146,9 @@ class Chips(Record):
     """
 
     number: Count
-    link_bandwidth_bytes_per_s: Positive
+    link_bandwidth_bytes_per_s: Annotated[
+        Positive, at_least(1e3, "bytes per second", "16 GB/s as 1.6e+10")
+    ]
     link_energy_pj_per_bit: NotNegative
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..files.records import Record, wrong_value
-from .figures import NotNegative, Positive, Share
+from .figures import NotNegative, Positive, Share, at_least
 
 #: What a memory may hold.
 Content = Literal["weights", "kv-cache", "activations", "embedding"]
@@ -48,7 +48,9 @@ class Memory(Record):
     kind: Annotated[str, Field(min_length=1, max_length=40)]
     holds: dict[Content, Annotated[float, Field(gt=0, le=1)]]
     capacity_bytes: Positive | None = None
-    bandwidth_bytes_per_s: Positive | None = None
+    bandwidth_bytes_per_s: (
+        Annotated[Positive, at_least(1e3, "bytes per second", "256 GB/s as 2.56e+11")] | None
+    ) = None
     reached_share: Share | None = None
     energy_pj_per_bit: NotNegative | None = None
     static_w: NotNegative | None = None

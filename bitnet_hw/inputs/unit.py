@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import InputError
 from ..files.records import Record, wrong_value
-from .figures import NotNegative, Positive, Share
+from .figures import NotNegative, Positive, Share, at_least
 from .formats import Format, Kind, parse_format
 
 ValueT = TypeVar("ValueT")
@@ -107,9 +107,11 @@ class Unit(Record):
     rows: Count = 1
     lanes: Lanes = 1
     tokens: Count = 1
-    clock_hz: Positive | None = None
+    clock_hz: Annotated[Positive, at_least(1e3, "Hz", "800 MHz as 8.0e+8")] | None = None
     executes: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    peak_mac_per_s: dict[str, Positive] = Field(default_factory=dict)
+    peak_mac_per_s: dict[
+        str, Annotated[Positive, at_least(1e3, "MAC/s", "29 TMAC/s as 2.9e+13")]
+    ] = Field(default_factory=dict)
     reached_share: dict[str, Share] = Field(default_factory=dict)
     energy_pj_per_mac: dict[str, NotNegative] = Field(default_factory=dict)
     area_um2_per_lane: dict[str, Positive] = Field(default_factory=dict)

@@ -10,7 +10,17 @@ from ..cost.estimates import Estimate
 from ..cost.parts import KINDS, PARTS
 from ..units import percent, quantity
 from .content import Report
-from .style import COLOURS, COLUMN_WIDTH, HATCHES, LINES, MARKERS, legend_below, panels, plain
+from .style import (
+    COLOURS,
+    COLUMN_WIDTH,
+    HATCHES,
+    LINES,
+    MARKERS,
+    legend_below,
+    panels,
+    plain,
+    turn_labels,
+)
 
 #: Colour and hatch of each part of an estimate.
 _PART_STYLES = dict(
@@ -94,7 +104,7 @@ def draw_parts(report: Report) -> Figure:
         grid[0][column].set_title(f"{table.short_name}: total")
         grid[1][column].set_title("arithmetic only")
         for row in grid:
-            row[column].tick_params(axis="x", rotation=30)
+            turn_labels(row[column], 30)
             # Otherwise the axis can start at the top of a part that is too small to see.
             row[column].set_ylim(bottom=0)
     for row in grid:
@@ -201,7 +211,7 @@ def draw_operations(report: Report) -> Figure:
         axes.set_xticks(range(len(estimates)), list(map(_label, estimates)))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(plain)
-        axes.tick_params(axis="x", rotation=15)
+        turn_labels(axes, 15)
         axes.set_ylabel("mJ per token")
         axes.set_title(f"{table.short_name}: arithmetic")
         axes.grid(visible=False, axis="x")

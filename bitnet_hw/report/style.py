@@ -68,6 +68,12 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
+def turn_labels(axes: Axes, degrees: float) -> None:
+    """Turn the labels of the x axis about their ends, so that long names do not run together."""
+    for label in axes.get_xticklabels():
+        label.set(rotation=degrees, ha="right", rotation_mode="anchor")
+
+
 def without_ratio(reason: str) -> Figure:
     """Return a figure that says why there is no ratio to draw."""
     figure = Figure(figsize=(COLUMN_WIDTH, 0.9))

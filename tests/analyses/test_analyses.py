@@ -213,6 +213,27 @@ def test_zigzag_agrees_or_is_reported_as_missing() -> None:
     assert rows["m = 16, MAC energy"]["ratio"] == pytest.approx(1, rel=1e-9)
 
 
+@pytest.fixture
+def reproduce(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return _load("reproduce")
+
+
+def test_every_series_of_a_chart_has_a_shape_and_colour_of_its_own(reproduce: ModuleType) -> None:
+    names = ["a", "b", "c", "d", "e", "f"]
+    points = [{"published": 2.0, "predicted": 3.0, "series": name, "name": ""} for name in names]
+    frame = reproduce.ChartFrame({"points": points})
+    assert len({frame.shape(name) for name in names}) == len(names)
+    assert len({frame.colour(name) for name in names}) == len(names)
+
+
+def test_columns_of_text_are_not_set_as_numbers(reproduce: ModuleType) -> None:
+    why = "eager PyTorch spends about a millisecond per layer on the host, as no other does"
+    rows = [["a", "decode", 1.5, None, why], ["b", "prefill", "-", 2, "nothing"]]
+    table = {"columns": ["row", "work", "ratio", "rows", "known"], "rows": rows}
+    assert reproduce.column_classes(table) == ["", "", "n", "n", "long"]
+
+
 @pytest.mark.slow  # measured_systems fits the machines once per published row
 def test_reproduce_writes_one_page(tmp_path: Path) -> None:
     folder = tmp_path / "out"

@@ -132,8 +132,8 @@ def test_zero_is_written(tmp_path: Path) -> None:
     "text",
     [
         MACHINE.replace("fp16xfp16: {value: 0.5", "fp16xfp16: &share {value: 0.5"),
-        MACHINE.replace("{value: 1.0e-12, assumed: a test, free: true}", "&cost\n      {value: 20, "
-                        "assumed: a test, free: true}").replace(
+        MACHINE.replace("{value: 1.0e-12, assumed: a test, free: true}", "&cost\n      "
+                        "{value: 1.0e-12, assumed: a test, free: true}").replace(
             "{value: 20, assumed: 'a test, with a comma and a brace }',\n      free: true}", "*cost"
         ),
         MACHINE.replace(

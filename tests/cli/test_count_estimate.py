@@ -193,6 +193,36 @@ def test_an_empty_range_is_not_printed(run: Run, tmp_path: Path) -> None:
     assert low != high
 
 
+_JOULES = {"J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12}
+
+
+@pytest.mark.parametrize("machine", ["edge", "rtx-4090-llama-cpp-2026", "ryzen-5950x-bitnet-cpp"])
+def test_the_rows_of_the_table_add_up_to_the_energy(run: Run, machine: str) -> None:
+    text = run("estimate", MODEL, "--machine", machine, "--scheme", "bitnet-b1.58").out
+    table = text.split("\n\n")[0]
+
+    def joules(title: str) -> float:
+        cell = re.search(rf"^{title} +([\d.]+) (\S?J)", table, re.MULTILINE)
+        return float(cell[1]) * _JOULES[cell[2]] if cell else 0.0
+
+    titles = re.findall(r"^([a-z-]+: [a-z-]+) ", table, re.MULTILINE)
+    kinds = ("multiplications", "additions", "whole MACs", "other operations")
+    assert joules("static") > 0
+    total = sum(map(joules, (*kinds, *titles, "static")))
+    assert total == pytest.approx(joules("energy"), rel=2e-3)  # cells have four digits
+
+
+def test_a_kind_of_dram_without_a_price_is_refused(run: Run, tmp_path: Path) -> None:
+    path = _programmable(tmp_path)
+    text = path.read_text("utf-8").replace("kind: GDDR6", "kind: GDDR9")
+    path.write_text(text.replace("covers: chip", "covers: board"), "utf-8")
+    result = run("estimate", MODEL, "--machine", path)
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert "machine gpu, memory vram: dram-2 has no price for DRAM 'GDDR9'" in result.err
+    assert "or give energy_pj_per_bit" in result.err
+
+
 @pytest.mark.parametrize("scenario", [("--decode", 64), ("--prefill", 16)])
 def test_an_unchecked_estimate_is_a_bound(
     run: Run, tmp_path: Path, scenario: Any, monkeypatch: pytest.MonkeyPatch

@@ -101,6 +101,7 @@ def test_without_the_option_nothing_is_scaled(run: Run) -> None:
     [
         (("--energy-table", "7nm"), "choose a table of measured MACs (asap7-prelayout)"),
         (("--convention", "paper"), "--equal area contradicts --convention paper"),
+        (("--scheme", "fp16"), "--equal area compares schemes with each other; give two or more"),
     ],
 )
 def test_what_has_no_area_is_refused(run: Run, options: tuple[str, ...], part: str) -> None:

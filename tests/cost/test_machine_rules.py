@@ -47,16 +47,16 @@ def _pairs(machine: Machine, scheme: str) -> dict[str, tuple[str, str, str]]:
 
 
 def test_the_exact_pair_comes_first_and_then_the_next_wider_one() -> None:
-    slow_exact = {"int8xternary": 1.0, "int8xint8": 1e12, "fp16xfp16": 1e12}
+    slow_exact = {"int8xternary": 1e9, "int8xint8": 1e12, "fp16xfp16": 1e12}
     found = _pairs(_programmable(slow_exact), "bitnet-b1.58")
     assert found["ffn-up"] == ("cores", "int8xternary", "int14")  # 127 x 64 < 2**13
     assert found["lm-head"] == ("cores", "fp16xfp16", "fp32")
-    found = _pairs(_programmable({"int8xint8": 1.0, "fp16xfp16": 9.0}), "bitnet-b1.58")
+    found = _pairs(_programmable({"int8xint8": 1e9, "fp16xfp16": 9e9}), "bitnet-b1.58")
     assert found["ffn-up"] == ("cores", "int8xint8", "int32")
-    found = _pairs(_programmable({"fp16xfp16": 1.0, "fp32xfp32": 9.0}), "bitnet-b1.58")
+    found = _pairs(_programmable({"fp16xfp16": 1e9, "fp32xfp32": 9e9}), "bitnet-b1.58")
     assert found["ffn-up"] == ("cores", "fp16xfp16", "fp32")
     # BF16 reaches beyond FP16.
-    found = _pairs(_programmable({"fp16xfp16": 9.0, "fp32xfp32": 1.0}), "bf16")
+    found = _pairs(_programmable({"fp16xfp16": 9e9, "fp32xfp32": 1e9}), "bf16")
     assert found["ffn-up"] == ("cores", "fp32xfp32", "fp32")
 
 

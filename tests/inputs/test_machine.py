@@ -219,6 +219,18 @@ def test_a_users_own_machine(tmp_path: Path) -> None:
     [
         ("{value: 1.0e+12, source: sheet}", "{value: 1.0e+12}", 10,
          "units.0.peak_mac_per_s.fp16xfp16.value: 1e+12 needs its basis beside it: source"),
+        # Numbers in the unit of data sheets rather than in that of the key.
+        ("{value: 1.0e+12, source", "{value: 1.0, source", 10,
+         "units.0.peak_mac_per_s.fp16xfp16: 1 MAC/s are too few for any real part; is it in "
+         "another unit? Write 29 TMAC/s as 2.9e+13"),
+        ("{value: 1.0e+11, source", "{value: 100, source", 21,
+         "bandwidth_bytes_per_s: 100 bytes per second are too few for any real part; is it in "
+         "another unit? Write 256 GB/s as 2.56e+11"),
+        ("{value: 1.0e-13, assumed", "{value: 0.1, assumed", 15,
+         "unpacking.0.seconds_per_weight: 0.1 seconds per weight are too many for any real part"),
+        ("overlap:", "overheads: {seconds_per_layer: {value: 40, assumed: x}}\noverlap:", 22,
+         "overheads.seconds_per_layer: 40 seconds are too many for any real part; is it in "
+         "another unit? Write 40 us as 4.0e-5"),
         ("{value: 1.0e+12, source: sheet}", "{value: 1.0e+12, source: sheat}", 10,
          "source 'sheat' is not under sources; did you mean 'sheet'"),
         ("{value: 1.0e+12, source: sheet}", "{value: 1.0e+12, source: sheet, assumed: x}", 10,

@@ -109,6 +109,19 @@ def test_texts_lie_within_the_figure_and_do_not_overlap(plot: Plot, warm_report:
                 assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
 
 
+@pytest.mark.parametrize("name", ["energy-by-part", "operations"])
+def test_turned_names_of_schemes_end_at_their_own_tick(name: str, warm_report: Report) -> None:
+    with in_style():
+        figure = drawn(BY_NAME[name], warm_report)
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            for tick, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
+                place = axes.transData.transform((tick, 0))[0]
+                # A label about its centre would reach half of its length to the right of the tick.
+                size = label.get_fontsize() * figure.dpi / 72
+                assert label.get_window_extent().x1 < place + size
+
+
 @pytest.mark.parametrize("name", ["factor-chain", "tornado"])
 def test_figures_of_ratios_say_why_they_are_empty(name: str, large_report: Report) -> None:
     with in_style():
