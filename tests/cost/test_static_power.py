@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bitnet_hw.cost.estimates import Estimate, estimate
-from bitnet_hw.inputs.machine import Machine
+from bitnet_hw.inputs import catalogue
+from bitnet_hw.inputs.machine import Machine, load_machine
 from bitnet_hw.inputs.scenario import Scenario
 
 from .machines import figure, lpddr4
@@ -121,3 +122,13 @@ def test_the_command_says_what_static_energy_lacks(
     file.write_text(machine.model_dump_json(by_alias=True, exclude_none=True), "utf-8")
     command = ("estimate", "gpt2", "--energy-table", "7nm", "--decode", 8, "--machine", file)
     assert words in " ".join(run(*command).out.split())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in catalogue.names("machines") if load_machine(name).power.active_w]
+)
+def test_a_machine_whose_power_was_measured_as_a_whole_lacks_no_part(name: str) -> None:
+    # An instrument that sees the whole board also sees the idle power and the leakage in it.
+    found = estimate("bitnet-125m", "ternary-2bit", "7nm", machine=name)
+    assert not found.static.missing_idle
+    assert not found.static.unknown_leakage
