@@ -35,8 +35,8 @@ _HEAD = "# Written by analyses/fit_machines.py.\n"
 
 
 def rows_to_fit() -> list[Value]:
-    """Return the published values whose boundary is that of their machine."""
-    return [value for value in load_values(ROWS) if value.is_comparable]
+    """Return the published values that can be predicted without themselves."""
+    return [v for v in load_values(ROWS) if v.is_comparable and not v.is_circular]
 
 
 def track_record(rows: Sequence[LeftOut], machines: Sequence[LeftOut]) -> list[Entry]:

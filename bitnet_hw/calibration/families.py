@@ -45,7 +45,8 @@ class FamilyFit:
     Parameters
     ----------
     values : sequence of Value
-        Published values; those whose boundary is not that of their machine are ignored.
+        Published values; those whose boundary is not that of their machine are ignored, and those
+        that a fixed figure of their machine was taken from.
     pools : PoolFile
         How figures are shared.
 
@@ -60,7 +61,12 @@ class FamilyFit:
     def __init__(self, values: Sequence[Value], pools: PoolFile) -> None:
         self.pools = pools
         self.problem: Problem = pooled_problem(
-            [respond(value, value.machine) for value in values if value.is_comparable], pools
+            [
+                respond(value, value.machine)
+                for value in values
+                if value.is_comparable and not value.is_circular
+            ],
+            pools,
         )
         self.solution: Solution = solve(self.problem, intervals=True)
 

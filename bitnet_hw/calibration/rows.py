@@ -19,7 +19,7 @@ from ..inputs.machine_parts import Boundary, Covers
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
-from ..inputs.track_record import Quantity, WorkClass, work_class
+from ..inputs.track_record import Quantity, WorkClass, decides_energy, work_class
 
 #: What a row may publish, by the key that it has.
 Measurement = Literal[
@@ -251,6 +251,25 @@ class Value(NamedTuple):
     def is_comparable(self) -> bool:
         """Whether the machine's estimates have the boundary of the value."""
         return self.kind == "speed" or same_boundary(self.row.boundary, self.machine.boundary)
+
+    @property
+    def is_input(self) -> bool:
+        """Whether a figure that decides the value was fitted to, or taken from, its own row."""
+        return any(
+            self.row.id in (figure.fitted or ())
+            and (self.kind == "energy" or not decides_energy(path))
+            for path, figure in self.machine.figures()
+        )
+
+    @property
+    def is_circular(self) -> bool:
+        """The same of figures that no fit changes, so that no row can be left out."""
+        return any(
+            self.row.id in (figure.fitted or ())
+            and not figure.free
+            and decides_energy(path) == (self.kind == "energy")
+            for path, figure in self.machine.figures()
+        )
 
 
 def same_boundary(stated: str, boundary: Boundary) -> bool:

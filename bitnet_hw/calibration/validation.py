@@ -162,10 +162,8 @@ def _identity(value: Value) -> tuple[object, ...]:
 
 
 def _class(value: Value) -> Class:
-    used = {row for _, figure in value.machine.figures() for row in figure.fitted or ()}
-    if value.machine.calibration is not None:
-        used |= set(value.machine.calibration.rows)
-    if value.row.id in used:
+    calibration = value.machine.calibration
+    if value.is_input or (calibration is not None and value.row.id in calibration.rows):
         return "calibration"
     return status(value.machine, value.kind)
 

@@ -121,14 +121,14 @@ def status(machine: Machine, quantity: Quantity) -> Status:
     bases = {
         figure.basis
         for path, figure in machine.figures()
-        if (_of_energy(path) if quantity == "energy" else not _of_energy(path))
+        if (decides_energy(path) if quantity == "energy" else not decides_energy(path))
     }
     if "fitted" in bases:
         return "calibrated"
     return "family" if "borrowed" in bases else "blind"
 
 
-def _of_energy(path: KeyPath) -> bool:
+def decides_energy(path: KeyPath) -> bool:
     """Return whether a figure decides the energy alone: a power, or an energy."""
     key = str(path[-1])
     return path[0] == "power" or key.endswith("_w") or "energy_pj" in "".join(map(str, path))

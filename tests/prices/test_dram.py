@@ -110,7 +110,7 @@ def test_another_dram_in_a_machine_file_ends_with_one_line(
     file.write_text(text.replace("kind: LPDDR4", "kind: lpddr6"), encoding="utf-8")
     done = run("estimate", "bitnet-125m", "--machine", file)
     assert done.code == 2
-    assert "machine mine: memory dram: dram-2 has no price for DRAM 'lpddr6'; it has: " in done.err
+    assert "machine mine, memory dram: dram-2 has no price for DRAM 'lpddr6'; it has: " in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
