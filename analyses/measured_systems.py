@@ -71,8 +71,7 @@ WHY = {
     "gtx-1080-ti-llama-cpp-2026-qwen3-8b-q2_0": "as for the 1.7B model",
     "rtx-4070-ti-super-llama-cpp-2026-qwen3-1.7b-q2_0": "the slow layers of the GTX 1080 Ti weigh "
     "too much where it is one of two relatives",
-    "4090-qwen3-8b-q1_0": "the slow layers of the GTX 1080 Ti weigh too much where it is one of two "
-    "relatives",
+    "4090-qwen3-8b-q1_0": "as for the RTX 4070 Ti SUPER",
     "orin-cpu-llama-cpp-7b-w2": "one of two machines with Q2_K; the other is a GPU",
     "5950x-2b4t": "no relative has a measured power",
     "survey-qwen2.5-1.5b-fp16": "no relative has a measured power",

@@ -96,7 +96,8 @@ def test_every_figure_of_a_shipped_machine_has_a_basis(name: str) -> None:
         basis = {"source", "fitted", "borrowed_from", "assumed"} & set(figure)
         assert len(basis) == 1, path
         named |= {figure["source"]} if "source" in figure else set()
-    assert named == set(data.get("sources", {}))
+    # A work from which figures were fitted or assumed may stand there for its citation alone.
+    assert named <= set(data.get("sources", {}))
     assert all("title" in source for source in data.get("sources", {}).values())
 
 
