@@ -33,7 +33,11 @@ Measurement = Literal[
 MEASUREMENTS: tuple[Measurement, ...] = choices(Measurement)  # type: ignore[assignment]
 _OF_ENERGY = ("energy_per_token_j", "power_w")
 
-Positive = Annotated[float, Field(gt=0)]
+#: Bounds beyond which a value is a slip of the pen or of the unit.
+PerSecond = Annotated[float, Field(gt=0, le=1e9)]
+Seconds = Annotated[float, Field(gt=0, le=1e7)]
+Joules = Annotated[float, Field(gt=0, le=1e6)]
+Watts = Annotated[float, Field(gt=0, le=1e8)]
 Tokens = Annotated[int, Field(gt=0)]
 T = TypeVar("T")
 
@@ -143,12 +147,12 @@ class Row(Record):
     model: Annotated[str, Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
     scenario: Workload
-    tokens_per_s: Positive | None = None
-    tokens_per_s_of_request: Positive | None = None
-    prefill_tokens_per_s: Positive | None = None
-    time_to_first_token_s: Positive | None = None
-    energy_per_token_j: Positive | None = None
-    power_w: Positive | None = None
+    tokens_per_s: PerSecond | None = None
+    tokens_per_s_of_request: PerSecond | None = None
+    prefill_tokens_per_s: PerSecond | None = None
+    time_to_first_token_s: Seconds | None = None
+    energy_per_token_j: Joules | None = None
+    power_w: Watts | None = None
     boundary: str = ""
     note: str = ""
 

@@ -103,6 +103,7 @@ def test_shipped_rows_load_and_fit_the_schema() -> None:
         ("tokens_per_s: 30", "tokens_per_s: 0",
          (":4: rows.0.tokens_per_s: must be greater than 0, found 0", "(row first)")),
         ("tokens_per_s: 30", "tokens_per_s: -2", ("rows.0.tokens_per_s", "found -2", "row first")),
+        ("tokens_per_s: 30", "tokens_per_s: 1.0e+300", ("must be at most", "row first")),
         ("tokens_per_s: 30", "tokens_per_s: .nan", ("must be a finite number", "row first")),
         ("tokens_per_s: 30", "tokens_per_s: .inf", ("must be a finite number", "row first")),
         ("tokens_per_s: 30", "tokens_per_s: fast", ("must be a number", "'fast'", "row first")),
