@@ -137,7 +137,7 @@ def test_an_unknown_group_is_answered_with_the_known_ones(name: str, answer: str
 
 
 def test_an_unknown_codec_is_answered_with_a_list_of_moderate_length() -> None:
-    with pytest.raises(InputError, match="known: 1bit, .*q8_0, .*int4-gN-sym, ") as caught:
+    with pytest.raises(InputError, match=r"known: 1bit, .*q8_0, .*int4-gN-sym, ") as caught:
         find_codec("zip")
     assert len(str(caught.value)) < 450
 
