@@ -20,6 +20,7 @@ from bitnet_hw import estimate
 from bitnet_hw.cost.band import Band
 from bitnet_hw.inputs.codecs import GROUPED
 from bitnet_hw.inputs.model import ModelSpec
+from bitnet_hw.inputs.roles import LINEAR_ROLES
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.prices.loading import load_table
@@ -92,7 +93,8 @@ def _scheme(name: str, draw: random.Random) -> Scheme:
             name=name, linear=linear | {"codec": draw.choice(["2bit", "q2_0-g64", "2bit-g16"])}
         )
     scheme = load_scheme(name)
-    grouped = [codec for codec in GROUPED if scheme.linear.stored_by(codec)]
+    formats = [scheme.formats(role) for role in LINEAR_ROLES]
+    grouped = [codec for codec in GROUPED if all(of.stored_by(codec) for of in formats)]
     if grouped and draw.random() < 0.4:
         scheme = scheme.with_codec(draw.choice(grouped))
     if draw.random() < 0.4:
