@@ -46,8 +46,8 @@ _FIELDS = {
     metavar="NAMES_OR_FILES",
     help="Schemes to compare, separated by commas: names (see `bitnet-hw schemes`) or YAML files. "
     "Those with ternary or binary weights are shown in every codec that fits and is of the same "
-    "family and granularity of scales as their own: plain codecs with one scale per matrix, GGUF "
-    "blocks, ... Default: fp16,w8a8,bitnet-b1.58.",
+    "family and granularity of scales as their own: plain codecs with one scale per matrix, plain "
+    "ones with groups of the same size, GGUF blocks, ... Default: fp16,w8a8,bitnet-b1.58.",
 )
 @scenario_options()
 @click.option(
@@ -129,6 +129,8 @@ def _in_every_codec(scheme: Scheme) -> list[Scheme]:
         name
         for name, codec in CODECS.items()
         if (codec.family, codec.granularity) == (own.family, own.granularity)
+        # Plain codecs exist for every size of group, which would fill the table.
+        and (codec.family != "plain" or codec.group == own.group)
     ]
     return [scheme.with_codec(name) for name in alike if scheme.linear.stored_by(name)]
 

@@ -12,7 +12,7 @@ from ..cost.convention import ConventionName
 from ..cost.counting import default_scenario
 from ..errors import InputError
 from ..files.records import choices
-from ..inputs.codecs import CODECS, Codec, find_codec
+from ..inputs.codecs import Codec, find_codec
 from ..inputs.formats import Kind
 from ..inputs.lanes import with_lanes
 from ..inputs.load import refuse_same_name
@@ -92,11 +92,16 @@ def convention_option(function: Any) -> Any:  # noqa: ANN401
     )(function)
 
 
+def _check_codec(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    """Return a codec's name; an unknown one is answered with near names, not with all of them."""
+    return None if name is None else find_codec(name).name
+
+
 def machine_options(function: Any) -> Any:  # noqa: ANN401
     """Add the options that change schemes and machine; see `build_machine`."""
     return _all(
         click.option(
-            "--codec", type=click.Choice(sorted(CODECS)), metavar="CODEC",
+            "--codec", metavar="CODEC", callback=_check_codec,
             help="Codec of the stored projections and FFN, in every scheme that it fits: 2bit, "
             "base3, q2_0, tq1_0 and others (docs/files.md lists them). Default: each scheme's own.",
         ),

@@ -4,17 +4,21 @@ Sources of the layouts: GGUF, ggml's ``ggml-common.h``, whose blocks hold codes 
 (a block of q8_0 is 34 bytes: an FP16 scale and 32 bytes); MLX, ``mx.quantize``, which stores the
 codes of a row in 32-bit words, with an FP16 scale and bias per group beside them; T-MAC, Wei et
 al., arXiv 2407.00088; GPTQ, Frantar et al., arXiv 2210.17323.
+
+The codecs of `GROUPED` are no software's own. They are one rule, for studies of the size of groups.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from math import log2
 
-from ..errors import unknown_name
+from ..errors import InputError, nearest, unknown_name
 from .codec import Codec, Granularity, Padding
 from .formats import Kind
 
-__all__ = ["CODECS", "Codec", "Granularity", "Padding", "find_codec"]
+__all__ = ["CODECS", "GROUPED", "Codec", "Granularity", "Padding", "find_codec", "names_in_brief"]
 
 _FLOAT, _INTEGER = (Kind.FLOAT,), (Kind.INTEGER,)
 _TERNARY, _BINARY = (Kind.TERNARY,), (Kind.BINARY,)
@@ -22,9 +26,30 @@ _TWO_BIT = _TERNARY + _INTEGER
 _TENSOR, _CHANNEL, _GROUP = Granularity.TENSOR, Granularity.CHANNEL, Granularity.GROUP
 _MATRIX, _ROW, _BLOCK = Padding.MATRIX, Padding.ROW, Padding.BLOCK
 
-#: Every codec, by name. The word is that of the code alone; log2(3) is the entropy of three equally
-#: likely values, which no byte-aligned code reaches.
-CODECS = {
+_GROUPS = (16, 32, 64, 128, 256)
+#: Name without the group's size -> kinds of weights, and the word of the code. Integers end in
+#: ``-sym``, since int4-g32 and int4-g128 name codecs with a zero point.
+_GROUPED: dict[str, tuple[tuple[Kind, ...], tuple[int, float]]] = {
+    **{f"int{bits}-gN-sym": (_INTEGER, (1, bits)) for bits in (2, 3, 4, 5, 6, 8)},
+    "2bit-gN": (_TERNARY + _BINARY, (1, 2)),
+    # Five trits in a byte along the row, whatever group they belong to.
+    "base3-gN": (_TERNARY, (5, 8)),
+    "1bit-gN": (_BINARY, (1, 1)),
+}
+
+
+def _grouped(rule: str, group: int) -> Codec:
+    """Return the codec with one FP16 scale and no zero point per group along the input."""
+    kinds, word = _GROUPED[rule]
+    name = rule.replace("gN", f"g{group}")
+    return Codec(name, "plain", kinds, word, _GROUP, group, 16, padding=_ROW)
+
+
+#: Codecs with one FP16 scale and no zero point per group of 16, 32, 64, 128 or 256 weights, by
+#: name.
+GROUPED = {codec.name: codec for codec in (_grouped(rule, n) for rule in _GROUPED for n in _GROUPS)}
+
+_TABLE = {
     codec.name: codec
     for codec in (
         Codec("fp32", "plain", _FLOAT, (1, 32)),
@@ -62,8 +87,6 @@ CODECS = {
         Codec("entropy", "plain", _TERNARY, (1, log2(3)), _TENSOR, scale_bits=16),
         # 1 bit per weight, one FP16 scale per matrix.
         Codec("1bit", "plain", _BINARY, (1, 1), _TENSOR, scale_bits=16),
-        # Five trits in a byte along the row, an FP16 scale per group of 128.
-        Codec("base3-g128", "plain", _TERNARY, (5, 8), _GROUP, 128, 16, padding=_ROW),
         # 2-bit codes of trits in blocks of 128, an FP16 scale each.
         Codec("q2_0", "GGUF", _TERNARY, (1, 2), _GROUP, 128, 16, block=128, padding=_BLOCK),
         # 2-bit codes of trits in blocks of 64, an FP16 scale each.
@@ -83,6 +106,29 @@ CODECS = {
     )
 }
 
+#: Every codec, by name. The word is that of the code alone; log2(3) is the entropy of three equally
+#: likely values, which no byte-aligned code reaches.
+CODECS = _TABLE | GROUPED
+
+
+def names_in_brief(names: Iterable[str]) -> str:
+    """Return a list of codecs in which a whole row of group sizes is one entry: ``1bit-gN``.
+
+    Examples
+    --------
+    >>> names_in_brief(name for name in CODECS if name.startswith("1bit"))
+    '1bit, 1bit-gN (N: 16, 32, 64, 128, 256)'
+    """
+    given = dict.fromkeys(names)
+    rules = []
+    for rule in _GROUPED:
+        row = [_grouped(rule, group).name for group in _GROUPS]
+        if all(name in given for name in row):
+            rules.append(rule)
+            given = {name: None for name in given if name not in row}
+    sizes = f" (N: {', '.join(map(str, _GROUPS))})" if rules else ""
+    return ", ".join([*given, *rules]) + sizes
+
 
 def find_codec(name: str) -> Codec:
     """Return the codec with a given name.
@@ -90,13 +136,20 @@ def find_codec(name: str) -> Codec:
     Raises
     ------
     InputError
-        If there is no such codec; the message suggests the nearest name.
+        If there is no such codec; the message suggests the nearest name, or lists the names.
 
     Examples
     --------
     >>> find_codec("base3").bits
     1.6
+    >>> find_codec("int4-g64-sym").bits_with_scales
+    4.25
     """
-    if name not in CODECS:
+    if name in CODECS:
+        return CODECS[name]
+    if nearest(name, CODECS) is not None:
         raise unknown_name("codec", name, CODECS)
-    return CODECS[name]
+    rule = re.sub(r"-g\d+", "-gN", name)
+    alike = [each for each in (rule, f"{rule}-sym") if each in _GROUPED]
+    known = [_grouped(each, group).name for each in alike for group in _GROUPS] or sorted(CODECS)
+    raise InputError(f"unknown codec {name!r}; known: {names_in_brief(known)}")

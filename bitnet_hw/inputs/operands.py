@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..files.records import Record, wrong_value
 from .accumulators import accumulator_of, check_rule
-from .codecs import CODECS, Codec, Granularity, find_codec
+from .codecs import CODECS, Codec, Granularity, find_codec, names_in_brief
 from .formats import Format, Kind, parse_format
 
 Quantizer = Literal["none", "absmax", "absmean", "absmax-topk"]
@@ -71,7 +71,7 @@ class LinearFormats(Record):
             fitting = [name for name in CODECS if self.stored_by(name)]
             raise ValueError(
                 f"codec {self.codec} cannot store {self.weight} weights; "
-                f"fitting: {', '.join(fitting) or 'none'}"
+                f"fitting: {names_in_brief(fitting) or 'none'}"
             )
         if activation.add_only:
             raise ValueError(f"activations cannot be {self.activation}")

@@ -98,6 +98,7 @@ def test_files_that_are_not_models(run: Run, tmp_path: Path) -> None:
         (("estimate", MODEL, "--machine", "egde"), ("unknown machine", "'edge'")),
         (("estimate", MODEL, "--lanes", "65537"), ("--lanes 65537", "1 to 65536")),
         (("estimate", MODEL, "--codec", "base3", "--scheme", "fp16"), ("--codec base3", "fp16")),
+        (("estimate", MODEL, "--codec", "int4-g64"), ("did you mean 'int4-g64-sym'",)),
         (("estimate", MODEL, "--scheme", "fp16,fp16"), ("scheme fp16 is named twice",)),
         (("estimate", MODEL, "--memory", "lots"), ("memory size 'lots'", "80GB")),
         (("footprint", MODEL, "--memory", "16"), ("'16' has no unit", "16GB or 16GiB")),

@@ -1,7 +1,8 @@
 """Estimates, compared with a second implementation of the rules in the documentation.
 
 Every shipped scheme runs random small models with all their options, in random scenarios, on random
-machines, priced by operations and by whole MACs. The cache is also stored in integer formats and
+machines, priced by operations and by whole MACs. Some weights are stored in groups of other sizes,
+as the plain codecs allow. The cache is also stored in integer formats and
 in FP8.
 """
 
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from bitnet_hw import estimate
 from bitnet_hw.cost.band import Band
+from bitnet_hw.inputs.codecs import GROUPED
 from bitnet_hw.inputs.model import ModelSpec
+from bitnet_hw.inputs.roles import LINEAR_ROLES
 from bitnet_hw.inputs.scenario import Scenario
 from bitnet_hw.inputs.scheme import Scheme, load_scheme
 from bitnet_hw.prices.loading import load_table
@@ -87,9 +90,13 @@ def _scheme(name: str, draw: random.Random) -> Scheme:
     if name == "add-only floats":
         linear = {"weight": "ternary", "activation": "fp16", "accumulator": "fp32"}
         return load_scheme("fp16").replace(
-            name=name, linear=linear | {"codec": draw.choice(["2bit", "q2_0-g64"])}
+            name=name, linear=linear | {"codec": draw.choice(["2bit", "q2_0-g64", "2bit-g16"])}
         )
     scheme = load_scheme(name)
+    formats = [scheme.formats(role) for role in LINEAR_ROLES]
+    grouped = [codec for codec in GROUPED if all(of.stored_by(codec) for of in formats)]
+    if grouped and draw.random() < 0.4:
+        scheme = scheme.with_codec(draw.choice(grouped))
     if draw.random() < 0.4:
         scheme = scheme.with_kv_cache(draw.choice(["int8", "int4", "int3", "fp8-e5m2"]))
     if draw.random() < 0.3 and name != "fp32":

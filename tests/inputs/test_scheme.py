@@ -224,7 +224,7 @@ def test_fp16_sums_on_request() -> None:
         ),
         (
             {"embedding": "fp17"},
-            "mine.yaml: embedding: unknown codec 'fp17'; known: 1bit, 2bit, base3, base3-g128, ",
+            "mine.yaml: embedding: unknown codec 'fp17'; known: 1bit, 2bit, base3, bf16, ",
         ),
         ({"elementwise": "int8"}, "mine.yaml: elementwise: "),
         ({"elementwise": "fp17"}, "mine.yaml: elementwise: unknown number format 'fp17'"),
