@@ -5,7 +5,7 @@ The sizes are counted by hand: in FP16, six matrices of 32 x 32 and the LM head 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -48,11 +48,11 @@ def _machine(rom: float, sram: float | None = None, *, rom_first: bool = True) -
     return machine.replace(memories=[*near, activations, dram])
 
 
-def _read(machine: Machine, scenario: Scenario = PREFILL) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _read(machine: Machine, scenario: Scenario = PREFILL) -> dict[str, float]:
+    found: dict[str, float] = defaultdict(float)
     for row in traffic(lower(MODEL, scenario, "fp16", machine)):
         if row.content == "weights":
-            found[row.level] += row.bytes  # type: ignore[assignment]
+            found[row.level] += row.bytes
     return found
 
 
