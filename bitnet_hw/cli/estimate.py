@@ -23,6 +23,7 @@ from ..cost.forms import (
     range_in_words,
     speeds,
     unit_in_words,
+    unknown_active_power,
 )
 from ..cost.parts import KINDS, WHOLE_MACS
 from ..cost.savings import saving
@@ -333,6 +334,8 @@ def _notes(group: list[Estimate]) -> None:
         print_text("idle power is subtracted")
     for words in missing_static(group[0]):
         print_text(f"static energy {words}")
+    if unknown := unknown_active_power(group[0]):
+        print_text(unknown)
     for each in group:
         _say_lanes(each)
     for words in errors_in_words(group):

@@ -48,6 +48,7 @@ def as_dict(of: Result) -> dict[str, Any]:
         "static_j": of.static_j,
         "leakage_known": not of.static.unknown_leakage if machine else None,
         "missing_idle_power": list(of.static.missing_idle) if machine else None,
+        "active_power_known": of.static.active_known if machine else None,
         "operations_j": _joules(of.by("operation", level="logic")),
         "roles_j": _joules(of.by("role", level="logic")),
         "traffic": None if of.memory is None else _traffic(of),
@@ -204,9 +205,10 @@ def error_in_short(record: Entry | None, of: str) -> str:
 
 def _static_in_short(of: Result) -> str:
     """Return whether static energy is left out, wholly or in part; empty where it is complete."""
+    active = "" if of.static.active_known else ", power above idle not known (a lower bound)"
     if of.static_j is None:
-        return ", static energy excluded"
-    return ", static energy incomplete" if missing_static(of) else ""
+        return f", static energy excluded{active}"
+    return f"{', static energy incomplete' if missing_static(of) else ''}{active}"
 
 
 def in_a_row(names: Sequence[str]) -> str:
@@ -235,6 +237,16 @@ def missing_static(of: Result) -> list[str]:
         node = f"{of.table.memory_node_nm:g} nm"
         found.append(f"without the leakage of {names}, which is not known at {node}")
     return found
+
+
+def unknown_active_power(of: Result) -> str:
+    """Return the clause for a device whose power above idle is not known; empty where it is."""
+    if of.static.active_known:
+        return ""
+    return (
+        f"the power of {of.machine.name} above idle is not known: the energy is far below what the "
+        "device draws (a lower bound)"
+    )
 
 
 def does_not_fit(of: Result) -> str:

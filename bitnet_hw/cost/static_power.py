@@ -21,11 +21,14 @@ class StaticPower(NamedTuple):
         `Machine.missing_idle_power`.
     unknown_leakage : tuple of str
         Memories on the chip whose leakage is not known, so that it is not included.
+    active_known : bool
+        False where an existing device gives no power above idle; see `Machine.active_power_known`.
     """
 
     watts: float | None
     missing_idle: tuple[str, ...] = ()
     unknown_leakage: tuple[str, ...] = ()
+    active_known: bool = True
 
 
 def static_power(machine: Machine, table: EnergyTable) -> StaticPower:
@@ -67,4 +70,5 @@ def static_power(machine: Machine, table: EnergyTable) -> StaticPower:
             leaking.append(watts * machine.chip_count)
     given = [] if machine.static_w is None else [machine.static_w]
     total = sum(given + leaking) if given or leaking else None
-    return StaticPower(total, machine.missing_idle_power, tuple(unknown))
+    active = machine.active_power_known
+    return StaticPower(total, machine.missing_idle_power, tuple(unknown), active)

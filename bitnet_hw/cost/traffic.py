@@ -3,17 +3,19 @@
 For a product on a unit of R rows, where T tokens share a fetch of the second operand (weights, or
 keys and values):
 
-- what a memory holds of the weights is read from it once per block of tokens. The number of blocks
-  is the activations of all tokens over the bytes that the nearest on-chip memory has for them
-  beside what it holds already, at least 1 and at most one block per token, and not rounded: a
-  buffer that is one percent larger saves one percent. A part of a token's activations that does
-  not fit is moved to the nearest other memory that may hold activations;
+- what a memory other than a ROM holds of the weights is read from it once per block of tokens. The
+  number of blocks is the activations of all tokens over the bytes that the nearest on-chip memory
+  has for them beside what it holds already, at least 1 and at most one block per token, and not
+  rounded: a buffer that is one percent larger saves one percent. A part of a token's activations
+  that does not fit is moved to the nearest other memory that may hold activations;
 - the KV cache is read in full in each decode step, and once per block in a prefill (with a sliding
   window, the part that the block can see); new keys and values are written once, where the cache
   lies; scores stay on chip;
-- if a memory on the chip may hold the second operand, the unit reads it from there once per T
-  tokens (keys and values: once per T queries of the heads and tokens that share them), whatever it
-  holds for good; what lies farther away passes through it;
+- if a memory on the chip that can be written may hold the second operand, the unit reads it from
+  there once per T tokens (keys and values: once per T queries of the heads and tokens that share
+  them), whatever it holds for good; what lies elsewhere passes through it;
+- what a ROM holds of the weights is read from it by the unit, once per T tokens, and passes through
+  no other memory; nothing else passes through a ROM, which is never written;
 - if a memory on the chip may hold activations, each activation is read from there once per R
   outputs, and each result is written once. If none may, inputs and results of every product are
   read and written once in the memory that holds them, as kernels that run one after another do;
@@ -96,14 +98,17 @@ def product_traffic(
         blocks = min(shape.tokens / max(tokens_held, 1.0), float(shape.tokens))
         blocks, spilled = max(blocks, 1.0), max(0.0, 1 - tokens_held)
     read = shape.streamed(blocks) * _fetched(product, shape.tokens / blocks)
+    fetched = shape.fetches(product.unit.tokens) * _fetched(product, product.unit.tokens)
+    passing = 1.0
     for memory, share in placed.places[product.operand]:
         moved = shape.appended + (read if memory != feeds else 0.0)
+        if memory.read_only:
+            moved, passing = fetched, passing - share
         size = moved * product.element_bits / 8 * share
         if size:
             yield Traffic(scope, role, memory.name, product.operand, size)
-    if feeds is not None:
-        fetched = shape.fetches(product.unit.tokens) * _fetched(product, product.unit.tokens)
-        size = fetched * product.element_bits / 8
+    if feeds is not None and passing > 0:
+        size = fetched * product.element_bits / 8 * passing
         yield Traffic(scope, role, feeds.name, product.operand, size)
     if near is not None:
         reads = shape.input_reads(product.unit.rows) * product.input_bits

@@ -133,8 +133,11 @@ class Machine(Record):
         return best[2], best[3]
 
     def near(self, content: Content) -> Memory | None:
-        """Return the nearest memory on the chip that may hold a content; None without one."""
-        return next((m for m in self.memories if m.on_chip and content in m.holds), None)
+        """Return the nearest memory on the chip through which a content may pass; None without one.
+
+        A ROM is never written, so nothing passes through it.
+        """
+        return next((m for m in self.memories if m.buffers and content in m.holds), None)
 
     def unpacking_of(self, codec: str) -> Unpacking | None:
         """Return the cost of unpacking a codec's weights; None if there is none."""
@@ -187,6 +190,17 @@ class Machine(Record):
             if part != "dram" or any(memory.static_w is None for memory in outside)
         ]
         return tuple(part for part in needed if part not in self.power.idle_w)
+
+    @property
+    def active_power_known(self) -> bool:
+        """Whether energies and `static_w` may cover what the machine draws above idle.
+
+        A device that exists draws more above idle than prices of operations and memories give:
+        clocks, schedulers, fabric. Designs that were never built, and ASICs, are described by
+        prices alone.
+        """
+        modelled = self.hypothetical or self.family.device == "asic"
+        return modelled or self.power.active_w is not None
 
     def with_unit(self, name: str, **changes: object) -> Self:
         """Return the machine with one unit changed; see `replace`."""

@@ -61,7 +61,7 @@ class Memory(Record):
         if not self.holds:
             raise wrong_value("holds", "must name at least one content")
         written = [content for content in self.holds if content in _WRITTEN]
-        if self.kind == "ROM" and written:
+        if self.read_only and written:
             raise wrong_value(
                 f"holds.{written[0]}",
                 "a ROM cannot be written; it may hold weights and embedding",
@@ -78,6 +78,16 @@ class Memory(Record):
     def on_chip(self) -> bool:
         """Whether it lies on the chip."""
         return self.kind in ON_CHIP
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is a ROM, which holds contents but is never written."""
+        return self.kind == "ROM"
+
+    @property
+    def buffers(self) -> bool:
+        """Whether contents of farther memories may pass through it on their way to a unit."""
+        return self.on_chip and not self.read_only
 
     @property
     def rate(self) -> float | None:

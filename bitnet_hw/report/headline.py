@@ -13,6 +13,7 @@ from ..cost.forms import (
     range_in_words,
     speeds,
     unit_in_words,
+    unknown_active_power,
 )
 from ..cost.savings import Saving
 from ..inputs.lanes import add_only_arrays, with_lanes
@@ -37,6 +38,8 @@ def headline(report: Report, model: ModelSpec, table: EnergyTable) -> str:
     left_out = missing_static(of)
     if left_out and of.static_j is not None:
         static = f"{static}, but {'; '.join(left_out)}"
+    if unknown := unknown_active_power(of):
+        static = f"{static}; {unknown}"
     return (
         f"{model.name} in {subject.name} takes {quantity(band.value, 'J')} per token "
         f"({in_range}energy of this class is {_off_by(of)})"
@@ -115,6 +118,8 @@ def conditions(report: Report, model: ModelSpec) -> list[str]:
     if machine.hypothetical:
         found.append(f"{machine.name} is hypothetical: a design that was never built.")
     found.append(f"The energy is that of {boundary_in_words(machine)}.")
+    if unknown := unknown_active_power(group[0]):
+        found.append(f"{unknown[0].upper()}{unknown[1:]}.")
     found += [f"{of.scheme.name} {does_not_fit(of)}." for of in group if not of.fits]
     return found
 

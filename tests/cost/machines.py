@@ -66,7 +66,7 @@ def lpddr4(
 
 
 def random_machine(draw: random.Random) -> Machine:
-    """Return a machine of 1 to 3 units and 1 to 4 memories that executes every scheme."""
+    """Return a machine of 1 to 3 units and 1 to 5 memories that executes every scheme."""
     units = [_unit(draw, i) for i in range(draw.randint(1, 3))]
     # One unit more if these leave a pair out: everything can be widened to FP32.
     widest = draw.choice([_EVERYTHING, {"fp32xfp32": _rate(draw)}])
@@ -187,6 +187,17 @@ def _memories(draw: random.Random) -> list[dict[str, Any]]:
             memory["bandwidth_bytes_per_s"] = figure(10 ** draw.uniform(7, 12))
         written = {"kv-cache", "activations"} & {*held}
         memories.append(_priced(draw, memory, ["SRAM", "eDRAM", *["ROM"] * (not written)]))
+    if draw.random() < 0.4:
+        # A ROM for part of the weights, or for all, nearer or farther than the buffers.
+        rom = {
+            "name": "rom",
+            "kind": "ROM",
+            "holds": {"weights": draw.choice([1.0, draw.uniform(0.05, 1)])}
+            | draw.choice([{}, {"embedding": draw.uniform(0.05, 1)}]),
+            "capacity_bytes": figure(round(10 ** draw.uniform(2, 6))),
+            "energy_pj_per_bit": _energy(draw),
+        }
+        memories.insert(draw.randint(0, len(memories)), rom)
     far = {
         "name": "dram",
         "kind": draw.choice(["LPDDR4", "HBM2", "DDR5"]),

@@ -211,13 +211,17 @@ class Rebuilt:
         out = result_bits(self.scheme, role)
         held, near = self.tokens_held(n * act.bits + p * out), self.near("activations")
         blocks = self.blocks(rows, held)
-        used = 1 - inactive ** (rows / blocks)
+        by_block = blocks * stored * (1 - inactive ** (rows / blocks))
+        by_unit = fetches * stored * (1 - inactive ** min(unit.tokens, rows))
+        roms = {memory.name for memory in machine.memories if memory.kind == "ROM"}
         for memory, share in self.places.shares["weights"].items():
+            if memory in roms:
+                op.bits[memory, "weights"] += by_unit * share
+                continue
             if memory != self.near("weights"):
-                op.bits[memory, "weights"] += blocks * stored * used * share
-        if self.near("weights"):
-            used = 1 - inactive ** min(unit.tokens, rows)
-            op.bits[self.near("weights"), "weights"] += fetches * stored * used
+                op.bits[memory, "weights"] += by_block * share
+            if self.near("weights"):
+                op.bits[self.near("weights"), "weights"] += by_unit * share
         if near:
             moved = rows * n * ceil(p / unit.rows) * act.bits + rows * p * out
             op.bits[near, "activations"] += moved

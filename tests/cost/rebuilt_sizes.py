@@ -159,8 +159,8 @@ class Places:
 
     @staticmethod
     def near(machine: Machine, content: str) -> Memory | None:
-        """Return the nearest memory on the chip that may hold a content."""
+        """Return the nearest memory on the chip that may hold a content and can be written."""
         for memory in Places.holders(machine, content):
-            if memory.kind in ON_CHIP:
+            if memory.kind in ON_CHIP and memory.kind != "ROM":
                 return memory
         return None

@@ -132,3 +132,45 @@ def test_a_machine_whose_power_was_measured_as_a_whole_lacks_no_part(name: str) 
     found = estimate("bitnet-125m", "ternary-2bit", "7nm", machine=name)
     assert not found.static.missing_idle
     assert not found.static.unknown_leakage
+
+
+WORDS = "above idle is not known: the energy is far below what the device draws (a lower bound)"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        # Without any measurement of energy: their files say so.
+        ("rtx-3090-llama-cpp-2023", False), ("a100-80gb-gpt-fast", False),
+        ("i7-13800h-llama-cpp", False), ("m1-pro-14-llama-cpp-2023", False),
+        # Measured, a published budget, an ASIC, and designs that were never built.
+        ("rtx-4090-llama-cpp-2026", True), ("kv260-tellme", True), ("vitallm", True),
+        ("edge", True), ("server", True),
+    ],
+)  # fmt: skip
+def test_a_device_without_a_power_above_idle_is_said_to_be_a_lower_bound(
+    run: Any, name: str, known: bool
+) -> None:
+    found = estimate("bitnet-125m", "ternary-2bit", "7nm", machine=name)
+    assert found.as_dict()["active_power_known"] is known
+    assert found.as_row()["active_power_known"] is known
+    assert ("power above idle not known (a lower bound)" in repr(found)) is not known
+    command = ("estimate", "bitnet-125m", "--energy-table", "7nm", "--machine", name)
+    assert (WORDS in " ".join(run(*command).out.split())) is not known
+
+
+def test_the_kind_of_machine_decides_whether_its_own_prices_suffice() -> None:
+    asic = lpddr4(hypothetical=False, family={"device": "asic", "generation": "", "stack": ""})
+    assert _on(asic).static.active_known
+    gpu = asic.replace(family={"device": "gpu", "generation": "", "stack": ""})
+    assert not _on(gpu).static.active_known
+    assert _on(gpu.replace(hypothetical=True)).static.active_known
+    # A power of 0 is stated, not missing.
+    assert _on(gpu.replace(power={"active_w": figure(0)})).static.active_known
+    subtracted = gpu.replace(boundary={"covers": "board", "idle_subtracted": True})
+    assert not _on(subtracted).static.active_known
+
+
+def test_the_paper_convention_has_no_power() -> None:
+    found = estimate("bitnet-125m", "bitnet-b1.58", "7nm", convention="paper")
+    assert found.as_dict()["active_power_known"] is None

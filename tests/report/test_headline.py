@@ -71,6 +71,20 @@ def test_the_headline_says_that_a_model_does_not_fit(run: Run, tmp_path: Path) -
     assert "× less than in fp16" in sentence
 
 
+@pytest.mark.usefixtures("blank_figures")
+@pytest.mark.parametrize(("name", "known"), [("rtx-3090-llama-cpp-2023", False), ("edge", True)])
+def test_a_report_says_that_the_power_above_idle_is_not_known(
+    run: Run, tmp_path: Path, name: str, known: bool
+) -> None:
+    schemes = ("--scheme", "fp16,ternary-2bit", "--energy-table", "7nm", "--machine", name)
+    assert run("report", "bitnet-125m", *schemes, "-o", tmp_path / "out").code == 0
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    words = "above idle is not known: the energy is far below what the device draws (a lower bound)"
+    (sentence,) = found["headline"]
+    assert (words in sentence) is not known
+    assert any(words in each for each in found["conditions"][0]) is not known
+
+
 def test_conditions_are_in_every_document(standard_report: Path) -> None:
     conditions = json.loads((standard_report / "report.json").read_text())["conditions"][0]
     wide, narrow = (
