@@ -15,7 +15,7 @@ from ..files.records import Record, choices, validate, wrong_value
 from ..inputs import catalogue
 from ..inputs.load import exists
 from ..inputs.machine import Machine, load_machine
-from ..inputs.machine_parts import Boundary, Covers
+from ..inputs.machine_parts import check_boundary
 from ..inputs.model import ModelSpec, load_model
 from ..inputs.scenario import LmHead, Scenario
 from ..inputs.scheme import Scheme, load_scheme
@@ -254,7 +254,7 @@ class Value(NamedTuple):
     @property
     def is_comparable(self) -> bool:
         """Whether the machine's estimates have the boundary of the value."""
-        return self.kind == "speed" or same_boundary(self.row.boundary, self.machine.boundary)
+        return self.kind == "speed" or self.machine.boundary.is_that_of(self.row.boundary)
 
     @property
     def is_input(self) -> bool:
@@ -274,20 +274,6 @@ class Value(NamedTuple):
             and decides_energy(path) == (self.kind == "energy")
             for path, figure in self.machine.figures()
         )
-
-
-def same_boundary(stated: str, boundary: Boundary) -> bool:
-    """Return whether a row's boundary is that of a machine.
-
-    The part before the first comma says what is covered; ``idle subtracted`` may follow.
-
-    Examples
-    --------
-    >>> same_boundary("GPU board, sustained run", Boundary(covers="GPU board"))
-    True
-    """
-    covers, *rest = (part.strip() for part in stated.split(","))
-    return covers == boundary.covers and ("idle subtracted" in rest) == boundary.idle_subtracted
 
 
 def load_rows(path: str | Path) -> RowFile:
@@ -377,7 +363,7 @@ def _values(
         key = "scenario"
         scenario = row.scenario.scenario().checked(model)
         key = "boundary"
-        _check_boundary(row.boundary)
+        check_boundary(row.boundary)
     except InputError as error:
         raise document.error(("rows", i, key), f"row {row.id}: {error}") from None
     place = f"{document.place(('rows', i))}: row {row.id}"
@@ -393,10 +379,3 @@ def _load(load: Callable[[str], T], kind: str, name: str, folder: Path) -> T:
     if name not in catalogue.names(kind) and exists(beside):
         return load(str(beside))
     return load(name)
-
-
-def _check_boundary(stated: str) -> None:
-    covers = stated.partition(",")[0].strip()
-    if stated and covers not in choices(Covers):
-        known = ", ".join(choices(Covers))
-        raise InputError(f"unknown boundary {covers!r}; known, before a comma: {known}")

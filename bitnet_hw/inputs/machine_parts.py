@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from ..files.records import Record
+from ..errors import InputError
+from ..files.records import Record, choices
 from .codecs import find_codec
 from .figures import NotNegative, Positive, at_least, at_most
 from .unit import Count
@@ -119,6 +120,19 @@ class Boundary(Record):
         """Return the boundary in words: ``chip and DRAM, idle subtracted``."""
         return self.covers + (", idle subtracted" if self.idle_subtracted else "")
 
+    def is_that_of(self, stated: str) -> bool:
+        """Return whether it is the boundary that a published energy states.
+
+        The part before the first comma says what is covered; ``idle subtracted`` may follow.
+
+        Examples
+        --------
+        >>> Boundary(covers="GPU board").is_that_of("GPU board, sustained run")
+        True
+        """
+        covers, *rest = (part.strip() for part in stated.split(","))
+        return covers == self.covers and ("idle subtracted" in rest) == self.idle_subtracted
+
     @property
     def has_dram(self) -> bool:
         """Whether the energy of DRAM is inside."""
@@ -130,6 +144,20 @@ class Boundary(Record):
         if not self.has_dram:
             return ("core",)
         return ("core", "dram") if self.covers == "chip and DRAM" else ("core", "dram", "board")
+
+
+def check_boundary(stated: str) -> None:
+    """Check the boundary that a published energy states; an empty one passes.
+
+    Raises
+    ------
+    InputError
+        If the part before the first comma is not one of those that a machine may cover.
+    """
+    covers = stated.partition(",")[0].strip()
+    if stated and covers not in choices(Covers):
+        known = ", ".join(choices(Covers))
+        raise InputError(f"unknown boundary {covers!r}; known, before a comma: {known}")
 
 
 class Chips(Record):

@@ -17,7 +17,6 @@ from bitnet_hw.calibration.rows import (
     RowFile,
     load_rows,
     load_values,
-    same_boundary,
 )
 from bitnet_hw.calibration.rows_schema import schema_text
 from bitnet_hw.calibration.validation import Class
@@ -200,7 +199,7 @@ def test_words_after_a_comma_are_no_part_of_a_boundary(
     stated: str, covers: Any, subtracted: bool, same: bool
 ) -> None:
     boundary = Boundary(covers=covers, idle_subtracted=subtracted)
-    assert same_boundary(stated, boundary) is same
+    assert boundary.is_that_of(stated) is same
 
 
 def test_every_measurement_has_a_unit_in_its_name() -> None:
