@@ -3,9 +3,10 @@
 Every row of validation/rows.yaml is predicted by machines that were fitted to the other rows
 (analyses/fit_machines.py): related machines share what their own rows do not determine, as
 validation/pools.yaml says, and no row has a parameter of its own. A value of the class `calibrated`
-is predicted with other rows of its machine, one of the class `family` without any, and one of the
-class `blind` from data sheets or papers alone. The second table leaves all rows of a machine out at
-once, which is what a user of a machine without measurements gets.
+is predicted with other rows of its machine, one of the class `family` with those of machines that
+have the same software or are of the same generation, and one of the class `blind` without any of
+these. The second table leaves out all rows of a machine at once, as for a machine that nobody has
+measured. Published energies from which a power of the machine was taken are not compared.
 
 The fit is repeated here. Tolerance: the recorded predictions (validation/results.yaml) and the
 figures of the shipped machines must agree with it within 1 percent. How far predictions and
@@ -106,13 +107,13 @@ def _chart(title: str, unit: str, found: Iterable[LeftOut], by_status: bool) -> 
 
 def _errors(title: str, entries: Sequence[Entry]) -> Table:
     columns = (
-        "work", "of", "class", "values", "machines", "median", "10 %", "90 %", "off by, median",
-        "off by, worst", "aim",
+        "work", "of", "class", "values", "off by, median", "off by, worst", "aim", "median",
+        "10 %", "90 %", "machines",
     )  # fmt: skip
     rows = [
         (
-            e.work, e.quantity, e.status, e.rows, e.machines, e.median, e.low, e.high,
-            e.typical_factor, e.worst_factor, _against_aim(e),
+            e.work, e.quantity, e.status, e.rows, e.typical_factor, e.worst_factor,
+            _against_aim(e), e.median, e.low, e.high, e.machines,
         )
         for e in entries
     ]  # fmt: skip
