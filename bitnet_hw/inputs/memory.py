@@ -6,13 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..files.records import Record, wrong_value
+from ..files.records import Record, choices, wrong_value
 from .figures import NotNegative, Positive, Share, at_least
 
 #: What a memory may hold.
 Content = Literal["weights", "kv-cache", "activations", "embedding"]
 #: Kinds of memory on the chip; every other kind is one of the DRAM price list.
-ON_CHIP = ("SRAM", "ROM", "eDRAM")
+OnChipKind = Literal["SRAM", "ROM", "eDRAM"]
+ON_CHIP = choices(OnChipKind)
 #: Contents that are written while a model runs, which a ROM cannot hold.
 _WRITTEN = ("kv-cache", "activations")
 

@@ -8,9 +8,10 @@ from math import log
 from typing import NamedTuple
 
 from ..errors import MissingPriceError
+from ..inputs.memory import OnChipKind
 from .entries import ACCESS_BITS, ListedPrice, Price, PriceKind, Source
 from .on_chip import OnChipPrices
-from .on_chip_entries import OnChipKind, Spread
+from .on_chip_entries import Spread
 
 
 class Macro(NamedTuple):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from math import isfinite
 
 from ..errors import InputError, MissingPriceError, unknown_name
+from ..inputs.memory import ON_CHIP, OnChipKind
 from .capacity import Macro, Macros
 from .dram import DramPrices, load_dram_prices
 from .entries import OwnSource, Price
 from .on_chip import OnChipPrices, load_on_chip_prices
-from .on_chip_entries import ON_CHIP_KINDS, OnChipKind, Spread
+from .on_chip_entries import Spread
 from .tables import EnergyTable
-
-__all__ = ["ON_CHIP_KINDS", "leakage_w", "memory_price", "own_price", "sram_area_um2"]
 
 _OWN = "a machine file may state its own pJ per bit"
 
@@ -65,7 +64,7 @@ def memory_price(
     prices = dram_prices or load_dram_prices()
     known = [entry.dram for entry in prices.kinds]
     if kind not in known:
-        raise unknown_name("kind of memory", kind, [*ON_CHIP_KINDS, *known])
+        raise unknown_name("kind of memory", kind, [*ON_CHIP, *known])
     return prices.price(kind)
 
 
@@ -139,8 +138,8 @@ def own_price(
 
 
 def _on_chip_kind(kind: str) -> None:
-    if kind not in ON_CHIP_KINDS:
-        raise unknown_name("kind of on-chip memory", kind, ON_CHIP_KINDS)
+    if kind not in ON_CHIP:
+        raise unknown_name("kind of on-chip memory", kind, ON_CHIP)
 
 
 def leakage_w(kind: str, capacity_bytes: int, node_nm: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol, Self, Typ
 from pydantic import Field, model_validator
 
 from ..files.records import wrong_value
+from ..inputs.memory import OnChipKind
 from .editions import load
 from .entries import ACCESS_BITS, ListedPrice, Price, PriceFile, Source, check_sources
 from .on_chip_entries import (
@@ -19,7 +20,6 @@ from .on_chip_entries import (
     MacroEntry,
     MeanDistance,
     MemoryEntry,
-    OnChipKind,
     Spread,
     WireEntry,
 )

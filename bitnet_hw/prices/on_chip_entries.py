@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from ..files.records import Record, wrong_value
+from ..inputs.memory import OnChipKind
 from .entries import Picojoules, Sourced, Text
-
-OnChipKind = Literal["SRAM", "ROM", "eDRAM"]
-#: Kinds of memory on the chip itself, as a machine names them.
-ON_CHIP_KINDS: tuple[OnChipKind, ...] = ("SRAM", "ROM", "eDRAM")
 
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 NodeNm = Annotated[float, Field(gt=0, le=1000)]

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitnet_hw.errors import InputError, MissingPriceError
+from bitnet_hw.inputs.memory import ON_CHIP
 from bitnet_hw.prices.loading import load_dram_prices, load_on_chip_prices, load_table
 from bitnet_hw.prices.memories import (
-    ON_CHIP_KINDS,
     leakage_w,
     memory_price,
     own_price,
@@ -198,4 +198,4 @@ def test_an_area_that_is_not_known_is_none() -> None:
 
 
 def test_the_kinds_on_the_chip() -> None:
-    assert ON_CHIP_KINDS == ("SRAM", "ROM", "eDRAM")
+    assert ON_CHIP == ("SRAM", "ROM", "eDRAM")
