@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..errors import InputError
+from .formats import Kind
 from .machine import Machine
 from .unit import Unit
 
 #: Weights whose products are additions.
-_ADD_ONLY = ("ternary", "binary")
-_FLOATS = ("float", "fp", "bf")
+_ADD_ONLY = (Kind.TERNARY, Kind.BINARY)
 
 
 def add_only_arrays(machine: Machine) -> tuple[Unit, ...]:
@@ -23,13 +23,13 @@ def add_only_arrays(machine: Machine) -> tuple[Unit, ...]:
     >>> [unit.name for unit in add_only_arrays(load_machine("edge"))]
     ['ternary-array']
     """
-    found: dict[str, list[str]] = {}
-    arrays = [unit for unit in machine.units if unit.kind == "array"]
-    for unit in arrays:
-        pairs = [pair.partition("x") for pair in unit.executes]
-        found[unit.name] = [activation for activation, _, weight in pairs if weight in _ADD_ONLY]
-    able = [unit for unit in arrays if found[unit.name]]
-    integer = [unit for unit in able if any(not a.startswith(_FLOATS) for a in found[unit.name])]
+    found = [
+        (unit, [activation for activation, weight in unit.kinds if weight in _ADD_ONLY])
+        for unit in machine.units
+        if unit.kind == "array"
+    ]
+    able = [unit for unit, activations in found if activations]
+    integer = [unit for unit, kinds in found if any(kind is not Kind.FLOAT for kind in kinds)]
     return tuple(integer or able)
 
 

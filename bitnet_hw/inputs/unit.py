@@ -39,6 +39,10 @@ def _check_side(side: str) -> str:
     return side if side in _KINDS else parse_format(side).name
 
 
+def _kind_of(side: str) -> Kind:
+    return _KINDS[side] if side in _KINDS else parse_format(side).kind
+
+
 def _matches(side: str, form: Format) -> bool:
     return form.kind is _KINDS[side] if side in _KINDS else form.name == side
 
@@ -196,6 +200,12 @@ class Unit(Record):
     def lane_area(self, pair: Pair) -> Positive | None:
         """Return the unit's own area of a lane, um2; None where the energy table's applies."""
         return _of_pair(self.area_um2_per_lane, pair)
+
+    @property
+    def kinds(self) -> tuple[tuple[Kind, Kind], ...]:
+        """Kinds of activation and weight of each pair with a rate."""
+        sides = (pair.partition("x") for pair in self.pairs)
+        return tuple((_kind_of(activation), _kind_of(weight)) for activation, _, weight in sides)
 
     @property
     def pairs(self) -> tuple[str, ...]:
