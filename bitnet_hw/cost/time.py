@@ -55,11 +55,6 @@ class Timing:
         """The resource that is busy for the longest."""
         return max(self.busy, key=lambda resource: self.busy[resource])
 
-    @property
-    def compute_seconds(self) -> float:
-        """Time of arithmetic alone."""
-        return self.busy.get(COMPUTE, 0.0)
-
 
 def timing(lowered: Lowered, placed: Residency | None = None) -> Timing:
     """Return the duration of a scenario.

@@ -170,7 +170,7 @@ def test_several_chips_sum_the_results_of_attention_and_ffn() -> None:
     assert four.time is not None
     assert one.time is not None
     assert four.time.busy["links"] == pytest.approx(sent / 4 / 1e9)
-    assert four.time.compute_seconds == pytest.approx(one.time.compute_seconds / 4)
+    assert four.time.busy["compute"] == pytest.approx(one.time.busy["compute"] / 4)
     assert four.time.busy["dram"] == pytest.approx(one.time.busy["dram"] / 4, rel=1e-6)
     # 13.5 GB fit four memories of 8 GB but not one.
     assert (one.fits, four.fits) == (False, True)
