@@ -14,7 +14,6 @@ from .fit import Problem, Solution, Term, pooled_problem, predict, solve
 from .pools import Pooled, PoolFile, pooled
 from .response import Parameter, free_parameters, respond
 from .rows import Value
-from .single import IDENTIFIED
 
 #: Basis of a figure that no row of a relative depends on.
 _FAR = "the middle of machines that have measurements, none of which is related to this one"
@@ -86,13 +85,9 @@ class FamilyFit:
             sum(c.spread**2 for c in of.contributions if c.name not in self.problem.unknowns)
         )
         term = Term(parameter.label, math.log(of.centre), tuple(known), parameter.is_share)
-        deviation = math.hypot(self.solution.deviation(term), unknown_spread)
         value = self.solution.figure(term)
-        low, high = (
-            self.solution.figure(term._replace(constant=term.constant + sign * 1.645 * deviation))
-            for sign in (-1, 1)
-        )
-        identified = 1.645 * deviation < math.log(IDENTIFIED)
+        low, high = self.solution.interval(term, unknown_spread)
+        identified = self.solution.is_identified(term, unknown_spread)
         own, relatives = self._informants(machine, parameter, of)
         kind = type(parameter.figure)
         bounds: dict[str, Any] = {"low": min(low, value), "high": max(high, value), "free": True}
@@ -143,12 +138,11 @@ class FamilyFit:
         logs: dict[str, Mapping[str, float]] = {}
         for i, value in enumerate(values):
             name = value.machine.name
+            others = [j for j, other in enumerate(values) if other.machine.name != name]
             if name not in logs:
                 progress(f"leaving out {name}")
-                others = [j for j, other in enumerate(values) if other.machine.name != name]
                 logs[name] = solve(self.problem, others, self.solution.logs).logs
             predicted = predict(self.problem, i, logs[name])
-            others = [j for j, other in enumerate(values) if other.machine.name != name]
             found.append(LeftOut(value, predicted, self._status(i, others, same=False)))
         return found
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _STEP = 1e-5
 #: Half-width of a 90 percent interval of a normal distribution, in standard deviations.
 _HALF_WIDTH = 1.645
+#: A figure whose 90 percent interval spans more than this factor on either side is not identified.
+_IDENTIFIED = 2.0
 #: Smallest standard deviation of the logarithm of a published value that an interval assumes.
 LEAST_SPREAD = 0.05
 #: Changes of all values by an e-fold change of one unknown, in units of their spread (here 0.25
@@ -112,18 +114,30 @@ class Solution(NamedTuple):
         """Return the value of a figure."""
         return figure_of(term, self.logs)
 
-    def deviation(self, term: Term) -> float:
-        """Return the standard deviation of the logarithm of a figure."""
+    def deviation(self, term: Term, further: float = 0.0) -> float:
+        """Return the standard deviation of the logarithm of a figure.
+
+        Parameters
+        ----------
+        term : Term
+            The figure.
+        further : float
+            Standard deviation of summands that are no unknowns of the fit.
+        """
         if self.covariance is None:
             raise ValueError("the fit has no covariance")
         order = {name: i for i, name in enumerate(self.logs)}
         at = [order[name] for name in term.unknowns]
         variance = sum(float(self.covariance[i, j]) for i in at for j in at)
-        return math.sqrt(max(variance, 0.0))
+        return math.hypot(math.sqrt(max(variance, 0.0)), further)
 
-    def interval(self, term: Term) -> tuple[float, float]:
-        """Return the 90 percent interval of a figure."""
-        width = _HALF_WIDTH * self.deviation(term)
+    def is_identified(self, term: Term, further: float = 0.0) -> bool:
+        """Return whether the 90 percent interval of a figure is within a factor of two."""
+        return _HALF_WIDTH * self.deviation(term, further) < math.log(_IDENTIFIED)
+
+    def interval(self, term: Term, further: float = 0.0) -> tuple[float, float]:
+        """Return the 90 percent interval of a figure; see `deviation`."""
+        width = _HALF_WIDTH * self.deviation(term, further)
         ends = [_from_log(term, _log(term, self.logs) + sign * width) for sign in (-1.0, 1.0)]
         return ends[0], ends[1]
 

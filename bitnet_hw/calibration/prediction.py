@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from ..cost.lowering import lower
 from ..cost.pricing import price_operations, price_traffic, price_unpacking
-from ..cost.residency import residency
+from ..cost.static_power import static_power
 from ..cost.system import SystemConvention
 from ..cost.time import Timing, timing
 from ..cost.traffic import traffic
 from ..errors import InputError
 from ..inputs.machine import Machine
 from ..prices.loading import load_table
-from ..prices.tables import EnergyTable
 from .rows import Value
 
 #: Energy table of the arithmetic, which is a small part of every measured energy: the newest node.
@@ -40,13 +39,10 @@ def predict(value: Value, machine: Machine | None = None) -> float:
 
 
 def _predict(value: Value, machine: Machine) -> float:
-    lowered = lower(value.model, value.scenario, value.scheme, machine)
-    placed = residency(lowered)
-    time = timing(lowered, placed)
+    time = timing(lower(value.model, value.scenario, value.scheme, machine))
     if value.kind == "speed":
         return per_second(value, relevant_seconds(value, time))
-    moved, fixed = moved_joules(value, machine)
-    joules = moved + fixed + (machine.static_w or 0.0) * time.seconds
+    joules = dynamic_joules(value, machine) + static_watts(value, machine) * time.seconds
     if value.quantity == "power_w":
         return joules / time.seconds
     return joules / value.scenario.new_tokens
@@ -74,11 +70,16 @@ def per_second(value: Value, seconds: float) -> float:
     return tokens[value.quantity] / seconds
 
 
-def moved_joules(value: Value, machine: Machine) -> tuple[float, float]:
-    """Return the energy of traffic and unpacking, and that of arithmetic, J."""
+def dynamic_joules(value: Value, machine: Machine) -> float:
+    """Return the energy of arithmetic, traffic and unpacking, J."""
     lowered = lower(value.model, value.scenario, value.scheme, machine)
-    table: EnergyTable = load_table(ARITHMETIC)
-    moved = price_traffic(traffic(lowered), table, machine)
+    table = load_table(ARITHMETIC)
     arithmetic = price_operations(SystemConvention().count(lowered), table, lowered)
-    unpacked = sum(row.joules for row in price_unpacking(lowered))
-    return sum(row.joules for row in moved) + unpacked, sum(row.joules for row in arithmetic)
+    moved = price_traffic(traffic(lowered), table, machine)
+    parts = (arithmetic, moved, price_unpacking(lowered))
+    return sum(row.joules for rows in parts for row in rows)
+
+
+def static_watts(_value: Value, machine: Machine) -> float:
+    """Return the static power, W; 0 where nothing is known of it."""
+    return static_power(machine, load_table(ARITHMETIC)).watts or 0.0

@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..files.document import KeyPath
 from ..inputs.figures import Figure
 from ..inputs.machine import Machine
-from .prediction import moved_joules, per_second
+from .prediction import dynamic_joules, per_second, static_watts
 from .rows import Value
 
 
@@ -133,8 +133,8 @@ def _respond(value: Value, machine: Machine) -> Response:
             lambda values: per_second(value, seconds.at(values)),
         )  # fmt: skip
     energies = [p for p in free.values() if p.is_energy]
-    joules = _line(_joules, value, machine, energies)
-    watts = _line(_watts, value, machine, energies)
+    joules = _line(dynamic_joules, value, machine, energies)
+    watts = _line(static_watts, value, machine, energies)
 
     def of(values: Mapping[str, float]) -> float:
         now = {p.label: values.get(p.label, p.figure.value) for p in energies}
@@ -266,11 +266,3 @@ def _line(
     values = {p.label: p.figure.value for p in parameters}
     constant = base - sum(slope * values[label] for label, slope in slopes.items())
     return _Line(constant, slopes)
-
-
-def _joules(value: Value, machine: Machine) -> float:
-    return sum(moved_joules(value, machine))
-
-
-def _watts(_value: Value, machine: Machine) -> float:
-    return machine.static_w or 0.0

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from pydantic import Field, model_validator
 
 from ..errors import InputError, RecordError, named
-from ..files.document import Document
+from ..files.document import Document, KeyPath
 from ..files.reading import read
 from ..files.records import Record, choices, validate, wrong_value
 from ..inputs import catalogue
+from ..inputs.figures import Figure
 from ..inputs.load import exists
 from ..inputs.machine import Machine, load_machine
 from ..inputs.machine_parts import check_boundary
@@ -260,20 +261,22 @@ class Value(NamedTuple):
     def is_input(self) -> bool:
         """Whether a figure that decides the value was fitted to, or taken from, its own row."""
         return any(
-            self.row.id in (figure.fitted or ())
-            and (self.kind == "energy" or not decides_energy(path))
-            for path, figure in self.machine.figures()
+            self.kind == "energy" or not decides_energy(path) for path, _ in self._from_own_row()
         )
 
     @property
     def is_circular(self) -> bool:
         """The same of figures that no fit changes, so that no row can be left out."""
         return any(
-            self.row.id in (figure.fitted or ())
-            and not figure.free
-            and decides_energy(path) == (self.kind == "energy")
-            for path, figure in self.machine.figures()
+            not figure.free and decides_energy(path) == (self.kind == "energy")
+            for path, figure in self._from_own_row()
         )
+
+    def _from_own_row(self) -> Iterator[tuple[KeyPath, Figure]]:
+        """Yield the figures of the machine that name the row as one that they were fitted to."""
+        for path, figure in self.machine.figures():
+            if self.row.id in (figure.fitted or ()):
+                yield path, figure
 
 
 def load_rows(path: str | Path) -> RowFile:

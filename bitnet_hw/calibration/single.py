@@ -26,9 +26,6 @@ from .fit import (
 from .response import Parameter, Response, free_parameters, respond, with_values
 from .rows import Value, load_values
 
-#: A figure whose 90 percent interval spans more than this factor on either side is not identified.
-IDENTIFIED = 2.0
-
 
 @dataclass(frozen=True)
 class Fitted:
@@ -268,7 +265,7 @@ def _fitted(
         )
         return Fitted(parameter, figure, identified=False)
     low, high = solution.interval(term)
-    identified = solution.deviation(term) * 1.645 < math.log(IDENTIFIED)
+    identified = solution.is_identified(term)
     figure = kind(
         value=value,
         fitted=rows,
