@@ -78,7 +78,7 @@ def meta_model(model: ModelSpec) -> Any:  # noqa: ANN401  a transformers model
         return LlamaForCausalLM(LlamaConfig(**settings))
 
 
-def flop_counter_macs(network: Any, tokens: int) -> int:  # noqa: ANN401
+def flop_counter_macs(network: Any, tokens: int) -> int:  # noqa: ANN401  as meta_model returns
     """Return FlopCounterMode's MACs of one prefill: half its count of operations."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode

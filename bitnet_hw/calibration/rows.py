@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
 from ..errors import InputError, RecordError, named
 from ..files.document import Document, KeyPath
 from ..files.reading import read
-from ..files.records import Record, choices, validate, wrong_value
+from ..files.records import Record, validate, wrong_value
 from ..inputs import catalogue
 from ..inputs.figures import Figure
 from ..inputs.load import exists
@@ -31,7 +31,7 @@ Measurement = Literal[
     "energy_per_token_j",
     "power_w",
 ]
-MEASUREMENTS: tuple[Measurement, ...] = choices(Measurement)  # type: ignore[assignment]
+MEASUREMENTS: tuple[Measurement, ...] = get_args(Measurement)
 _OF_ENERGY = ("energy_per_token_j", "power_w")
 
 #: Bounds beyond which a value is a slip of the pen or of the unit.
